@@ -1,0 +1,1 @@
+"""The language of the deal: terms, templates, licenses, signatures."""

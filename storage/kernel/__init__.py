@@ -1,0 +1,1 @@
+"""Pure building blocks every room speaks: clock, ids, money, words, machines, problems."""

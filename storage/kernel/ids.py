@@ -1,0 +1,36 @@
+"""Time-ordered identifiers: `ord_` + 26 characters that sort by the moment they were made."""
+
+import os
+import threading
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id(prefix: str) -> str:
+    """A new public id, e.g. `lic_01k…`. Ids of one process never repeat and always increase."""
+    return f"{prefix}_{_base32(_next())}"
+
+
+def new_key() -> bytes:
+    """A new 16-byte key ordered by time (48-bit milliseconds, then counter and noise)."""
+    return _next().to_bytes(16, "big")
+
+
+def _next() -> int:
+    global _last
+    with _lock:
+        fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big") >> 1
+        # Within a millisecond, or when the clock steps back, count on from the last one.
+        _last = fresh if fresh >> 80 > _last >> 80 else _last + 1 + (os.urandom(1)[0] << 8)
+        return _last
+
+
+def _base32(number: int) -> str:
+    digits = []
+    for _ in range(26):
+        number, rest = divmod(number, 32)
+        digits.append(_ALPHABET[rest])
+    return "".join(reversed(digits))
