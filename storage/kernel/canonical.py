@@ -9,7 +9,7 @@ import rfc8785
 
 def canonical(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """RFC 8785 canonical JSON of plain values (no floats with fractions in our documents)."""
-    return rfc8785.dumps(value)  # type: ignore[arg-type]  # the library's own recursive JSON type
+    return rfc8785.dumps(value)
 
 
 def sha256_hex(data: bytes) -> str:

@@ -20,7 +20,7 @@ def new_key() -> bytes:
 
 
 def _next() -> int:
-    global _last
+    global _last  # noqa: PLW0603  # one sequence per process is the point
     with _lock:
         fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big") >> 1
         # Within a millisecond, or when the clock steps back, count on from the last one.
