@@ -22,7 +22,9 @@ class Machine(Generic[S]):
         try:
             return self.moves[state, verb]
         except KeyError:
-            raise WrongState(thing=self.name, state=str(state), verb=verb, allowed=self.verbs(state)) from None
+            raise WrongState(
+                thing=self.name, state=str(state), verb=verb, allowed=self.verbs(state)
+            ) from None
 
     def verbs(self, state: S) -> list[str]:
         """What can be done in `state`, in alphabetical order."""

@@ -36,7 +36,9 @@ def parse_yuan(text: str, field: str) -> int:
     if minus:
         raise invalid(field, "money.negative", "金额不能为负数。", "An amount cannot be negative.")
     if len(part) > 2:
-        raise invalid(field, "money.fraction", "金额最多两位小数（精确到分）。", "At most two decimals (whole fen).")
+        raise invalid(
+            field, "money.fraction", "金额最多两位小数（精确到分）。", "At most two decimals (whole fen)."
+        )
     return int(whole) * 100 + int(part.ljust(2, "0"))
 
 

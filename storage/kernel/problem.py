@@ -80,7 +80,9 @@ class NotFound(Problem):
 
     status = 404
     title = Words("未找到", "Not found")
-    remedy = Words("请检查编号；也可能您无权查看。", "Check the identifier; it may also not be visible to you.")
+    remedy = Words(
+        "请检查编号；也可能您无权查看。", "Check the identifier; it may also not be visible to you."
+    )
 
 
 class WrongState(Problem):
@@ -88,7 +90,9 @@ class WrongState(Problem):
 
     status = 409
     title = Words("当前状态不允许此操作", "Not possible in the current state")
-    remedy = Words("请刷新后选择 allowed 中列出的操作。", "Reload and choose one of the operations in `allowed`.")
+    remedy = Words(
+        "请刷新后选择 allowed 中列出的操作。", "Reload and choose one of the operations in `allowed`."
+    )
 
 
 class Conflict(Problem):

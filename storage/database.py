@@ -1,0 +1,185 @@
+"""The engine behind every Unit and View: SQLite with one fair writer, or PostgreSQL."""
+
+import fcntl
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pysqlite3
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+
+from storage.kernel.problem import Unavailable
+from storage.kernel.words import Words
+
+SQLITE_FIXED = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a WAL database that has two connections
+NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
+WRITE_WAIT_SECONDS = 30.0
+
+
+class FairLock:
+    """First come, first served: between threads by a queue, between processes by `flock`.
+
+    SQLite's own lock is a lottery; under a busy till the click of an approver lost it for seconds.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._queue: deque[threading.Lock] = deque()
+        self._guard = threading.Lock()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) if path else None
+
+    def acquire(self, timeout: float = WRITE_WAIT_SECONDS) -> None:
+        """Wait for the turn. Raises Unavailable after `timeout` seconds in the queue."""
+        turn = threading.Lock()
+        turn.acquire()
+        with self._guard:
+            if not self._queue:
+                turn.release()
+            self._queue.append(turn)
+        if not turn.acquire(timeout=timeout):
+            with self._guard:
+                # The turn may have come between the time-out and here: then pass it on.
+                if self._queue[0] is turn:
+                    self._pass_on()
+                else:
+                    self._queue.remove(turn)
+            raise Unavailable(Words("写入排队超时。", "The queue of writers is too long."))
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Let the next one in."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        with self._guard:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._queue.popleft()
+        if self._queue:
+            self._queue[0].release()
+
+    def close(self) -> None:
+        """Give the file descriptor back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class Database:
+    """One database, opened once per process. `writing()` and `reading()` are the only ways in."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        self.url: URL = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._open_sqlite(pool_size)
+        else:
+            self._open_postgres(pool_size)
+
+    def _open_sqlite(self, pool_size: int) -> None:
+        if not self.url.database:
+            raise ValueError("SQLite needs a file: sqlite:////path/to/market.db")
+        if pysqlite3.sqlite_version_info < SQLITE_FIXED:
+            raise RuntimeError(
+                f"SQLite {pysqlite3.sqlite_version} corrupts WAL databases; 3.51.3 or newer needed"
+            )
+        self.path = Path(self.url.database)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_network_file_system(self.path.parent)
+        self._lock = FairLock(self.path.with_suffix(self.path.suffix + ".lock"))
+        self.engine = self._sqlite_engine(pool_size, query_only=False)
+        self._readers = self._sqlite_engine(pool_size, query_only=True)
+
+    def _sqlite_engine(self, pool_size: int, *, query_only: bool) -> Engine:
+        engine = sa.create_engine(
+            self.url,
+            module=pysqlite3,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            connect_args={"timeout": WRITE_WAIT_SECONDS, "check_same_thread": False},
+        )
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None  # we say BEGIN ourselves
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA cache_size=-32000")
+            if query_only:
+                connection.execute("PRAGMA query_only=ON")
+
+        @sa.event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN" if query_only else "BEGIN IMMEDIATE")
+
+        return engine
+
+    def _open_postgres(self, pool_size: int) -> None:
+        self.engine = sa.create_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
+            connect_args={
+                "connect_timeout": 5,
+                "options": "-c timezone=UTC -c lock_timeout=15s -c idle_in_transaction_session_timeout=120s",
+            },
+        )
+        self._readers = self.engine.execution_options(postgresql_readonly=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection inside one write transaction; leaving cleanly commits, raising rolls back."""
+        if not self.is_sqlite:
+            with self.engine.begin() as connection:
+                yield connection
+            return
+        self._lock.acquire()
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that cannot write, on one consistent snapshot per statement or better."""
+        with self._readers.connect() as connection:
+            yield connection
+
+    def ping(self) -> float:
+        """Seconds one trivial query takes. Raises when the database is away."""
+        start = time.perf_counter()
+        with self.reading() as connection:
+            connection.execute(sa.text("SELECT 1"))
+        return time.perf_counter() - start
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+        self._readers.dispose()
+        if self.is_sqlite:
+            self._lock.close()
+
+
+def refuse_network_file_system(folder: Path) -> None:
+    """Raise RuntimeError when `folder` lies on a network file system, where WAL and flock fail silently."""
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return
+    best, kind = "", ""
+    target = str(folder.resolve())
+    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+        _device, point, fs, *_ = line.split()
+        if (target == point or target.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, fs
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise RuntimeError(f"SQLite cannot live on {kind} ({best}); use a local disk or PostgreSQL")

@@ -1,0 +1,31 @@
+"""Where things are kept, and the limits the ground floor enforces."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+
+class StorageSettings(BaseModel, frozen=True):
+    """Database and object store. URLs hold secrets: they are never logged or shown."""
+
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL; empty means SQLite under the data folder. postgresql://… uses psycopg 3.",
+    )
+    objects_url: str = Field(
+        "",
+        description="file:///… or s3://key:secret@host:port/bucket; empty means a folder under the data folder.",
+    )
+    pool_size: int = Field(10, ge=2, le=200, description="Database connections one process keeps.")
+    orphan_hours: int = Field(
+        24, ge=1, description="Objects nobody refers to are swept after this many hours."
+    )
+
+    def resolved(self, data_dir: Path) -> "StorageSettings":
+        """The same settings with the empty URLs pointing into `data_dir`."""
+        return self.model_copy(
+            update={
+                "database_url": self.database_url or f"sqlite:///{data_dir.resolve()}/market.db",
+                "objects_url": self.objects_url or f"file://{data_dir.resolve()}/objects",
+            }
+        )

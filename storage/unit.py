@@ -1,0 +1,128 @@
+"""One write command = one Unit = one commit = at least one journal entry. Reads use a View."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import ORMExecuteState
+from sqlalchemy.orm import Session as AnySession
+from sqlmodel import Session
+
+from storage.columns import Mechanism
+from storage.database import Database
+from storage.journal import Entry
+from storage.kernel import clock
+from storage.kernel.ids import new_id
+
+_open = threading.local()
+
+
+class SlowInsideUnit(RuntimeError):
+    """A slow door was opened while a Unit held the write lock: an upload would stop the till."""
+
+
+class EmptyUnit(RuntimeError):
+    """A Unit changed things and explained nothing: `record` was never called."""
+
+
+def slow(door: str) -> None:
+    """Called by every slow door (objects, DuckDB, PDF, HTTP, password hashing) before it works."""
+    if getattr(_open, "depth", 0):
+        raise SlowInsideUnit(f"{door} was used inside a Unit; do it before or after")
+
+
+class View:
+    """A read-only session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+
+class Unit(View):
+    """One write transaction in the name of one actor."""
+
+    def __init__(self, session: Session, actor: str, org: str | None) -> None:
+        super().__init__(session)
+        self.actor = actor
+        self.org = org
+        self.unexplained = False
+        self.entries: list[Entry] = []
+
+    def record(self, kind: str, subject: str, /, **data: Any) -> Entry:
+        """Write the journal entry that explains this change.
+
+        kind: `noun.past`; subject: `noun:id`; data: ids, hashes, codes, numbers, a reason.
+        """
+        entry = Entry(
+            id=new_id("ent"),
+            at=clock.now(),
+            kind=kind,
+            subject=subject,
+            actor=self.actor,
+            org=self.org,
+            data=data,
+        )
+        self.session.add(entry)
+        self.entries.append(entry)
+        return entry
+
+
+class Store:
+    """The doors to the database for everything above the ground floor."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call `listener` (fast, never raising) after every Unit of this process that wrote entries."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def unit(self, actor: str, org: str | None = None) -> Iterator[Unit]:
+        """One write transaction. Raises EmptyUnit when things changed and nothing was recorded."""
+        if getattr(_open, "depth", 0):
+            raise RuntimeError("a Unit is already open in this thread")
+        with self.database.writing() as connection:
+            _open.depth = 1
+            try:
+                with Session(
+                    connection, expire_on_commit=False, join_transaction_mode="rollback_only"
+                ) as session:
+                    unit = Unit(session, actor, org)
+                    _watch(unit)
+                    yield unit
+                    session.flush()
+                    if unit.unexplained and not unit.entries:
+                        raise EmptyUnit("changes without a journal entry")
+                    if unit.entries and not self.database.is_sqlite:
+                        session.connection().exec_driver_sql("NOTIFY shugang_journal")
+                    session.commit()
+            finally:
+                _open.depth = 0
+        if unit.entries:
+            for listener in self._listeners:
+                listener()
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """A read-only session; writing through it fails in the database itself."""
+        with self.database.reading() as connection, Session(connection, expire_on_commit=False) as session:
+            yield View(session)
+
+
+def _watch(unit: Unit) -> None:
+    @sa.event.listens_for(unit.session, "after_flush")
+    def flushed(session: AnySession, _context: Any) -> None:
+        changed = [*session.new, *session.dirty, *session.deleted]
+        if any(not isinstance(row, Mechanism | Entry) for row in changed):
+            unit.unexplained = True
+        if any(isinstance(row, Entry) and row.seq is not None and row not in session.new for row in changed):
+            unit.unexplained = unit.actor != "system:journal"  # only the sealer touches entries
+
+    @sa.event.listens_for(unit.session, "do_orm_execute")
+    def executed(state: ORMExecuteState) -> None:
+        if state.is_insert or state.is_update or state.is_delete:
+            unit.unexplained = True
