@@ -40,7 +40,7 @@ class Worded(StrEnum):
     words: Words
     _value_: str
 
-    def __new__(cls, value: str, zh: str, en: str) -> Self:
+    def __new__(cls, value: str, zh: str = "", en: str = "") -> Self:
         member = str.__new__(cls, value)
         member._value_ = value
         member.words = Words(zh, en)

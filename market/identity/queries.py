@@ -1,0 +1,88 @@
+"""Reads about people and parties."""
+
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from market.identity.passwords import hash_secret
+from market.identity.rules import Actor, Permission, Role, Verification
+from market.identity.tables import LoginSession, Membership, Party, User
+from storage.kernel.problem import NotFound
+from storage.unit import View
+
+
+def party(view: View, party_id: str) -> Party:
+    """The party by id. Raises NotFound."""
+    row = view.session.get(Party, party_id)
+    if row is None:
+        raise NotFound(party=party_id)
+    return row
+
+
+def parties(view: View, ids: set[str]) -> dict[str, Party]:
+    """Several parties at once, by id."""
+    rows = view.session.exec(select(Party).where(col(Party.id).in_(ids))).all()
+    return {row.id: row for row in rows}
+
+
+def waiting_for_check(view: View) -> list[Party]:
+    """待核验. Parties whose identity waits for a compliance officer, oldest first."""
+    query = select(Party).where(Party.verification == Verification.PENDING).order_by(col(Party.created_at))
+    return list(view.session.exec(query))
+
+
+def user_by_login(view: View, login: str) -> User | None:
+    """The user with this normalized login."""
+    return view.session.exec(select(User).where(User.login == login)).first()
+
+
+def memberships(view: View, user_id: str) -> list[tuple[Membership, Party]]:
+    """Which parties a user acts for, oldest membership first."""
+    query = (
+        select(Membership, Party)
+        .where(Membership.party_id == Party.id, Membership.user_id == user_id)
+        .order_by(col(Membership.created_at))
+    )
+    return list(view.session.exec(query))
+
+
+def members(view: View, actor: Actor) -> list[tuple[Membership, User]]:
+    """成员列表. The members of the actor's own organization."""
+    actor.require(Permission.MEMBER_INVITE)
+    query = (
+        select(Membership, User)
+        .where(Membership.user_id == User.id, Membership.party_id == actor.own_org)
+        .order_by(col(Membership.created_at))
+    )
+    return list(view.session.exec(query))
+
+
+def session_and_actor(view: View, secret: str, now: datetime) -> tuple[LoginSession, User, Actor] | None:
+    """Who holds this session cookie, or None when the session ended."""
+    session = view.session.get(LoginSession, hash_secret(secret))
+    if session is None or session.expires_at <= now:
+        return None
+    user = view.session.get(User, session.user_id)
+    if user is None or user.disabled_at is not None:
+        return None
+    return session, user, actor_of(view, user, session.party_id, second_factor=session.second_factor)
+
+
+def actor_of(view: View, user: User, party_id: str | None, *, second_factor: bool) -> Actor:
+    """The actor a user is while acting for a party; no roles without a membership."""
+    found = view.session.exec(
+        select(Membership, Party).where(
+            Membership.party_id == Party.id, Membership.user_id == user.id, Party.id == party_id
+        )
+    ).first()
+    if found is None:
+        return Actor(user.id, roles=frozenset({Role.CITIZEN}), second_factor=second_factor)
+    membership, owner = found
+    return Actor(
+        id=user.id,
+        org=owner.id,
+        roles=frozenset(Role(role) for role in membership.roles),
+        org_kind=owner.org_kind,
+        second_factor=second_factor,
+        party_verified=owner.verification is Verification.VERIFIED,
+    )
