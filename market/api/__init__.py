@@ -1,0 +1,1 @@
+"""The control API: one file per room; parse, call one action, show."""

@@ -1,0 +1,71 @@
+"""The market as an ASGI application: pages at /, the control API at /api/v1, the data plane beside them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.concurrency import run_in_threadpool
+
+from market.api import parties, problems, session
+from market.house import House
+from market.http.shell import Receive, Scope, Send, Shell, install
+from market.settings import Settings
+
+ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def build_api(house: House) -> FastAPI:
+    """The FastAPI application alone: every page and the control API."""
+    app = FastAPIOffline(
+        title="数港 Shugang",
+        version="1",
+        description="数据资产登记、许可、计量与结算 · Register, license, meter and settle data.",
+        openapi_url="/openapi.json",
+        lifespan=None,
+    )
+    app.state.house = house
+    for module in (session, parties):
+        app.include_router(module.router, prefix="/api/v1")
+    app.include_router(problems.router)
+    install(app)
+    return app
+
+
+class Front:
+    """The one door: hands each request to the data plane or the market, and holds their lifetimes.
+
+    A mounted ASGI application gets no lifespan and is absent from OpenAPI, so this dispatches itself.
+    """
+
+    def __init__(self, house: House, *, background: bool = True) -> None:
+        self.house = house
+        self.background = background
+        self.market: ASGI = Shell(build_api(house), house.settings.limits.json_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self.market(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with self._running():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        if self.background:
+            self.house.pulse.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(self.house.pulse.stop)
+
+
+def create(settings: Settings | None = None) -> Front:
+    """The application a server starts: settings from the environment unless given."""
+    return Front(House(settings or Settings()))

@@ -1,0 +1,1 @@
+"""审计 Reading the journal: search, history of a thing, export."""

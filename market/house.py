@@ -1,0 +1,130 @@
+"""House: everything with a lifetime, built once from Settings and handed down; no globals."""
+
+import contextlib
+import threading
+from typing import Any
+
+import psycopg
+import structlog
+
+from market.identity.problems import Unauthenticated
+from market.identity.rules import Actor
+from market.settings import Settings
+from market.wiring import EFFECTS
+from storage import dispatch, journal, migrations
+from storage.database import Database
+from storage.kernel.words import Words
+from storage.objects_s3 import open_objects
+from storage.unit import Store
+
+log = structlog.get_logger()
+
+
+class House:
+    """One process's share of the market: settings, database, objects, and the pulse of the journal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings.settled()
+        self.database = Database(self.settings.storage.database_url, self.settings.storage.pool_size)
+        self.store = Store(self.database)
+        self.objects = open_objects(self.settings.storage.objects_url)
+        self.incoming = self.settings.data_dir / "incoming"
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        self.pulse = Pulse(self)
+
+    @property
+    def secret(self) -> str:
+        """The key that seals second factors and signing keys."""
+        return self.settings.secret_key.get_secret_value()
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision."""
+        migrations.upgrade(self.database)
+
+    def program_of(self, token: str, address: str) -> Actor:
+        """The program behind an API token. Raises Unauthenticated."""
+        raise Unauthenticated(Words("令牌无效。", f"Invalid token ({len(token)}, {len(address)})."))
+
+    def close(self) -> None:
+        """Stop the pulse and close every connection."""
+        self.pulse.stop()
+        self.database.close()
+
+
+class Pulse:
+    """Seals the journal and runs what follows, woken by each commit; a slow beat is only the net.
+
+    One pulse at a time does the work of a database: sealing locks the head, reactions lock their
+    cursor, so several processes may run it and the work is still done once.
+    """
+
+    BEAT_SECONDS = 0.25
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        house.store.on_commit(self._wake.set)
+
+    def start(self) -> None:
+        """Begin to beat in a thread of this process."""
+        self._stop.clear()
+        self._threads = [threading.Thread(target=self._run, name="pulse", daemon=True)]
+        if not self._house.database.is_sqlite:
+            self._threads.append(threading.Thread(target=self._listen, name="pulse-listen", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish the present beat and end."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(10)
+        self._threads = []
+
+    def beat(self) -> int:
+        """Seal and dispatch until nothing is left. Returns how many reactions ran."""
+        taken = 0
+        while True:
+            sealed = journal.seal(self._house.store)
+            done = dispatch.dispatch(self._house.store, EFFECTS, self._house)
+            taken += done
+            if not sealed and not done:
+                return taken
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(self.BEAT_SECONDS)
+            self._wake.clear()
+            try:
+                self.beat()
+            except Exception as error:  # noqa: BLE001  # the database may be away; the next beat tries again
+                log.warning("pulse missed a beat", error=repr(error))
+                self._stop.wait(1)
+
+    def _listen(self) -> None:
+        """PostgreSQL tells of commits made by other processes."""
+        url = self._house.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        while not self._stop.is_set():
+            with (
+                contextlib.suppress(psycopg.OperationalError),
+                psycopg.connect(url, autocommit=True) as connection,
+            ):
+                connection.execute("LISTEN shugang_journal")
+                while not self._stop.is_set():
+                    for _note in connection.notifies(timeout=1, stop_after=1):
+                        self._wake.set()
+            self._stop.wait(1)
+
+
+def health(house: House) -> dict[str, Any]:
+    """What /readyz shows: the database's answer time (ms), the schema, the journal's lag."""
+    seconds = house.database.ping()
+    return {
+        "database": house.database.url.get_backend_name(),
+        "database_ms": round(seconds * 1000, 2),
+        "schema_current": migrations.is_current(house.database),
+        "lag": dispatch.lag(house.store, EFFECTS),
+    }

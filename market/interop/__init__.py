@@ -1,0 +1,1 @@
+"""Other machines: webhooks and protocols."""
