@@ -10,12 +10,17 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlmodel import SQLModel
+from starlette.testclient import TestClient
 
 import market.schema  # noqa: F401  # every table must be known
+from market.app import Front
+from market.house import House
+from market.settings import Settings
 from storage import migrations
 from storage.database import Database
 from storage.kernel.ids import new_id
 from storage.objects import LocalObjects
+from storage.settings import StorageSettings
 from storage.unit import Store
 from tests import servers
 
@@ -143,3 +148,24 @@ def store(database: Database) -> Store:
 @pytest.fixture
 def objects(tmp_path: Path) -> LocalObjects:
     return LocalObjects(tmp_path / "objects")
+
+
+@pytest.fixture
+def house(database_url: str, tmp_path: Path) -> Iterator[House]:
+    """A house on a fresh database, without its background pulse: tests beat it themselves."""
+    settings = Settings(
+        data_dir=tmp_path / "var",
+        storage=StorageSettings(
+            database_url=database_url, objects_url=f"file://{tmp_path}/objects", pool_size=4
+        ),
+    )
+    house = House(settings)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[TestClient]:
+    """A caller without a session."""
+    with TestClient(Front(house, background=False), base_url="http://127.0.0.1:8000") as client:
+        yield client

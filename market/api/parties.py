@@ -3,12 +3,12 @@
 from datetime import datetime
 from pathlib import Path
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from market.http.body import receive
-from market.http.who import ActorDep, HouseDep, allow, csrf_header
+from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
 from market.identity import actions, entrance, queries
 from market.identity.rules import IdType, OrgKind, Permission, Role, Verification
@@ -16,7 +16,7 @@ from market.identity.tables import Party
 from storage.objects import keep
 from storage.unit import Unit
 
-router = APIRouter(prefix="/parties", tags=["parties"], dependencies=[Depends(csrf_header)])
+router = APIRouter(prefix="/parties", tags=["parties"])
 
 
 class EnterpriseForm(BaseModel, extra="forbid"):

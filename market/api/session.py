@@ -1,15 +1,15 @@
 """Signing in and out, and one's own account, for programs that act as a browser does."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from market.http.who import COOKIE, ActorDep, HouseDep, VisitorDep, allow, csrf_header
+from market.http.who import COOKIE, ActorDep, HouseDep, VisitorDep, allow
 from market.http.work import Work
 from market.identity import entrance
 from market.identity.rules import Permission
 from storage.kernel.problem import invalid
 
-router = APIRouter(tags=["session"], dependencies=[Depends(csrf_header)])
+router = APIRouter(tags=["session"])
 
 
 class SignIn(BaseModel, extra="forbid"):

@@ -81,6 +81,8 @@ def as_problem(error: Exception) -> Problem | None:
         return Conflict(Words("同时提交了相同内容。", "The same thing was submitted at the same moment."))
     if isinstance(error, OperationalError | InterfaceError):
         return Unavailable(Words("数据库暂不可用。", "The database is unavailable."))
+    if isinstance(error.__cause__, Problem):
+        return error.__cause__  # FastAPI wraps what happens while it reads a body
     if isinstance(error, HTTPException):
         if error.status_code == 405:
             problem: Problem = MethodNotAllowed()

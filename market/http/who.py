@@ -70,7 +70,7 @@ def _resolve(request: Request, house: House) -> Visitor:
 VisitorDep = Annotated[Visitor, Depends(visitor)]
 
 
-def csrf_header(request: Request, caller: VisitorDep) -> None:
+def csrf_header(request: Request, caller: Visitor) -> None:
     """A browser's session may only write with its own `X-CSRF-Token`: another site cannot know it."""
     if request.method in SAFE or caller.session is None:
         return
@@ -103,7 +103,9 @@ ActorDep = Annotated[Actor, Depends(signed_in)]
 def allow(*permissions: Permission) -> Any:
     """A route's permission: any one of these. Roles that move money or rights need the second factor."""
 
-    def check(actor: ActorDep) -> None:
+    def check(request: Request, caller: VisitorDep, actor: ActorDep) -> None:
+        if request.url.path.startswith("/api/"):
+            csrf_header(request, caller)
         if not any(actor.may(permission) for permission in permissions):
             actor.require(permissions[0])
         if actor.roles & SECOND_FACTOR and not actor.second_factor and Permission.SELF not in permissions:
