@@ -219,7 +219,7 @@ class _Writer:
                 {
                     "number": f"{stem}.{index + 1}",
                     "text": self.fill(clause["text"]),
-                    "items": [self.fill(item) for item in clause.get("items", [])],
+                    "points": [self.fill(item) for item in clause.get("items", [])],
                     "table": self._table(clause.get("table")),
                 }
                 for index, clause in enumerate(clauses)
