@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import noto_cjk_sans_otc
 import typst
@@ -64,7 +66,14 @@ def _printed(content: Mapping[str, Any], acceptances: Sequence[Mapping[str, str]
             "dated": content["dated"],
             "hash": content_hash(content),
             "texts": [{"lang": lang} | content["text"][lang] for lang in languages],
-            "acceptances": list(acceptances),
+            "acceptances": [{**a, "at": _moment(a["at"])} for a in acceptances],
         },
         ensure_ascii=False,
+    )
+
+
+def _moment(at: str) -> str:
+    # Contracts state the time of day in China, which has one zone and no summer time.
+    return (
+        datetime.fromisoformat(at).astimezone(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m-%d %H:%M:%S UTC+8")
     )

@@ -37,6 +37,9 @@ CONTRACT = Machine(
     {
         (ContractState.DRAFT, "provider_accept"): ContractState.PROVIDER_SIGNED,
         (ContractState.PROVIDER_SIGNED, "buyer_accept"): ContractState.EFFECTIVE,
+        # Only what both sides accepted can be witnessed or licensed under.
+        (ContractState.EFFECTIVE, "witness"): ContractState.EFFECTIVE,
+        (ContractState.EFFECTIVE, "license"): ContractState.EFFECTIVE,
         (ContractState.EFFECTIVE, "terminate"): ContractState.TERMINATED,
         (ContractState.DRAFT, "void"): ContractState.VOID,
         (ContractState.PROVIDER_SIGNED, "void"): ContractState.VOID,

@@ -142,8 +142,8 @@ def _statement(document: Mapping[str, Any]) -> bytes:
 def _read(document: Any) -> SignedDocument | None:
     if isinstance(document, bytes | str):
         try:
-            document = json.loads(document)
-        except ValueError:
+            document = json.loads(document, object_pairs_hook=_each_name_once)
+        except (ValueError, RecursionError):
             return None
     kinds = {
         "format": str,
@@ -159,10 +159,18 @@ def _read(document: Any) -> SignedDocument | None:
     return document if all(isinstance(document[name], kind) for name, kind in kinds.items()) else None
 
 
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # A name given twice would let one reader see another contract than the one that was checked.
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return named
+
+
 def _digest_or_nothing(content: Mapping[str, Any]) -> str:
     try:
         return digest(content)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return ""
 
 
