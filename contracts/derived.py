@@ -50,6 +50,7 @@ def slots_of(terms: Terms) -> dict[str, Any]:
         "last_day": document["term"]["last_day"],
         "in_months": terms.term.months is not None,
         "months": terms.term.months,
+        "endless": terms.term.endless,
     }
 
 

@@ -1,6 +1,5 @@
 """合同要素 The typed blanks of a template: how each is checked and how each language prints it."""
 
-import re
 from datetime import date
 from typing import Any, Literal
 
@@ -202,8 +201,3 @@ class Slot(Value):
 
 def _is_words(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"zh", "en"}
-
-
-def is_kebab(text: str) -> bool:
-    """Whether `text` may name a template folder."""
-    return re.fullmatch(r"[a-z0-9]+([-.][a-z0-9]+)*", text) is not None

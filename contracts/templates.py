@@ -12,7 +12,7 @@ from typing import Any, get_args
 from contracts.derived import slots_of
 from contracts.parties import Party
 from contracts.problems import TemplateNotFound
-from contracts.slots import Slot, is_kebab
+from contracts.slots import Slot
 from contracts.terms import Terms
 from storage.kernel.canonical import digest, sha256_hex
 from storage.kernel.problem import Fault, Invalid
@@ -26,6 +26,7 @@ ROOT = (
     next((p for p in (_HERE / "templates", _HERE / "market" / "templates") if p.is_dir()), _HERE)
     / "contracts"
 )
+_FOLDER = re.compile(r"[a-z0-9]+([-.][a-z0-9]+)*")
 _BLANK = re.compile(r"\{(@?)([a-z][a-z0-9_]*)\}")
 _ALWAYS = (
     Slot(name="number", type="text", zh="合同编号", en="Contract number", source="terms"),
@@ -105,7 +106,7 @@ def latest(slug: str, root: Path = ROOT) -> Template:
 def load(slug: str, version: str, root: Path = ROOT) -> Template:
     """One template, checked. Raises TemplateNotFound, or TemplateBroken when its languages differ in shape."""
     folder = root / slug / version
-    if not (is_kebab(slug) and is_kebab(version) and (folder / "fields.toml").is_file()):
+    if not (_FOLDER.fullmatch(slug) and _FOLDER.fullmatch(version) and (folder / "fields.toml").is_file()):
         raise TemplateNotFound(template=f"{slug}/{version}")
     files = {name: (folder / name).read_bytes() for name in ("fields.toml", "zh.toml", "en.toml")}
     parsed = {name: tomllib.loads(content.decode()) for name, content in files.items()}

@@ -99,6 +99,18 @@ def open_content() -> dict[str, Any]:
     return compose(latest("open-license"), open_terms(), OPEN_SLOTS, number="XK-OPEN-1", dated=DAY)
 
 
+def conditional_content() -> dict[str, Any]:
+    terms = open_terms(
+        purposes=["research_nonprofit"],
+        scenario="城市出行规律研究",
+        territory="mainland",
+        buyer=BUYER,
+        term={"months": 6},
+    )
+    slots = OPEN_SLOTS | {"data_content": "按小时汇总的分区出行量"}
+    return compose(latest("conditional-open"), terms, slots, number="HT-COND-2026-000001-X", dated=DAY)
+
+
 def everything_printed(text: dict[str, Any]) -> str:
     """All words of one language of a contract, in order."""
     words = [text["title"], text["note"], *text["preamble"], *text["closing"]]

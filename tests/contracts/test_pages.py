@@ -5,7 +5,7 @@ import pytest
 from contracts.pages import render_html
 from contracts.templates import LANGS, content_hash
 from storage.kernel.words import Lang
-from tests.contracts.samples import content, everything_printed, open_content
+from tests.contracts.samples import conditional_content, content, everything_printed, open_content
 
 
 def words_of(html: str) -> str:
@@ -14,7 +14,7 @@ def words_of(html: str) -> str:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-@pytest.mark.parametrize("made", [content(), open_content()])
+@pytest.mark.parametrize("made", [content(), open_content(), conditional_content()])
 def test_the_page_prints_every_word_of_the_contract(
     lang: Lang, made: dict[str, dict[str, dict[str, str]]]
 ) -> None:

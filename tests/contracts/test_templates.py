@@ -25,6 +25,7 @@ from tests.contracts.samples import (
     DAY,
     SLOTS,
     commercial,
+    conditional_content,
     content,
     everything_printed,
     open_content,
@@ -67,7 +68,7 @@ def test_the_provision_contract_has_its_sixteen_articles_in_both_languages() -> 
         assert [c["number"] for c in zh["clauses"]] == [c["number"] for c in en["clauses"]]
 
 
-@pytest.mark.parametrize("made", [content, open_content])
+@pytest.mark.parametrize("made", [content, open_content, conditional_content])
 @pytest.mark.parametrize("lang", LANGS)
 def test_nothing_unfilled_is_printed(made: Any, lang: Lang) -> None:
     printed = everything_printed(made()["text"][lang])
@@ -167,7 +168,7 @@ def test_what_a_party_writes_is_printed_and_never_interpreted(text: str) -> None
 
 def test_every_template_on_disk_loads() -> None:
     names = {(template.slug, template.version) for template in templates()}
-    assert names >= {("open-license", "2026.1"), ("data-provision", "2026.1")}
+    assert names >= {("open-license", "2026.1"), ("conditional-open", "2026.1"), ("data-provision", "2026.1")}
 
 
 @pytest.mark.parametrize(("slug", "version"), [("no-such", "1"), ("..", ".."), ("data-provision", "1999.1")])
