@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from contracts.parties import Party
+from contracts.rules import months_after
 from contracts.terms import (
     DeliveryModes,
     Price,
@@ -94,9 +95,6 @@ def _longer(terms: Terms, offer: Offer) -> bool:
     term = terms.term
     if term.months is not None:
         return term.months > offer.months
-    # A span of days is at most the offered months when it is not longer than their shortest length.
-    return (
-        term.first_day is None
-        or term.last_day is None
-        or ((term.last_day - term.first_day).days + 1 > offer.months * 31)
-    )
+    if term.first_day is None or term.last_day is None:
+        return True
+    return term.last_day > months_after(term.first_day, offer.months)

@@ -76,7 +76,7 @@ def term_bounds(term: Term, *, starts_at: datetime, zone: str) -> tuple[datetime
     began = starts_at.astimezone(UTC)
     if term.months is not None:
         first = starts_at.astimezone(ZoneInfo(zone)).date()
-        return began, _midnight(_months_after(first, term.months) + timedelta(days=1), zone)
+        return began, _midnight(months_after(first, term.months) + timedelta(days=1), zone)
     if term.first_day is None or term.last_day is None:
         return began, None
     ends = _midnight(term.last_day + timedelta(days=1), zone)
@@ -91,6 +91,7 @@ def _midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
-def _months_after(day: date, months: int) -> date:
+def months_after(day: date, months: int) -> date:
+    """The day of the same number `months` later, or that month's last day."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

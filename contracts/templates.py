@@ -29,8 +29,8 @@ ROOT = (
 _FOLDER = re.compile(r"[a-z0-9]+([-.][a-z0-9]+)*")
 _BLANK = re.compile(r"\{(@?)([a-z][a-z0-9_]*)\}")
 _ALWAYS = (
-    Slot(name="number", type="text", zh="合同编号", en="Contract number", source="terms"),
-    Slot(name="dated", type="date", zh="合同日期", en="Date of the contract", source="terms"),
+    Slot(name="number", type="text", zh="编号", en="Number", source="terms"),
+    Slot(name="dated", type="date", zh="日期", en="Date", source="terms"),
 )
 
 
