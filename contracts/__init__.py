@@ -1,1 +1,1 @@
-"""The language of the deal: terms, templates, licenses, signatures."""
+"""The language of the deal: terms, templates, policy, licenses, signatures. Imports only the ground floor."""
