@@ -1,12 +1,16 @@
 """Every table of the house, imported once, so that migrations and tests see the whole schema."""
 
+import contracts.tables
 import market.identity.tables
+import market.trading.tables
 import storage.idempotency
 import storage.journal
 import storage.objects
 import storage.sequence
 
 TABLE_MODULES = (
+    contracts.tables,
+    market.trading.tables,
     market.identity.tables,
     storage.idempotency,
     storage.journal,

@@ -19,6 +19,55 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "contract",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("template_slug", sa.String(), nullable=False),
+        sa.Column("template_version", sa.String(), nullable=False),
+        sa.Column("content", JSON_TYPE, nullable=False),
+        sa.Column("content_hash", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "provider_signed",
+                "effective",
+                "terminated",
+                "void",
+                name="contractstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("seller_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("drafted_at", MOMENT, nullable=False),
+        sa.Column("provider_accepted_at", MOMENT, nullable=True),
+        sa.Column("provider_accepted_by", sa.String(), nullable=True),
+        sa.Column("offer_hash", sa.String(), nullable=True),
+        sa.Column("buyer_accepted_at", MOMENT, nullable=True),
+        sa.Column("buyer_accepted_by", sa.String(), nullable=True),
+        sa.Column("pdf_sha256", sa.String(), nullable=True),
+        sa.Column("document", JSON_TYPE, nullable=True),
+        sa.CheckConstraint(
+            "state IN ('draft', 'provider_signed', 'void') OR buyer_accepted_at IS NOT NULL",
+            name=op.f("ck_contract_buyer_accepted"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('draft', 'void') OR provider_accepted_at IS NOT NULL",
+            name=op.f("ck_contract_provider_accepted"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contract")),
+        sa.UniqueConstraint("number", name=op.f("uq_contract_number")),
+    )
+    with op.batch_alter_table("contract", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_contract_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_contract_content_hash"), ["content_hash"], unique=False)
+        batch_op.create_index(batch_op.f("ix_contract_seller_id"), ["seller_id"], unique=False)
+
+    op.create_table(
         "idempotency_key",
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("key", sa.String(length=200), nullable=False),
@@ -183,6 +232,85 @@ def upgrade() -> None:
         sa.UniqueConstraint("login", name=op.f("uq_user_account_login")),
     )
     op.create_table(
+        "license",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("contract_id", sa.String(), nullable=True),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("seller_id", sa.String(), nullable=False),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("terms", JSON_TYPE, nullable=False),
+        sa.Column("prepay_fen", BIG, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "active",
+                "suspended",
+                "expired",
+                "revoked",
+                "terminated",
+                name="licensestate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "version_rule",
+            sa.Enum(
+                "pinned",
+                "latest",
+                name="versionrule_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("issued_at", MOMENT, nullable=False),
+        sa.Column("serve_from", MOMENT, nullable=True),
+        sa.Column("serve_until", MOMENT, nullable=True),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "state IN ('pending', 'revoked') OR serve_from IS NOT NULL",
+            name=op.f("ck_license_active_has_start"),
+        ),
+        sa.CheckConstraint(
+            "tier <> 'commercial' OR contract_id IS NOT NULL", name=op.f("ck_license_commercial_has_contract")
+        ),
+        sa.CheckConstraint(
+            "tier <> 'public_good' OR prepay_fen = 0", name=op.f("ck_license_public_good_is_free")
+        ),
+        sa.CheckConstraint(
+            "serve_until IS NULL OR serve_until > serve_from", name=op.f("ck_license_term_positive")
+        ),
+        sa.ForeignKeyConstraint(["contract_id"], ["contract.id"], name=op.f("fk_license_contract_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_license")),
+        sa.UniqueConstraint("number", name=op.f("uq_license_number")),
+    )
+    with op.batch_alter_table("license", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_license_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_license_contract_id"), ["contract_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_license_product_id"), ["product_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_license_seller_id"), ["seller_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_license_serve_until"), ["serve_until"], unique=False)
+        batch_op.create_index(batch_op.f("ix_license_state"), ["state"], unique=False)
+
+    op.create_table(
         "login_session",
         sa.Column("secret_hash", sa.String(), nullable=False),
         sa.Column("user_id", sa.String(), nullable=False),
@@ -227,8 +355,99 @@ def upgrade() -> None:
     with op.batch_alter_table("one_time_link", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_one_time_link_user_id"), ["user_id"], unique=False)
 
+    op.create_table(
+        "trade_order",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("seller_id", sa.String(), nullable=False),
+        sa.Column("placed_by", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("plan_id", sa.String(), nullable=False),
+        sa.Column("offer_hash", sa.String(), nullable=False),
+        sa.Column(
+            "purpose",
+            sa.Enum(
+                "governance",
+                "public_welfare",
+                "research_nonprofit",
+                "emergency",
+                "personal",
+                "industry",
+                "sector",
+                "internal_business",
+                "resale",
+                name="purpose_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("scenario", sa.String(), nullable=False),
+        sa.Column("months", sa.Integer(), nullable=False),
+        sa.Column("fee_fen", BIG, nullable=False),
+        sa.Column("prepay_fen", BIG, nullable=False),
+        sa.Column("due_fen", BIG, nullable=False),
+        sa.Column("rules_version", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "submitted",
+                "approved",
+                "contracted",
+                "awaiting_payment",
+                "paid",
+                "active",
+                "completed",
+                "rejected",
+                "cancelled",
+                "expired",
+                name="orderstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("case_id", sa.String(), nullable=True),
+        sa.Column("contract_id", sa.String(), nullable=True),
+        sa.Column("payment_id", sa.String(), nullable=True),
+        sa.Column("license_id", sa.String(), nullable=True),
+        sa.Column("placed_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "due_fen >= 0 AND prepay_fen >= 0 AND fee_fen >= 0",
+            name=op.f("ck_trade_order_amounts_not_negative"),
+        ),
+        sa.CheckConstraint("months > 0", name=op.f("ck_trade_order_term_positive")),
+        sa.ForeignKeyConstraint(["buyer_id"], ["party.id"], name=op.f("fk_trade_order_buyer_id")),
+        sa.ForeignKeyConstraint(["seller_id"], ["party.id"], name=op.f("fk_trade_order_seller_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trade_order")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_trade_order_case_id")),
+        sa.UniqueConstraint("contract_id", name=op.f("uq_trade_order_contract_id")),
+        sa.UniqueConstraint("license_id", name=op.f("uq_trade_order_license_id")),
+        sa.UniqueConstraint("number", name=op.f("uq_trade_order_number")),
+        sa.UniqueConstraint("payment_id", name=op.f("uq_trade_order_payment_id")),
+    )
+    with op.batch_alter_table("trade_order", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_trade_order_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_trade_order_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_trade_order_product_id"), ["product_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_trade_order_seller_id"), ["seller_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_trade_order_state"), ["state"], unique=False)
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("trade_order", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_trade_order_state"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_seller_id"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_product_id"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_buyer_id"))
+
+    op.drop_table("trade_order")
     with op.batch_alter_table("one_time_link", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_one_time_link_user_id"))
 
@@ -242,6 +461,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_login_session_user_id"))
 
     op.drop_table("login_session")
+    with op.batch_alter_table("license", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_license_state"))
+        batch_op.drop_index(batch_op.f("ix_license_serve_until"))
+        batch_op.drop_index(batch_op.f("ix_license_seller_id"))
+        batch_op.drop_index(batch_op.f("ix_license_product_id"))
+        batch_op.drop_index(batch_op.f("ix_license_contract_id"))
+        batch_op.drop_index(batch_op.f("ix_license_buyer_id"))
+
+    op.drop_table("license")
     op.drop_table("user_account")
     op.drop_table("stored_object")
     op.drop_table("sequence")
@@ -255,3 +483,9 @@ def downgrade() -> None:
     op.drop_table("journal_entry")
     op.drop_table("journal_cursor")
     op.drop_table("idempotency_key")
+    with op.batch_alter_table("contract", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_contract_seller_id"))
+        batch_op.drop_index(batch_op.f("ix_contract_content_hash"))
+        batch_op.drop_index(batch_op.f("ix_contract_buyer_id"))
+
+    op.drop_table("contract")
