@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from contracts.parties import IdentityKind
+from contracts.parties import Party as Signatory
 from market.identity.rules import IdType, OrgKind, PartyKind, Verification
 from storage.columns import Mechanism, choice, json_field
 
@@ -42,20 +44,22 @@ class Party(SQLModel, table=True):
     check_reason: str = ""
     created_at: datetime
 
-    def block(self) -> dict[str, str]:
-        """主体信息. What a contract, an invoice or a certificate says of this party."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "id_type": str(self.id_type),
-            "id_number": self.id_number,
-            "address": self.address,
-            "legal_representative": self.legal_representative,
-            "contact": self.contact,
-            "phone": self.phone,
-            "email": self.email,
-            "bank_account": self.bank_account,
-        }
+    def signatory(self) -> Signatory:
+        """合同主体. The party block a contract, an invoice or a certificate prints.
+
+        Raises Invalid when the block is not complete enough to sign (address).
+        """
+        return Signatory(
+            id=self.id,
+            name=self.name,
+            identity_kind=IdentityKind(self.id_type),
+            identity_number=self.id_number,
+            address=self.address,
+            legal_representative=self.legal_representative or None,
+            contact=self.contact or None,
+            phone=self.phone or None,
+            email=self.email or None,
+        )
 
 
 class User(SQLModel, table=True):

@@ -1,0 +1,338 @@
+"""The verbs of a deal: place, decide, accept, activate, and end it. What ends access goes down in the same Unit."""
+
+from zoneinfo import ZoneInfo
+
+from joserfc.jwk import OKPKey
+from sqlmodel import select
+
+from contracts import actions as contracts
+from contracts import queries as contract_queries
+from contracts import templates
+from contracts.tables import License
+from contracts.terms import Purpose, Term, Terms, Tier
+from market.approvals import actions as approvals
+from market.approvals.rules import CaseKind, CaseState
+from market.billing import actions as billing
+from market.catalogue import queries as catalogue
+from market.identity import actions as people
+from market.identity import queries as identity
+from market.identity.problems import PartyUnverified
+from market.identity.rules import Actor, Permission
+from market.identity.tables import User
+from market.trading.problems import NotOnOffer, OfferChanged, OrderNotFound, OrderNotNeeded, OwnProduct
+from market.trading.rules import ORDER, OrderState, due_fen, order_faults, unpaid_for, unsigned_for
+from market.trading.tables import Order
+from metering import actions as metering
+from storage.journal import Entry
+from storage.kernel import clock
+from storage.kernel.ids import new_id
+from storage.kernel.problem import Invalid, NotFound, invalid
+from storage.sequence import document_number
+from storage.unit import Unit
+
+
+def place_order(
+    unit: Unit,
+    actor: Actor,
+    *,
+    product_id: str,
+    plan_id: str,
+    purpose: Purpose,
+    scenario: str,
+    months: int,
+    prepay_fen: int,
+    rules_version: str,
+    zone: str,
+) -> Order:
+    """下单. Ask to use a product under a plan for one purpose; opens the approval.
+
+    Raises PartyUnverified, OrderNotNeeded (public-good), OwnProduct, NotOnOffer, Invalid with every fault.
+    """
+    actor.require(Permission.ORDER_PLACE)
+    buyer = identity.party(unit, actor.own_org)
+    if not actor.party_verified:
+        raise PartyUnverified
+    offered = catalogue.on_offer(unit, product_id, plan_id)
+    if offered is None:
+        raise NotOnOffer(product=product_id, plan=plan_id)
+    offer = offered.offer
+    if offer.tier is Tier.PUBLIC_GOOD:
+        raise OrderNotNeeded(open_url=f"/open/v1/{offer.product.slug}")
+    if offer.seller.id == buyer.id:
+        raise OwnProduct
+    faults = order_faults(
+        purpose=purpose,
+        purposes=frozenset(offer.purposes),
+        scenario=scenario,
+        months=months,
+        longest_months=offer.months,
+        prepay_fen=prepay_fen,
+        least_prepay_fen=offer.min_prepay_fen,
+        metered=offer.price.metered,
+        rules_version=rules_version,
+    )
+    if not buyer.address.strip():
+        words = invalid("party", "party.address", "请先补充本单位住所。", "Add your organization's address first.")
+        faults += words.faults
+    if faults:
+        raise Invalid(*faults)
+    now = clock.now()
+    order = Order(
+        id=new_id("ord"),
+        number=document_number(unit, "DD", now.astimezone(ZoneInfo(zone)).year),
+        buyer_id=buyer.id,
+        seller_id=offer.seller.id,
+        placed_by=actor.id,
+        product_id=product_id,
+        plan_id=plan_id,
+        offer_hash=offer.hash,
+        purpose=purpose,
+        scenario=scenario.strip(),
+        months=months,
+        fee_fen=offer.price.fee_fen,
+        prepay_fen=prepay_fen,
+        due_fen=due_fen(fee_fen=offer.price.fee_fen, months=months, prepay_fen=prepay_fen),
+        rules_version=rules_version,
+        placed_at=now,
+    )
+    unit.session.add(order)
+    unit.session.flush()
+    case = approvals.open_case(
+        unit,
+        kind=CaseKind.ORDER,
+        subject=f"order:{order.id}",
+        submitted_by=actor.id,
+        submitted_org=buyer.id,
+        needs=offered.needs,
+    )
+    order.case_id = case.id
+    unit.record("order.placed", f"order:{order.id}", number=order.number, product=product_id, due_fen=order.due_fen)
+    return order
+
+
+def decide_order(
+    unit: Unit,
+    actor: Actor,
+    case_id: str,
+    *,
+    approve: bool,
+    reason: str,
+    expected_version: int | None,
+    zone: str,
+) -> Order:
+    """审批订单. Approve or reject; on approval the contract is drawn up and the provider's offer accepts it.
+
+    Raises what `approvals.decide` raises, and OfferChanged when the listing is no longer what was ordered.
+    """
+    case = approvals.decide(
+        unit,
+        actor,
+        case_id,
+        permission=Permission.ORDER_APPROVE,
+        approve=approve,
+        reason=reason,
+        expected_version=expected_version,
+    )
+    order = unit.session.exec(select(Order).where(Order.case_id == case_id).with_for_update()).one()
+    order.reason = reason.strip()
+    if case.state is CaseState.APPROVED:
+        _move(unit, order, "approve")
+        _draw_up(unit, order, zone)
+        order.expires_at = clock.now() + unsigned_for()
+        unit.record("order.approved", f"order:{order.id}", contract=order.contract_id, reason=order.reason)
+        _tell(unit, order, "order_approved")
+    elif case.state is not CaseState.WAITING:
+        _move(unit, order, "reject")
+        unit.record("order.rejected", f"order:{order.id}", reason=order.reason)
+        _tell(unit, order, "order_rejected")
+    return order
+
+
+def _draw_up(unit: Unit, order: Order, zone: str) -> None:
+    """Write the contract the order asked for; the standing offer is the provider's acceptance."""
+    offered = catalogue.on_offer(unit, order.product_id, order.plan_id)
+    if offered is None or offered.offer.hash != order.offer_hash:
+        raise OfferChanged(order=order.id)
+    offer = offered.offer
+    terms = Terms(
+        tier=offer.tier,
+        product=offer.product,
+        version=str(offered.version),
+        version_rule=offer.version_rule,
+        purposes=(order.purpose,),
+        scenario=order.scenario,
+        territory=offer.territory,
+        delivery=offer.delivery,
+        rights=offer.rights,
+        quota=offer.quota,
+        price=offer.price,
+        prepay_fen=order.prepay_fen,
+        term=Term(months=order.months),
+        seller=offer.seller,
+        buyer=identity.party(unit, order.buyer_id).signatory(),
+    )
+    template = templates.load(offer.template_slug, offer.template_version)
+    contract = contracts.draft_contract(unit, template, terms, offer.slots, zone=zone)
+    contracts.accept_offer(unit, contract.id, contract.content_hash, by=offered.accepted_by, offer=offer)
+    order.contract_id = contract.id
+
+
+def accept_contract(
+    unit: Unit, actor: Actor, order_id: str, *, content_hash: str, key: OKPKey, zone: str
+) -> Order:
+    """签约. The buyer accepts exactly the text with this hash; the platform witnesses it and asks for payment.
+
+    key: the platform's document key. Raises OrderNotFound, WrongState, ContractTextDiffers.
+    """
+    actor.require(Permission.CONTRACT_ACCEPT)
+    order = _own(unit, actor, order_id)
+    _move(unit, order, "accept")
+    assert order.contract_id is not None
+    contracts.accept_contract(unit, order.contract_id, content_hash, by=actor.id)
+    contracts.witness_contract(unit, order.contract_id, key)
+    unit.record("order.contracted", f"order:{order.id}", contract=order.contract_id, content_hash=content_hash)
+    if order.due_fen:
+        payment = billing.request_payment(
+            unit,
+            order_id=order.id,
+            payer_id=order.buyer_id,
+            payee_id=order.seller_id,
+            amount_fen=order.due_fen,
+            purpose=_payment_purpose(order),
+        )
+        order.payment_id = payment.id
+        _move(unit, order, "bill")
+        order.expires_at = clock.now() + unpaid_for()
+        unit.record("order.billed", f"order:{order.id}", payment=payment.id, amount_fen=order.due_fen)
+    else:
+        _activate(unit, order, zone)
+    return order
+
+
+def activate_paid(unit: Unit, entry: Entry, zone: str) -> None:
+    """付款后生效. Follows `payment.confirmed`: the license is issued, active and its gate open. Twice is once."""
+    order_id = entry.data.get("order")
+    order = unit.session.get(Order, order_id, with_for_update=True) if order_id else None
+    if order is None or order.state is not OrderState.AWAITING_PAYMENT:
+        return
+    _move(unit, order, "pay")
+    unit.record("order.paid", f"order:{order.id}", payment=order.payment_id)
+    _activate(unit, order, zone)
+
+
+def _activate(unit: Unit, order: Order, zone: str) -> None:
+    assert order.contract_id is not None
+    terms = contract_queries.one_contract(unit, order.contract_id).frozen_terms()
+    license = contracts.issue_license(unit, terms, contract_id=order.contract_id, zone=zone)  # noqa: A001
+    policy = contracts.activate_license(unit, license.id, zone=zone)
+    metering.open_gate(
+        unit, license_id=license.id, product_id=order.product_id, buyer_id=order.buyer_id, policy=policy
+    )
+    order.license_id = license.id
+    order.expires_at = None
+    _move(unit, order, "activate")
+    unit.record("order.activated", f"order:{order.id}", license=license.id)
+    _tell(unit, order, "order_active")
+
+
+def cancel_order(unit: Unit, actor: Actor, order_id: str, *, reason: str) -> Order:
+    """取消订单. The buyer withdraws before paying. Raises OrderNotFound, WrongState."""
+    actor.require(Permission.ORDER_PLACE)
+    order = _own(unit, actor, order_id)
+    if order.state is OrderState.SUBMITTED and order.case_id:
+        approvals.cancel_case(unit, order.case_id, reason=reason)
+    _end(unit, order, "cancel", reason)
+    unit.record("order.cancelled", f"order:{order.id}", reason=reason)
+    return order
+
+
+def expire_order(unit: Unit, order_id: str) -> Order:
+    """逾期失效. Nobody signed or paid in time. Raises OrderNotFound, WrongState, Invalid before the time."""
+    order = unit.session.get(Order, order_id, with_for_update=True)
+    if order is None:
+        raise OrderNotFound(order=order_id)
+    if order.expires_at is None or order.expires_at > clock.now():
+        raise invalid("order", "order.running", "订单尚未到期。", "The order is not overdue.")
+    _end(unit, order, "expire", "逾期未签约或未付款 not signed or paid in time")
+    unit.record("order.expired", f"order:{order.id}")
+    return order
+
+
+def _end(unit: Unit, order: Order, verb: str, reason: str) -> None:
+    _move(unit, order, verb)
+    order.reason, order.expires_at = reason, None
+    if order.payment_id:
+        billing.cancel_payment(unit, order.payment_id, reason=reason)
+    if order.contract_id:
+        contracts.void_contract(unit, order.contract_id, reason=reason)
+
+
+def suspend_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> License:
+    """中止许可. A compliance officer stops a license; the next request is refused. Raises NotFound, WrongState."""
+    license = _decidable(unit, actor, license_id, reason)  # noqa: A001
+    metering.shut_gate(unit, license.id, reason=reason)
+    return contracts.suspend_license(unit, license.id, reason=reason)
+
+
+def resume_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> License:
+    """恢复许可. Raises NotFound, WrongState."""
+    license = _decidable(unit, actor, license_id, reason)  # noqa: A001
+    metering.reopen_gate(unit, license.id)
+    return contracts.resume_license(unit, license.id, reason=reason)
+
+
+def revoke_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> License:
+    """撤销许可. End a license for good; tokens minted a second ago are refused. Raises NotFound, WrongState."""
+    license = _decidable(unit, actor, license_id, reason)  # noqa: A001
+    metering.shut_gate(unit, license.id, reason=reason)
+    ended = contracts.revoke_license(unit, license.id, reason=reason)
+    _complete(unit, license.id)
+    return ended
+
+
+def expire_license(unit: Unit, license_id: str) -> License:
+    """许可到期. Note the end of a term; the gate has refused since `serve_until` by itself."""
+    metering.shut_gate(unit, license_id, reason="到期 expired")
+    ended = contracts.expire_license(unit, license_id)
+    _complete(unit, license_id)
+    return ended
+
+
+def _complete(unit: Unit, license_id: str) -> None:
+    order = unit.session.exec(select(Order).where(Order.license_id == license_id).with_for_update()).first()
+    if order is not None:
+        _move(unit, order, "complete")
+        unit.record("order.completed", f"order:{order.id}", license=license_id)
+
+
+def _decidable(unit: Unit, actor: Actor, license_id: str, reason: str) -> License:
+    actor.require(Permission.LICENSE_SUSPEND)
+    if not 4 <= len(reason.strip()) <= 500:
+        raise invalid("reason", "reason.length", "请写明理由（4 至 500 字）。", "Give a reason (4 to 500 characters).")
+    license = unit.session.get(License, license_id)  # noqa: A001
+    if license is None or license.buyer_id == actor.org:
+        raise NotFound(license=license_id)
+    return license
+
+
+def _own(unit: Unit, actor: Actor, order_id: str) -> Order:
+    order = unit.session.get(Order, order_id, with_for_update=True)
+    if order is None or order.buyer_id != actor.own_org:
+        raise OrderNotFound(order=order_id)
+    return order
+
+
+def _move(unit: Unit, order: Order, verb: str) -> None:
+    order.state = ORDER.after(order.state, verb)
+    unit.session.add(order)
+    unit.session.flush()
+
+
+def _payment_purpose(order: Order) -> str:
+    return "prepay" if order.prepay_fen else "fee"
+
+
+def _tell(unit: Unit, order: Order, template: str) -> None:
+    user = unit.session.get(User, order.placed_by)
+    if user is not None:
+        people.send_mail(unit, user, template, {"order": order.id, "number": order.number})

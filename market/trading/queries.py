@@ -1,0 +1,62 @@
+"""Reads: orders one may see, and what is overdue."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import col, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from market.identity.rules import Actor, Permission, Role
+from market.trading.problems import OrderNotFound
+from market.trading.rules import OrderState
+from market.trading.tables import Order
+from storage.unit import View
+
+OVERSEERS = frozenset({Role.APPROVER, Role.AUDITOR, Role.COMPLIANCE, Role.FINANCE, Role.MANDATOR})
+
+
+def visible_to(actor: Actor) -> SelectOfScalar[Order]:
+    """可见订单. The select both list and fetch start from: one's own sales and purchases, or all for overseers."""
+    query = select(Order)
+    if actor.roles & OVERSEERS:
+        return query
+    if not actor.may(Permission.ORDER_READ):
+        return query.where(sa.false())
+    return query.where(or_(Order.buyer_id == actor.own_org, Order.seller_id == actor.own_org))
+
+
+def order(view: View, actor: Actor, order_id: str) -> Order:
+    """One order the actor may see. Raises OrderNotFound."""
+    found = view.session.exec(visible_to(actor).where(Order.id == order_id)).first()
+    if found is None:
+        raise OrderNotFound(order=order_id)
+    return found
+
+
+def orders(
+    view: View, actor: Actor, *, state: OrderState | None = None, before: str | None = None, limit: int = 50
+) -> Sequence[Order]:
+    """Orders the actor may see, newest first. `before`: the last id of the previous page."""
+    query = visible_to(actor)
+    if state:
+        query = query.where(Order.state == state)
+    if before:
+        query = query.where(col(Order.id) < before)
+    return view.session.exec(query.order_by(col(Order.id).desc()).limit(limit)).all()
+
+
+def of_case(view: View, case_id: str) -> Order | None:
+    """The order a case decides on."""
+    return view.session.exec(select(Order).where(Order.case_id == case_id)).first()
+
+
+def of_license(view: View, license_id: str) -> Order | None:
+    """The order a license came of."""
+    return view.session.exec(select(Order).where(Order.license_id == license_id)).first()
+
+
+def overdue(view: View, at: datetime, limit: int = 200) -> list[str]:
+    """Ids of orders nobody signed or paid in time."""
+    query = select(Order.id).where(col(Order.expires_at) <= at).order_by(col(Order.expires_at)).limit(limit)
+    return list(view.session.exec(query))
