@@ -1,5 +1,6 @@
 """Every table of the house, imported once, so that migrations and tests see the whole schema."""
 
+import contracts.keyring
 import contracts.tables
 import market.identity.tables
 import market.trading.tables

@@ -72,7 +72,9 @@ def place_order(
         rules_version=rules_version,
     )
     if not buyer.address.strip():
-        words = invalid("party", "party.address", "请先补充本单位住所。", "Add your organization's address first.")
+        words = invalid(
+            "party", "party.address", "请先补充本单位住所。", "Add your organization's address first."
+        )
         faults += words.faults
     if faults:
         raise Invalid(*faults)
@@ -106,7 +108,9 @@ def place_order(
         needs=offered.needs,
     )
     order.case_id = case.id
-    unit.record("order.placed", f"order:{order.id}", number=order.number, product=product_id, due_fen=order.due_fen)
+    unit.record(
+        "order.placed", f"order:{order.id}", number=order.number, product=product_id, due_fen=order.due_fen
+    )
     return order
 
 
@@ -190,7 +194,9 @@ def accept_contract(
     assert order.contract_id is not None
     contracts.accept_contract(unit, order.contract_id, content_hash, by=actor.id)
     contracts.witness_contract(unit, order.contract_id, key)
-    unit.record("order.contracted", f"order:{order.id}", contract=order.contract_id, content_hash=content_hash)
+    unit.record(
+        "order.contracted", f"order:{order.id}", contract=order.contract_id, content_hash=content_hash
+    )
     if order.due_fen:
         payment = billing.request_payment(
             unit,
@@ -308,7 +314,9 @@ def _complete(unit: Unit, license_id: str) -> None:
 def _decidable(unit: Unit, actor: Actor, license_id: str, reason: str) -> License:
     actor.require(Permission.LICENSE_SUSPEND)
     if not 4 <= len(reason.strip()) <= 500:
-        raise invalid("reason", "reason.length", "请写明理由（4 至 500 字）。", "Give a reason (4 to 500 characters).")
+        raise invalid(
+            "reason", "reason.length", "请写明理由（4 至 500 字）。", "Give a reason (4 to 500 characters)."
+        )
     license = unit.session.get(License, license_id)  # noqa: A001
     if license is None or license.buyer_id == actor.org:
         raise NotFound(license=license_id)
