@@ -23,7 +23,8 @@ _PARTS = {"weekday": "isodow"}
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """编译结果. `rows` selects the final rows in order; `counts` gives one row: how many rows there
-    are before the first step and after each step; `columns` are those of the result."""
+    are before the first step and after each step; `columns` are those of the result.
+    """
 
     rows: str
     counts: str
@@ -54,7 +55,7 @@ def compile_recipe(recipe: g.Recipe, columns: Sequence[Column]) -> Compiled:
     )
 
 
-def _step(step: g.Step, number: int, before: Sequence[Column], after: Sequence[Column]) -> tuple[str, bool]:
+def _step(step: g.Step, number: int, before: Sequence[Column], after: Sequence[Column]) -> tuple[str, bool]:  # noqa: C901  # one case for each step
     """The query for one step over `s<number>`, and whether it may drop rows."""
     source = f"s{number}"
     known = {column.name: column for column in before}
@@ -73,7 +74,9 @@ def _step(step: g.Step, number: int, before: Sequence[Column], after: Sequence[C
                 values[key] = f"nullif(trim({name(key)}, {text(BLANK)}), '')"
         case g.Fill():
             column = known[step.column]
-            values[step.column] = f"coalesce({name(column.name)}, CAST({_literal(column, step.value)} AS {sql_type(column)}))"
+            values[step.column] = (
+                f"coalesce({name(column.name)}, CAST({_literal(column, step.value)} AS {sql_type(column)}))"
+            )
         case g.Cast():
             column, target = known[step.column], next(c for c in after if c.name == step.column)
             made = _cast(column, target, step.format)
@@ -82,7 +85,9 @@ def _step(step: g.Step, number: int, before: Sequence[Column], after: Sequence[C
                 where = f" WHERE {value} IS NULL OR ({made}) IS NOT NULL"
             if step.on_error == "fail":
                 stop = f"error('shugang:cast:{number}')"
-                made = f"CASE WHEN {value} IS NULL THEN NULL WHEN ({made}) IS NULL THEN {stop} ELSE {made} END"
+                made = (
+                    f"CASE WHEN {value} IS NULL THEN NULL WHEN ({made}) IS NULL THEN {stop} ELSE {made} END"
+                )
             values[step.column] = made
         case g.Mask():
             values[step.column] = _mask(step.by, known[step.column])
@@ -94,7 +99,7 @@ def _step(step: g.Step, number: int, before: Sequence[Column], after: Sequence[C
     return f"SELECT {chosen} FROM {source}{where}", bool(where)
 
 
-def _literal(column: Column, value: bool | int | str) -> str:
+def _literal(column: Column, value: g.Atom) -> str:
     """A literal of the column's type. Its form was checked by `rules.suits`."""
     written = str(value).lower() if isinstance(value, bool) else str(value)
     if column.kind is Kind.TEXT:
@@ -190,7 +195,7 @@ def _hmac(shown: str) -> str:
     return f"sha256(getvariable('{OUTER}') || {inner})"
 
 
-def _value(value: g.Value, known: dict[str, Column]) -> tuple[str, Column]:
+def _value(value: g.Value, known: dict[str, Column]) -> tuple[str, Column]:  # noqa: PLR0911  # one return for each shape
     """SQL for a value, and the column it would make."""
     match value:
         case g.ColumnValue():
@@ -208,7 +213,9 @@ def _value(value: g.Value, known: dict[str, Column]) -> tuple[str, Column]:
             local = f"({of} AT TIME ZONE 'UTC')" if column.kind is Kind.INSTANT else of
             return f"date_part('{_PARTS.get(value.part, value.part)}', {local})", Column("", Kind.INTEGER)
         case g.Substring():
-            return f"substring({_shown(value.of, known)}, {value.start}, {value.length})", Column("", Kind.TEXT)
+            return f"substring({_shown(value.of, known)}, {value.start}, {value.length})", Column(
+                "", Kind.TEXT
+            )
         case _:
             return _hmac(_shown(value.of, known)), Column("", Kind.TEXT)
 
@@ -234,4 +241,7 @@ def _arithmetic(value: g.Arithmetic, known: dict[str, Column]) -> tuple[str, Col
     if value.op == "mul":
         halves = (f"CAST({left} AS DECIMAL(38, {scales[0]}))", f"CAST({right} AS DECIMAL(38, {scales[1]}))")
         return f"CAST({halves[0]} * {halves[1]} AS {sql_type(made)})", made
-    return f"CAST(CAST({left} AS {sql_type(made)}) {sign} CAST({right} AS {sql_type(made)}) AS {sql_type(made)})", made
+    return (
+        f"CAST(CAST({left} AS {sql_type(made)}) {sign} CAST({right} AS {sql_type(made)}) AS {sql_type(made)})",
+        made,
+    )

@@ -13,6 +13,9 @@ Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=500)]
 Scalar = StrictBool | StrictInt | Annotated[StrictStr, Field(max_length=4000)]
 
 
+Atom = bool | int | str
+
+
 class Part(BaseModel):
     """A piece of a recipe: frozen, and refusing what it does not know."""
 

@@ -61,7 +61,9 @@ def parse(document: Any) -> g.Recipe:
                 Fault(
                     ".".join(str(part) for part in fault["loc"]) or "recipe",
                     f"recipe.{fault['type']}",
-                    Words(f"配方此处不合语法：{fault['msg']}", f"The recipe is malformed here: {fault['msg']}"),
+                    Words(
+                        f"配方此处不合语法：{fault['msg']}", f"The recipe is malformed here: {fault['msg']}"
+                    ),
                 )
                 for fault in error.errors()
             )
@@ -124,7 +126,7 @@ class _Walk:
             g.Trim: self.trim,
             g.Fill: self.fill,
             g.Filter: lambda step: self.condition(step.where, "where"),
-            g.Dedupe: lambda step: [self.find(name, "columns") for name in step.columns] and None,
+            g.Dedupe: self.dedupe,
             g.Mask: self.mask,
             g.Derive: self.derive,
         }
@@ -138,6 +140,10 @@ class _Walk:
             if column := self.find(name, "columns"):
                 chosen[name] = column
         self.columns = chosen
+
+    def dedupe(self, step: g.Dedupe) -> None:
+        for name in step.columns:
+            self.find(name, "columns")
 
     def drop(self, step: g.Drop) -> None:
         for name in step.columns:
@@ -170,7 +176,9 @@ class _Walk:
         if step.to not in _CASTS[column.kind]:
             self.wrong_type("to", column, f"→ {step.to.words.en}")
         if step.format is not None and (step.to not in MOMENTS or column.kind is not Kind.TEXT):
-            self.fault("format", "format", "format 只用于把文本转为日期或时间。", "format is for text to dates.")
+            self.fault(
+                "format", "format", "format 只用于把文本转为日期或时间。", "format is for text to dates."
+            )
         decimal = step.to is Kind.DECIMAL
         self.columns[step.column] = Column(
             step.column, step.to, 38 if decimal else None, step.scale if decimal else None
@@ -227,16 +235,21 @@ class _Walk:
             return
         if where.other is not None:
             other = self.find(where.other, f"{at}.other")
-            if column and other and column.kind is not other.kind and not {column.kind, other.kind} <= NUMBERS:
+            if (
+                column
+                and other
+                and column.kind is not other.kind
+                and not {column.kind, other.kind} <= NUMBERS
+            ):
                 self.wrong_type(f"{at}.other", other, column.kind.words.en)
         elif column and where.value is not None:
             self.suits(column, where.value, f"{at}.value")
 
-    def suits(self, column: Column, value: bool | int | str, where: str) -> None:
+    def suits(self, column: Column, value: g.Atom, where: str) -> None:
         if not suits(column.kind, value):
             self.wrong_type(where, column, repr(value))
 
-    def value(self, value: g.Value, at: str) -> Column | None:
+    def value(self, value: g.Value, at: str) -> Column | None:  # noqa: PLR0911  # one return for each shape
         """The column a value would make, without a name; None when it has a fault."""
         match value:
             case g.ColumnValue():
@@ -283,21 +296,21 @@ class _Walk:
         return Column("", Kind.DECIMAL, 38, min(scale, 18))
 
 
-def _literals(where: g.Among | g.Between | g.Prefix | g.Presence) -> Iterator[bool | int | str]:
+def _literals(where: g.Among | g.Between | g.Prefix | g.Presence) -> Iterator[g.Atom]:
     if isinstance(where, g.Among):
         yield from where.values
     if isinstance(where, g.Between):
         yield from (where.least, where.greatest)
 
 
-def constant_kind(value: bool | int | str) -> Kind:
+def constant_kind(value: g.Atom) -> Kind:
     """The kind of a literal standing alone: decimals and dates are made by a cast, not guessed."""
     if isinstance(value, bool):
         return Kind.BOOLEAN
     return Kind.INTEGER if isinstance(value, int) else Kind.TEXT
 
 
-def suits(kind: Kind, value: bool | int | str) -> bool:
+def suits(kind: Kind, value: g.Atom) -> bool:
     """Whether a literal is a value of `kind`: exact, and small enough for it."""
     if isinstance(value, bool) or kind is Kind.BOOLEAN:
         return kind is Kind.BOOLEAN and isinstance(value, bool)

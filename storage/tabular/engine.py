@@ -15,6 +15,7 @@ ENGINE = f"duckdb {duckdb.__version__}"
 Connection = duckdb.DuckDBPyConnection
 EngineError = duckdb.Error
 
+
 @contextmanager
 def engine(work: Path, limits: Limits, *, readable: Sequence[Path] = ()) -> Iterator[Connection]:
     """A DuckDB that may write only below `work` and read only there and in `readable`.
@@ -70,9 +71,9 @@ def columns_of(connection: Connection, query: str) -> tuple[Column, ...]:
     return tuple(column_of(row[0], row[1]) for row in rows)
 
 
-def scan(path: Path) -> str:
-    """SQL that reads a Parquet file of ours."""
-    return f"read_parquet({sql.text(str(path))})"
+def scan(path: Path, *, numbered: bool = False) -> str:
+    """SQL that reads a Parquet file of ours, with `file_row_number` when `numbered`."""
+    return f"read_parquet({sql.text(str(path))}{', file_row_number=true' if numbered else ''})"
 
 
 def count(connection: Connection, query: str) -> int:

@@ -43,7 +43,9 @@ def to_xlsx(table: Path, to: Path, work: Path, limits: Limits) -> int:
             raise ValueError("more rows than a sheet can hold")
         cursor = connection.execute(_shown(connection, table, guarded=True))
         names = [column[0] for column in cursor.description or ()]
-        write_workbook(to, names, (row for batch in iter(lambda: cursor.fetchmany(_BATCH), []) for row in batch))
+        write_workbook(
+            to, names, (row for batch in iter(lambda: cursor.fetchmany(_BATCH), []) for row in batch)
+        )
         return rows
 
 

@@ -94,9 +94,7 @@ def _settle(connection: db.Connection, query: str, names: list[str]) -> tuple[Co
         asked.append(f"max(strlen(split_part({number}, '.', 2)))")
     row = connection.execute(f"SELECT {', '.join(asked)} FROM {query}").fetchone() or ()
     width = len(_ORDER) + 3
-    return tuple(
-        _narrowest(label, row[i * width : (i + 1) * width]) for i, label in enumerate(names)
-    )
+    return tuple(_narrowest(label, row[i * width : (i + 1) * width]) for i, label in enumerate(names))
 
 
 def _narrowest(label: str, answers: tuple[int | bool | None, ...]) -> Column:

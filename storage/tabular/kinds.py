@@ -58,9 +58,7 @@ class Column:
     @classmethod
     def parse(cls, document: dict[str, Any]) -> "Column":
         """The column `document()` wrote."""
-        return cls(
-            document["name"], Kind(document["kind"]), document.get("precision"), document.get("scale")
-        )
+        return cls(document["name"], Kind(document["kind"]), document.get("precision"), document.get("scale"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,10 @@ def plain_csv(path: Path, source: Source, work: Path, limits: Limits) -> tuple[P
         return plain, ","
     if source.encoding is Encoding.UTF8:
         return path, source.delimiter or ","
-    with path.open(encoding=source.encoding, newline="") as old, plain.open("w", encoding="utf-8", newline="") as new:
+    with (
+        path.open(encoding=source.encoding, newline="") as old,
+        plain.open("w", encoding="utf-8", newline="") as new,
+    ):
         shutil.copyfileobj(old, new, _CHUNK)
     return plain, source.delimiter or ","
 
@@ -53,7 +56,8 @@ def header(plain: Path, delimiter: str, source: Source, limits: Limits) -> list[
         names = [label.strip() for label in names]
         if not any(names):
             raise NoColumns(
-                Words(f"文件“{source.name}”没有列名。", f"“{source.name}” has no column names."), file=source.name
+                Words(f"文件“{source.name}”没有列名。", f"“{source.name}” has no column names."),
+                file=source.name,
             )
         check_names(names, source.name, limits)
         if next(rows, None) is None:
@@ -83,7 +87,8 @@ def check_names(names: list[str], file: str, limits: Limits) -> None:
         if not _usable(label, limits):
             raise BadColumnName(
                 Words(
-                    f"文件“{file}”第 {place} 列的列名为空或不可用。", f"Column {place} of “{file}” has no usable name."
+                    f"文件“{file}”第 {place} 列的列名为空或不可用。",
+                    f"Column {place} of “{file}” has no usable name.",
                 ),
                 file=file,
                 column=place,
@@ -103,7 +108,9 @@ def check_names(names: list[str], file: str, limits: Limits) -> None:
 
 def _usable(label: str, limits: Limits) -> bool:
     printable = all(char.isprintable() for char in label)
-    return bool(label) and len(label) <= limits.name_length and printable and label.casefold() not in _RESERVED
+    return (
+        bool(label) and len(label) <= limits.name_length and printable and label.casefold() not in _RESERVED
+    )
 
 
 def find_ragged(plain: Path, delimiter: str, source: Source, limits: Limits) -> NoReturn:
@@ -115,7 +122,10 @@ def find_ragged(plain: Path, delimiter: str, source: Source, limits: Limits) -> 
             if len(row) != len(names):
                 raise _ragged(source, line, len(names), len(row))
     raise RaggedRow(
-        Words(f"文件“{source.name}”中有引号未正确闭合。", f"A quotation in “{source.name}” is not closed properly."),
+        Words(
+            f"文件“{source.name}”中有引号未正确闭合。",
+            f"A quotation in “{source.name}” is not closed properly.",
+        ),
         file=source.name,
     )
 
@@ -177,11 +187,12 @@ def _json_to_csv(path: Path, source: Source, plain: Path, limits: Limits) -> Non
         for place, record in enumerate(_objects(path, source, limits), start=1):
             cells = [_cell(record.get(label)) for label in names]
             try:
-                if any("\0" in cell for cell in cells):
-                    raise ValueError("NUL")
+                "".join(cells).replace("\0", "\ud800").encode()  # NUL and half characters cannot be kept
                 writer.writerow(cells)
-            except ValueError as error:
-                raise _bad_json(source, place, "含有不可用的字符", "holds characters no table can keep") from error
+            except UnicodeEncodeError as error:
+                raise _bad_json(
+                    source, place, "含有不可用的字符", "holds characters no table can keep"
+                ) from error
 
 
 def _cell(value: Any) -> str:
@@ -210,7 +221,11 @@ _DECODER = json.JSONDecoder(parse_float=_Digits, parse_int=_Digits, strict=False
 
 def _objects(path: Path, source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
     with path.open(encoding=source.encoding or "utf-8") as file:
-        records = _lines(file, source, limits) if source.format is Format.NDJSON else _elements(file, source, limits)
+        records = (
+            _lines(file, source, limits)
+            if source.format is Format.NDJSON
+            else _elements(file, source, limits)
+        )
         for place, value in records:
             if not isinstance(value, dict):
                 raise _bad_json(source, place, "不是对象", "is not an object")
@@ -231,7 +246,7 @@ def _lines(file: TextIO, source: Source, limits: Limits) -> Iterator[tuple[int, 
             raise _bad_json(source, place, "不是有效的 JSON", "is not valid JSON") from error
 
 
-def _elements(file: TextIO, source: Source, limits: Limits) -> Iterator[tuple[int, Any]]:
+def _elements(file: TextIO, source: Source, limits: Limits) -> Iterator[tuple[int, Any]]:  # noqa: C901  # a small parser
     """The elements of one JSON array, holding no more than one element and one chunk in memory."""
     buffer, place, ended = "", 1, False
 

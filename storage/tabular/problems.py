@@ -57,14 +57,18 @@ class LongRecord(UnreadableFile):
 
     status = 413
     title = Words("单条记录过长", "A record is too long")
-    remedy = Words("请检查是否缺少右引号，或拆分该字段。", "Look for a missing closing quote, or split the value.")
+    remedy = Words(
+        "请检查是否缺少右引号，或拆分该字段。", "Look for a missing closing quote, or split the value."
+    )
 
 
 class DuplicateColumn(UnreadableFile):
     """列名重复. Two columns with one name (letter case does not tell names apart)."""
 
     title = Words("列名重复", "Duplicate column name")
-    remedy = Words("请为每一列取不同的名称（不区分大小写）。", "Give every column its own name (case is ignored).")
+    remedy = Words(
+        "请为每一列取不同的名称（不区分大小写）。", "Give every column its own name (case is ignored)."
+    )
 
 
 class BadColumnName(UnreadableFile):
@@ -111,7 +115,9 @@ class BrokenWorkbook(UnreadableFile):
     """工作簿损坏. Not a readable XLSX file."""
 
     title = Words("Excel 工作簿损坏或受密码保护", "Broken or protected workbook")
-    remedy = Words("请用表格软件打开并另存为 XLSX，或改用 CSV。", "Open and save it again as XLSX, or use CSV.")
+    remedy = Words(
+        "请用表格软件打开并另存为 XLSX，或改用 CSV。", "Open and save it again as XLSX, or use CSV."
+    )
 
 
 class BrokenParquet(UnreadableFile):
@@ -136,4 +142,6 @@ class OutOfRoom(UnreadableFile):
 
     status = 413
     title = Words("文件超出单次处理的内存或磁盘限额", "More memory or disk than one run may take")
-    remedy = Words("请拆分文件，或请管理员提高限额。", "Split the file, or ask an administrator for more room.")
+    remedy = Words(
+        "请拆分文件，或请管理员提高限额。", "Split the file, or ask an administrator for more room."
+    )

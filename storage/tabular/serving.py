@@ -35,7 +35,12 @@ def to_serving(table: Path, to: Path, work: Path, limits: Limits, *, indexes: Se
         cursor = connection.execute(f"SELECT {', '.join(values)} FROM {db.scan(table)}")
         lite = pysqlite3.connect(to, isolation_level=None)
         try:
-            for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "cache_size=-65536"):
+            for pragma in (
+                "journal_mode=OFF",
+                "synchronous=OFF",
+                "locking_mode=EXCLUSIVE",
+                "cache_size=-65536",
+            ):
                 lite.execute(f"PRAGMA {pragma}")
             _create(lite, columns, filters)
             rows = _fill(lite, cursor, len(values))
@@ -101,7 +106,10 @@ def _values(column: Column) -> list[str]:
         exact = f"CAST({value} AS VARCHAR)"
         if not _fits_64_bits(column):
             return [exact]
-        return [exact, f"CAST(CAST({value} AS DECIMAL(38, {column.scale})) * {10 ** (column.scale or 0)} AS BIGINT)"]
+        return [
+            exact,
+            f"CAST(CAST({value} AS DECIMAL(38, {column.scale})) * {10 ** (column.scale or 0)} AS BIGINT)",
+        ]
     if column.kind is Kind.BOOLEAN:
         return [f"CAST({value} AS INTEGER)"]
     if column.kind is Kind.TIMESTAMP:
@@ -134,7 +142,9 @@ def _fill(lite: Any, cursor: db.Connection, width: int) -> int:
     number = 0
     lite.execute("BEGIN")
     while batch := cursor.fetchmany(_BATCH):
-        lite.executemany(f"INSERT INTO data VALUES ({places})", [(number + i, *row) for i, row in enumerate(batch, 1)])
+        lite.executemany(
+            f"INSERT INTO data VALUES ({places})", [(number + i, *row) for i, row in enumerate(batch, 1)]
+        )
         number += len(batch)
     lite.execute("COMMIT")
     return number

@@ -60,7 +60,8 @@ def _binary_format(path: Path, name: str, head: bytes) -> Format | None:
             file.seek(-4, 2)
             if file.read() != b"PAR1" or path.stat().st_size < 12:
                 raise BrokenParquet(
-                    Words(f"文件“{name}”缺少 Parquet 结尾。", f"“{name}” lacks its Parquet footer."), file=name
+                    Words(f"文件“{name}”缺少 Parquet 结尾。", f"“{name}” lacks its Parquet footer."),
+                    file=name,
                 )
         return Format.PARQUET
     if head.startswith(b"PK\x03\x04"):
@@ -88,7 +89,7 @@ def _encoding_of(path: Path, name: str, declared: Encoding | None) -> Encoding:
     with path.open("rb") as file:
         mark = file.read(4)
     if mark.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise _wrong(name, Words("文件是 UTF-16。", "The file is UTF-16."), line=1)
+        raise _wrong(name, Words(f"文件“{name}”是 UTF-16。", f"The file “{name}” is UTF-16."), line=1)
     bom = mark.startswith(codecs.BOM_UTF8)
     if declared is Encoding.GB18030 and not bom:
         fault = _first_fault(path, name, Encoding.GB18030)

@@ -44,5 +44,3 @@ def as_text(expression: str, kind: Kind) -> str:
     if kind is Kind.INSTANT:
         return f"replace(CAST({expression} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'"
     return f"CAST({expression} AS VARCHAR)"
-
-

@@ -26,15 +26,22 @@ def workbook_to_csv(path: Path, source: Source, plain: Path, limits: Limits) -> 
     """
     _refuse_bomb(path, source, limits)
     try:
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-        try:
+        with path.open("rb") as packed, plain.open("w", encoding="utf-8", newline="") as file:
+            book = load_workbook(packed, read_only=True, data_only=True, keep_links=False)
             sheet = book.worksheets[0]
-            sheet.reset_dimensions()
-            with plain.open("w", encoding="utf-8", newline="") as file:
-                _write(sheet.iter_rows(values_only=True), csv.writer(file, lineterminator="\n"), source, limits)
-        finally:
+            sheet.reset_dimensions()  # a workbook may lie about its size
+            writer = csv.writer(file, lineterminator="\n")
+            _write(sheet.iter_rows(values_only=True), writer, source, limits)
             book.close()
-    except (BadZipFile, InvalidFileException, KeyError, IndexError, ValueError, OSError, SyntaxError) as error:
+    except (
+        BadZipFile,
+        InvalidFileException,
+        KeyError,
+        IndexError,
+        ValueError,
+        OSError,
+        SyntaxError,
+    ) as error:
         raise BrokenWorkbook(
             Words(f"工作簿“{source.name}”无法打开。", f"The workbook “{source.name}” cannot be opened."),
             file=source.name,
