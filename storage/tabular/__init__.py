@@ -1,0 +1,1 @@
+"""Tables in files: recognize, read, type, profile, export and index them. The only user of DuckDB."""
