@@ -2,19 +2,25 @@
 
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import structlog
+from joserfc.jwk import OKPKey
 
+from contracts import keyring
 from market.identity.problems import Unauthenticated
 from market.identity.rules import Actor
+from market.refinery.cleanse import Workshop
 from market.settings import Settings
 from market.wiring import EFFECTS
 from storage import dispatch, journal, migrations
 from storage.database import Database
 from storage.kernel.words import Words
 from storage.objects_s3 import open_objects
+from storage.seal import Seal
+from storage.tabular.kinds import Limits as TabularLimits
 from storage.unit import Store
 
 log = structlog.get_logger()
@@ -30,12 +36,27 @@ class House:
         self.objects = open_objects(self.settings.storage.objects_url)
         self.incoming = self.settings.data_dir / "incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)
+        self.workshop = Workshop(
+            salt=Seal(self.secret, "mask").derived,
+            limits=TabularLimits(
+                columns=self.settings.limits.columns,
+                xlsx_bytes=self.settings.limits.xlsx_bytes,
+                memory_bytes=self.settings.limits.run_memory_mb << 20,
+                seconds=self.settings.limits.run_seconds,
+            ),
+        )
+        self.documents = Seal(self.secret, "documents")
+        self.send: Callable[..., None] = lambda _task, *_arguments: None  # until a worker is at hand
         self.pulse = Pulse(self)
 
     @property
     def secret(self) -> str:
         """The key that seals second factors and signing keys."""
         return self.settings.secret_key.get_secret_value()
+
+    def document_key(self) -> OKPKey:
+        """The key that signs contracts, certificates and statements now."""
+        return keyring.signing_key(self.store, self.documents)
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision."""

@@ -3,6 +3,7 @@
 import contracts.keyring
 import contracts.tables
 import market.identity.tables
+import market.refinery.tables
 import market.trading.tables
 import storage.idempotency
 import storage.journal
@@ -11,6 +12,7 @@ import storage.sequence
 
 TABLE_MODULES = (
     contracts.tables,
+    market.refinery.tables,
     market.trading.tables,
     market.identity.tables,
     storage.idempotency,

@@ -13,8 +13,8 @@ class Seal:
     def __init__(self, house_key: str, purpose: str) -> None:
         if len(house_key) < 32:
             raise ValueError("the house key has at least 32 characters")
-        self._key = hashlib.blake2b(purpose.encode(), key=house_key.encode()[:64], digest_size=32).digest()
-        self._cipher = AESGCM(self._key)
+        self.derived = hashlib.blake2b(purpose.encode(), key=house_key.encode()[:64], digest_size=32).digest()
+        self._cipher = AESGCM(self.derived)
 
     def close(self, secret: bytes, name: str) -> bytes:
         """The sealed form, for a column."""

@@ -195,7 +195,7 @@ def _hmac(shown: str) -> str:
     return f"sha256(getvariable('{OUTER}') || {inner})"
 
 
-def _value(value: g.Value, known: dict[str, Column]) -> tuple[str, Column]:  # noqa: PLR0911  # one return for each shape
+def _value(value: g.Value, known: dict[str, Column]) -> tuple[str, Column]:  # one return for each shape
     """SQL for a value, and the column it would make."""
     match value:
         case g.ColumnValue():

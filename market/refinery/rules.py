@@ -249,7 +249,7 @@ class _Walk:
         if not suits(column.kind, value):
             self.wrong_type(where, column, repr(value))
 
-    def value(self, value: g.Value, at: str) -> Column | None:  # noqa: PLR0911  # one return for each shape
+    def value(self, value: g.Value, at: str) -> Column | None:  # one return for each shape
         """The column a value would make, without a name; None when it has a fault."""
         match value:
             case g.ColumnValue():

@@ -140,7 +140,7 @@ def entries(store: Store, run_id: str) -> list[str]:
         ),
     ],
 )  # fmt: skip
-def test_a_fault_of_file_or_recipe_fails_the_run_with_words(  # noqa: PLR0917  # three fixtures, three values
+def test_a_fault_of_file_or_recipe_fails_the_run_with_words(  # three fixtures, three values
     store: Store, objects: LocalObjects, workshop: Workshop, content: bytes, steps: list[Any], slug: str
 ) -> None:
     run_id = request(store, objects, content, {"steps": steps})

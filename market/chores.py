@@ -1,0 +1,73 @@
+"""定时事务 What time makes due, and the slow work a queue hands over. Each may run twice."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlmodel import col
+
+from contracts.queries import licenses_due
+from market.house import House
+from market.identity.tables import LoginSession, OneTimeLink
+from market.refinery import actions as refinery
+from market.refinery import cleanse as workshop
+from market.refinery.queries import queued_runs
+from market.trading import actions as trading
+from market.trading.queries import overdue
+from storage.kernel import clock
+from storage.kernel.problem import Problem
+from storage.objects import sweep
+from storage.unit import Unit
+
+log = structlog.get_logger()
+PICK_UP_AFTER = timedelta(seconds=20)  # a queued run this old was lost by the broker
+
+
+def each_few_seconds(house: House) -> None:
+    """Send waiting mail; pick up runs the queue lost."""
+    with house.store.view() as view:
+        lost = [run.id for run in queued_runs(view) if run.requested_at < clock.now() - PICK_UP_AFTER]
+    for run_id in lost:
+        house.send("refinery.cleanse", run_id)
+
+
+def each_minute(house: House) -> None:
+    """End what is overdue; put back the runs of dead machines."""
+    with house.store.view() as view:
+        orders = overdue(view, clock.now())
+        licenses = [row.id for row in licenses_due(view, clock.now())]
+    for order_id in orders:
+        _alone(house, lambda unit, i=order_id: trading.expire_order(unit, i))  # type: ignore[misc]  # bound default
+    for license_id in licenses:
+        _alone(house, lambda unit, i=license_id: trading.expire_license(unit, i))  # type: ignore[misc]  # bound default
+    with house.store.unit("system:clock") as unit:
+        refinery.requeue_stale_runs(unit)
+
+
+def each_hour(house: House) -> None:
+    """Forget ended sessions and spent links; sweep objects nobody refers to."""
+    with house.store.unit("system:clock") as unit:
+        for table in (LoginSession, OneTimeLink):
+            unit.session.execute(
+                sa.delete(table).where(col(table.expires_at) < clock.now() - timedelta(days=7))
+            )
+        unit.record("sessions.forgotten", "system:clock")
+    sweep(house.store, house.objects, timedelta(hours=house.settings.storage.orphan_hours))
+
+
+def cleanse(house: House, run_id: str) -> None:
+    """清洗. Do one queued run; taken by another worker already is fine."""
+    try:
+        workshop.cleanse(house.store, house.objects, run_id, house.workshop)
+    except Problem as problem:
+        log.info("run not taken", run=run_id, problem=problem.slug())
+
+
+def _alone(house: House, act: Callable[[Unit], object]) -> None:
+    """Each thing in its own Unit: one that cannot move does not hold up the others."""
+    try:
+        with house.store.unit("system:clock") as unit:
+            act(unit)
+    except Problem as problem:
+        log.warning("due but not possible", problem=problem.slug(), members=problem.members)
