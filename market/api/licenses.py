@@ -1,0 +1,98 @@
+"""Licenses: what one holds or granted, and the stop button."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from contracts.queries import licenses_held, one_license
+from contracts.rules import LICENSE, LicenseState
+from contracts.tables import License
+from contracts.terms import Tier
+from market.api.orders import Reason
+from market.http.who import ActorDep, HouseDep, allow
+from market.http.work import Work, Worker
+from market.identity.rules import Actor, Permission
+from market.trading import actions
+from market.trading.queries import OVERSEERS
+from storage.unit import Unit, View
+
+router = APIRouter(prefix="/licenses", tags=["licenses"])
+READ = allow(Permission.ORDER_READ)
+STOP = allow(Permission.LICENSE_SUSPEND)
+
+
+class LicenseView(BaseModel, from_attributes=True):
+    id: str
+    number: str
+    state: LicenseState
+    tier: Tier
+    product_id: str
+    buyer_id: str
+    seller_id: str
+    contract_id: str | None
+    prepay_fen: int
+    serve_from: datetime | None
+    serve_until: datetime | None
+    terms: dict[str, Any]
+    verbs: list[str] = []
+
+
+def _view(license: License) -> LicenseView:  # noqa: A002  # the word of the domain
+    return LicenseView.model_validate(license).model_copy(update={"verbs": LICENSE.verbs(license.state)})
+
+
+def readable(view: View, actor: Actor, license_id: str) -> License:
+    """A license one holds, granted or oversees. Raises LicenseNotFound."""
+    if actor.roles & OVERSEERS:
+        return one_license(view, license_id)
+    return one_license(view, license_id, party_id=actor.own_org)
+
+
+@router.get("", dependencies=[READ])
+def licenses(
+    house: HouseDep,
+    actor: ActorDep,
+    state: LicenseState | None = None,
+    before: Annotated[str | None, Query(max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[LicenseView]:
+    """我的许可 · Licenses your organization holds, newest first."""
+    with house.store.view() as view:
+        return [
+            _view(row) for row in licenses_held(view, actor.own_org, state=state, before=before, limit=limit)
+        ]
+
+
+@router.get("/{license_id}", dependencies=[READ])
+def one(house: HouseDep, actor: ActorDep, license_id: str) -> LicenseView:
+    """许可详情 · One license with its frozen terms."""
+    with house.store.view() as view:
+        return _view(readable(view, actor, license_id))
+
+
+def _stop(work: Worker, license_id: str, body: Reason, act: Callable[..., License]) -> LicenseView:
+    def run(unit: Unit) -> LicenseView:
+        return _view(act(unit, work.actor, license_id, reason=body.reason))
+
+    return work.once(LicenseView, run)
+
+
+@router.post("/{license_id}/suspension", dependencies=[STOP])
+def suspend(work: Work, license_id: str, body: Reason) -> LicenseView:
+    """中止许可 · The very next request is refused."""
+    return _stop(work, license_id, body, actions.suspend_license)
+
+
+@router.post("/{license_id}/resumption", dependencies=[STOP])
+def resume(work: Work, license_id: str, body: Reason) -> LicenseView:
+    """恢复许可 · Serve again."""
+    return _stop(work, license_id, body, actions.resume_license)
+
+
+@router.post("/{license_id}/revocation", dependencies=[STOP])
+def revoke(work: Work, license_id: str, body: Reason) -> LicenseView:
+    """撤销许可 · End a license for good, now."""
+    return _stop(work, license_id, body, actions.revoke_license)
