@@ -70,3 +70,9 @@ def of_subject(view: View, subject: str) -> Sequence[Case]:
     """All cases on one thing, newest first."""
     query = select(Case).where(Case.subject == subject).order_by(sa.desc(col(Case.id)))
     return view.session.exec(query).all()
+
+
+def kind_of(view: View, case_id: str) -> CaseKind | None:
+    """What a case asks for, so that the room which acts on it can be chosen; None for no such case."""
+    found = view.session.exec(select(Case).where(Case.id == case_id)).first()
+    return found.kind if found else None

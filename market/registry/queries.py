@@ -135,3 +135,12 @@ def history(view: View, actor: Actor, asset_id: str) -> Sequence[Entry]:
         raise NotFound(asset=asset_id)
     query = select(Entry).where(Entry.subject == f"asset:{asset_id}").order_by(col(Entry.id))
     return view.session.exec(query).all()
+
+
+def source_of_product(view: View, asset_id: str, registrant_id: str) -> Asset:
+    """The asset behind a product of the same organization, registered or not. Raises NotFound."""
+    query = select(Asset).where(Asset.id == asset_id, Asset.registrant_id == registrant_id)
+    found = view.session.exec(query).first()
+    if found is None:
+        raise NotFound(asset=asset_id)
+    return found
