@@ -1,0 +1,273 @@
+"""挂牌 Submit, decide, suspend, resume and end a listing; the shelf follows in the same Unit."""
+
+import re
+
+from sqlmodel import col, select
+
+from market.approvals import actions as approvals
+from market.approvals.queries import kind_of
+from market.approvals.rules import CaseKind, CaseState, reason_faults
+from market.catalogue import queries
+from market.catalogue.actions import license_note, own_product, refuse_locked
+from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded
+from market.catalogue.rules import LISTING, PRODUCT_STATE, ProductState, Profile, profile_faults
+from market.catalogue.shelving import put_on_shelf, take_off_shelf
+from market.catalogue.tables import Listing, Product
+from market.identity.problems import PartyUnverified
+from market.identity.rules import Actor, OrgKind, Permission
+from market.policy.inputs import DeliveryMode, OpenAttr, Tier
+from market.policy.rules import PACK, Offer, deciders_needed, tier_faults
+from market.registry.queries import source_of_product
+from market.registry.rules import AssetState
+from storage.kernel import clock
+from storage.kernel.ids import new_id
+from storage.kernel.problem import Fault, Invalid, NotFound
+from storage.kernel.words import Words
+from storage.unit import Unit
+
+
+def submit_listing(unit: Unit, actor: Actor, product_id: str, *, offer_sha256: str) -> Listing:
+    """申请挂牌. Accept the standing offer and ask for approval.
+
+    offer_sha256: hash of the standing terms shown to the provider, who accepts them by this act.
+    Raises Forbidden, PartyUnverified, NotFound, ListingLocked, AssetNotRegistered, Invalid with
+    every fault at once.
+    """
+    actor.require(Permission.LISTING_PROPOSE)
+    actor.require(Permission.OFFER_ACCEPT)
+    product = own_product(unit, actor, product_id)
+    if not actor.party_verified:
+        raise PartyUnverified(party=actor.own_org)
+    refuse_locked(unit, product)
+    provider_kind = actor.org_kind or OrgKind.ENTERPRISE
+    needs = _check(unit, product, provider_kind, offer_sha256)
+    now = clock.now()
+    listing = queries.living_listing(unit, product.id)
+    if listing is None:
+        listing = Listing(
+            id=new_id("lst"),
+            product_id=product.id,
+            provider_id=product.provider_id,
+            provider_kind=provider_kind,
+            rules_version=PACK,
+            offer_sha256=offer_sha256,
+            offer_accepted_by=actor.id,
+            offer_accepted_at=now,
+        )
+    listing.state = LISTING.after(listing.state, "submit")
+    listing.provider_kind, listing.rules_version = provider_kind, PACK
+    listing.offer_sha256, listing.offer_accepted_by, listing.offer_accepted_at = offer_sha256, actor.id, now
+    listing.submitted_at = now
+    case = approvals.open_case(
+        unit,
+        kind=CaseKind.LISTING,
+        subject=f"listing:{listing.id}",
+        submitted_by=actor.id,
+        submitted_org=actor.own_org,
+        needs=needs,
+    )
+    listing.case_id = case.id
+    unit.session.add(listing)
+    unit.session.flush()
+    unit.record(
+        "listing.submitted",
+        f"listing:{listing.id}",
+        product=product.id,
+        case=case.id,
+        offer=offer_sha256,
+        rules_version=PACK,
+    )
+    return listing
+
+
+def decide_listing(
+    unit: Unit,
+    actor: Actor,
+    case_id: str,
+    *,
+    approve: bool,
+    reason: str,
+    expected_version: int | None = None,
+) -> Listing:
+    """审批挂牌. The approval that decides puts the product on the shelf; a rejection returns the listing.
+
+    Raises what `approvals.decide` raises; Invalid or AssetNotRegistered when the ground has gone
+    since submission.
+    """
+    if kind_of(unit, case_id) is not CaseKind.LISTING:
+        actor.require(Permission.LISTING_APPROVE)
+        raise NotFound(case=case_id)
+    case = approvals.decide(
+        unit,
+        actor,
+        case_id,
+        permission=Permission.LISTING_APPROVE,
+        approve=approve,
+        reason=reason,
+        expected_version=expected_version,
+    )
+    listing, product = _locked(unit, case.subject.removeprefix("listing:"))
+    if case.state is CaseState.WAITING:
+        return listing  # the first of two
+    listing.reason = reason.strip()
+    if case.state is not CaseState.APPROVED:
+        _move(unit, listing, product, "return", reason=listing.reason)
+        return listing
+    _check(unit, product, listing.provider_kind, listing.offer_sha256)
+    listing.listed_at = product.listed_at = clock.now()
+    _move(unit, listing, product, "approve", reason=listing.reason)
+    return listing
+
+
+def withdraw_listing(unit: Unit, actor: Actor, product_id: str) -> Listing:
+    """撤回送审. The provider takes the listing back before it is decided.
+
+    Raises Forbidden, NotFound, AlreadyDecided, WrongState.
+    """
+    actor.require(Permission.LISTING_PROPOSE)
+    waiting = queries.living_listing(unit, product_id)
+    if waiting is None or waiting.provider_id != actor.own_org or waiting.case_id is None:
+        raise NotFound(product=product_id)
+    LISTING.after(waiting.state, "withdraw")
+    approvals.cancel_case(unit, waiting.case_id)  # the case is locked first, as in a decision
+    listing, product = _locked(unit, waiting.id)
+    _move(unit, listing, product, "withdraw", reason="")
+    return listing
+
+
+def suspend_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing:
+    """暂停挂牌. Compliance takes the product off the shelf at once.
+
+    Raises Forbidden, NotFound, WrongState, Invalid (reason).
+    """
+    actor.require(Permission.LICENSE_SUSPEND)
+    return _end(unit, product_id, "suspend", reason)
+
+
+def resume_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing:
+    """恢复挂牌. Compliance puts it back, if everything that was checked still holds.
+
+    Raises Forbidden, NotFound, WrongState, Invalid, AssetNotRegistered.
+    """
+    actor.require(Permission.LICENSE_SUSPEND)
+    listing, product = _locked_of(unit, product_id)
+    LISTING.after(listing.state, "resume")
+    why = _reasoned(reason)
+    _check(unit, product, listing.provider_kind, listing.offer_sha256)
+    listing.reason = why
+    _move(unit, listing, product, "resume", reason=why)
+    return listing
+
+
+def delist(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing:
+    """摘牌. The provider (or compliance) ends the listing for good.
+
+    Raises Forbidden, NotFound, WrongState, Invalid, FreeTwinNeeded (rule T20).
+    """
+    if not actor.may(Permission.LICENSE_SUSPEND):
+        actor.require(Permission.LISTING_PROPOSE)
+        own_product(unit, actor, product_id)
+    return _end(unit, product_id, "delist", reason)
+
+
+def _end(unit: Unit, product_id: str, verb: str, reason: str) -> Listing:
+    listing, product = _locked_of(unit, product_id)
+    LISTING.after(listing.state, verb)
+    why = _reasoned(reason)
+    if verb == "delist" and product.tier is Tier.PUBLIC_GOOD:
+        _refuse_lonely_commercial(unit, product)
+    listing.reason = why
+    if verb == "delist":
+        listing.ended_at = clock.now()
+    _move(unit, listing, product, verb, reason=why)
+    return listing
+
+
+def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: str) -> None:
+    """One step of the listing; product, shelf and search follow in the same Unit."""
+    listing.state = LISTING.after(listing.state, verb)
+    before, product.state = product.state, PRODUCT_STATE[listing.state]
+    unit.session.add_all([listing, product])
+    unit.session.flush()
+    past = {"return": "returned", "withdraw": "withdrawn"}.get(verb, str(listing.state))
+    unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason)
+    if product.state is ProductState.LISTED:
+        version = queries.newest_version(unit, product.id)
+        assert version is not None  # checked before every move to the shelf
+        put_on_shelf(unit, product, version, license_note=license_note(unit, product))
+    elif before is ProductState.LISTED:
+        take_off_shelf(unit, product, reason=reason)
+
+
+def _check(unit: Unit, product: Product, provider_kind: OrgKind, offer_sha256: str) -> int:
+    """Everything a listing stands on, all faults in one Invalid; returns how many must approve."""
+    asset = source_of_product(unit, product.asset_id, product.provider_id)
+    if asset.state is not AssetState.REGISTERED or asset.grade is None or asset.supply is None:
+        raise AssetNotRegistered(asset=asset.id, state=str(asset.state))
+    if asset.valid_until is not None and asset.valid_until <= clock.now():
+        raise AssetNotRegistered(asset=asset.id, state="expired")
+    product.grade, product.supply = asset.grade, asset.supply
+    plans = queries.plans(unit, product.id)
+    faults = profile_faults(Profile.model_validate(product))
+    if queries.newest_version(unit, product.id) is None:
+        words = Words("请先发布至少一个清洗后的版本。", "Publish at least one cleansed version first.")
+        faults.append(Fault("version", "listing.version", words))
+    if not plans:
+        words = Words("请至少设置一个计价方案。", "Add at least one plan.")
+        faults.append(Fault("plans", "listing.plan", words))
+    if not re.fullmatch(r"[0-9a-f]{64}", offer_sha256):
+        words = Words("请先阅读并接受挂牌要约。", "Read and accept the standing offer first.")
+        faults.append(Fault("offer_sha256", "listing.offer", words))
+    offer = Offer(
+        tier=product.tier,
+        supply=asset.supply,
+        open_attr=asset.open_attr or OpenAttr.CLOSED,
+        grade=asset.grade,
+        delivery=frozenset(mode for mode in DeliveryMode if mode in product.delivery),
+        provider_kind=provider_kind,
+        highest_price_fen=max(
+            (max(plan.call_fen, plan.row_fen, plan.download_fen, plan.fee_fen) for plan in plans), default=0
+        ),
+        contains_pi=bool(asset.contains_pi or asset.contains_spi),
+        pi_basis=bool(asset.pi_basis.strip()),
+    )
+    if faults := [*faults, *tier_faults(offer)]:
+        raise Invalid(*faults)
+    return deciders_needed(product.tier, asset.supply, asset.grade)
+
+
+def _refuse_lonely_commercial(unit: Unit, product: Product) -> None:
+    siblings = unit.session.exec(
+        select(Product).where(
+            Product.asset_id == product.asset_id,
+            Product.id != product.id,
+            col(Product.state).in_([ProductState.LISTED, ProductState.SUSPENDED]),
+        )
+    ).all()
+    sold = [sibling.slug for sibling in siblings if sibling.tier is Tier.COMMERCIAL]
+    free = [sibling.slug for sibling in siblings if sibling.tier is Tier.PUBLIC_GOOD]
+    if sold and not free:
+        raise FreeTwinNeeded(product=product.id, commercial=sold)
+
+
+def _locked(unit: Unit, listing_id: str) -> tuple[Listing, Product]:
+    # Always the product before its listing, so that two movers wait and never deadlock.
+    fresh = {"populate_existing": True}
+    owner = select(Listing.product_id).where(Listing.id == listing_id).scalar_subquery()
+    product = select(Product).where(Product.id == owner).with_for_update()
+    found = unit.session.exec(product.execution_options(**fresh)).one()
+    listing = select(Listing).where(Listing.id == listing_id).with_for_update()
+    return unit.session.exec(listing.execution_options(**fresh)).one(), found
+
+
+def _locked_of(unit: Unit, product_id: str) -> tuple[Listing, Product]:
+    living = queries.living_listing(unit, product_id)
+    if living is None:
+        raise NotFound(product=product_id)
+    return _locked(unit, living.id)
+
+
+def _reasoned(reason: str) -> str:
+    if faults := reason_faults(reason):
+        raise Invalid(*faults)
+    return reason.strip()

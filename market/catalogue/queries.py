@@ -1,0 +1,216 @@
+"""Read the catalogue: search with facets, the product page, and a provider's own products."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.selectable import Subquery
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from market.catalogue.rules import ListingState, ProductState, Zone
+from market.catalogue.search import hits, query_words
+from market.catalogue.tables import Listing, Plan, Product, Version
+from market.identity.rules import Actor, Permission
+from market.policy.inputs import Tier
+from storage.kernel.problem import NotFound
+from storage.unit import View
+
+PAGE = 20
+FACETS = {"tier": Product.tier, "zone": Product.zone, "provider": Product.provider_id}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """检索结果. One page of products, how many there are, and counts per facet value.
+
+    A facet counts what choosing another of its values would show: its own filter is left aside.
+    """
+
+    products: Sequence[Product]
+    total: int
+    page: int
+    facets: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """产品页. Everything the page of one product shows."""
+
+    product: Product
+    versions: Sequence[Version]
+    plans: Sequence[Plan]
+    listing: Listing | None
+    sample: list[dict[str, Any]]
+    dictionary: list[dict[str, Any]]
+
+
+def search(
+    view: View,
+    text: str = "",
+    *,
+    tier: Tier | None = None,
+    zone: Zone | None = None,
+    provider: str | None = None,
+    page: int = 1,
+    per_page: int = PAGE,
+) -> Found:
+    """检索. Listed products, best hit first; without text the newest first. Pages count from 1.
+
+    Every word must be found; when no product has all of them, any word counts. Text of marks
+    only finds nothing. Never raises for what people type.
+    """
+    words = query_words(text)
+    if text.strip() and not words:
+        return Found([], 0, page, {name: {} for name in FACETS})
+    chosen = {"tier": tier, "zone": zone, "provider": provider}
+    found = hits(view, words, every=True) if words else None
+    if found is not None and len(words) > 1 and not _count(view, found, {}):
+        found = hits(view, words, every=False)
+    query = _narrowed(select(Product), found, chosen)
+    best = [found.c.score, sa.desc(col(Product.id))] if found is not None else []
+    query = query.order_by(*best) if best else query.order_by(sa.desc(col(Product.listed_at)))
+    page = max(page, 1)
+    per_page = min(max(per_page, 1), 100)
+    products = view.session.exec(query.offset((page - 1) * per_page).limit(per_page)).all()
+    facets = {
+        name: _facet(view, column, found, {other: value for other, value in chosen.items() if other != name})
+        for name, column in FACETS.items()
+    }
+    return Found(products, _count(view, found, chosen), page, facets)
+
+
+def _narrowed(query: Any, found: Subquery | None, chosen: dict[str, Any]) -> Any:
+    if found is not None:
+        query = query.join(found, found.c.product_id == col(Product.id))
+    query = query.where(col(Product.state) == ProductState.LISTED)
+    for name, value in chosen.items():
+        if value is not None:
+            query = query.where(FACETS[name] == value)
+    return query
+
+
+def _count(view: View, found: Subquery | None, chosen: dict[str, Any]) -> int:
+    query = _narrowed(sa.select(sa.func.count()).select_from(Product), found, chosen)
+    return int(view.session.execute(query).scalar_one())
+
+
+def _facet(view: View, column: Any, found: Subquery | None, chosen: dict[str, Any]) -> dict[str, int]:
+    query = _narrowed(sa.select(column, sa.func.count()).select_from(Product), found, chosen)
+    counts = view.session.execute(query.group_by(column)).all()
+    return {str(value): count for value, count in sorted(counts, key=lambda pair: (-pair[1], str(pair[0])))}
+
+
+def visible_to(actor: Actor | None) -> SelectOfScalar[Product]:
+    """The products the caller may know of.
+
+    Everybody: those listed. Members: their organization's. Approvers, compliance and auditors:
+    also those that were ever submitted.
+    """
+    seen = [col(Product.state) == ProductState.LISTED]
+    if actor is not None and actor.org is not None:
+        seen.append(col(Product.provider_id) == actor.org)
+    desk = (Permission.LISTING_APPROVE, Permission.LICENSE_SUSPEND, Permission.JOURNAL_READ)
+    if actor is not None and any(actor.may(permission) for permission in desk):
+        seen.append(col(Product.id).in_(select(Listing.product_id)))
+    return select(Product).where(sa.or_(*seen))
+
+
+def product(view: View, actor: Actor | None, key: str) -> Product:
+    """One product by id or slug. Raises NotFound for what the caller may not know of."""
+    query = visible_to(actor).where(sa.or_(col(Product.id) == key, col(Product.slug) == key))
+    found = view.session.exec(query).first()
+    if found is None:
+        raise NotFound(product=key)
+    return found
+
+
+def product_page(view: View, actor: Actor | None, key: str) -> Page:
+    """产品页. One product by id or slug with versions (newest first), active plans, sample, dictionary.
+
+    Raises NotFound.
+    """
+    found = product(view, actor, key)
+    query = select(Version).where(Version.product_id == found.id).order_by(sa.desc(col(Version.number)))
+    versions = view.session.exec(query).all()
+    newest = versions[0] if versions else None
+    return Page(
+        product=found,
+        versions=versions,
+        plans=plans(view, found.id),
+        listing=living_listing(view, found.id),
+        sample=newest.sample if newest else [],
+        dictionary=newest.dictionary if newest else [],
+    )
+
+
+def own_products(
+    view: View, actor: Actor, *, before: str | None = None, limit: int = 50
+) -> Sequence[Product]:
+    """我的产品. The organization's products in every state, newest first."""
+    query = select(Product).where(Product.provider_id == actor.own_org)
+    if before is not None:
+        query = query.where(Product.id < before)
+    return view.session.exec(query.order_by(sa.desc(col(Product.id))).limit(limit)).all()
+
+
+def plans(view: View, product_id: str, *, active_only: bool = True) -> Sequence[Plan]:
+    """计价方案. The plans of a product, oldest first."""
+    query = select(Plan).where(Plan.product_id == product_id).order_by(col(Plan.id))
+    return view.session.exec(query.where(col(Plan.active)) if active_only else query).all()
+
+
+def plan(view: View, product_id: str, plan_id: str) -> Plan:
+    """An active plan of a listed product, for whoever wants to order. Raises NotFound."""
+    query = (
+        select(Plan)
+        .join(Product, col(Product.id) == col(Plan.product_id))
+        .where(
+            Plan.id == plan_id,
+            Plan.product_id == product_id,
+            col(Plan.active),
+            col(Product.state) == ProductState.LISTED,
+        )
+    )
+    found = view.session.exec(query).first()
+    if found is None:
+        raise NotFound(plan=plan_id)
+    return found
+
+
+def newest_version(view: View, product_id: str) -> Version | None:
+    """The version with the highest number."""
+    query = select(Version).where(Version.product_id == product_id).order_by(sa.desc(col(Version.number)))
+    return view.session.exec(query.limit(1)).first()
+
+
+def version(view: View, product_id: str, number: int) -> Version:
+    """One version by its number. Raises NotFound."""
+    query = select(Version).where(Version.product_id == product_id, Version.number == number)
+    found = view.session.exec(query).first()
+    if found is None:
+        raise NotFound(product=product_id, version=number)
+    return found
+
+
+def version_of_run(view: View, product_id: str, run_id: str) -> Version | None:
+    """The version a run was published as."""
+    query = select(Version).where(Version.product_id == product_id, Version.run_id == run_id)
+    return view.session.exec(query).first()
+
+
+def living_listing(view: View, product_id: str) -> Listing | None:
+    """The listing that is not delisted; there is at most one."""
+    query = select(Listing).where(
+        Listing.product_id == product_id, col(Listing.state) != ListingState.DELISTED
+    )
+    return view.session.exec(query).first()
+
+
+def listing_of_case(view: View, case_id: str) -> Listing:
+    """What an approval case is about. Raises NotFound."""
+    found = view.session.exec(select(Listing).where(Listing.case_id == case_id)).first()
+    if found is None:
+        raise NotFound(case=case_id)
+    return found

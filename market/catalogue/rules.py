@@ -1,0 +1,297 @@
+"""What a product, a version and a plan must be, and how a listing moves; pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from market.policy.inputs import DataGrade, DeliveryMode, Tier
+from storage.kernel.machine import Machine
+from storage.kernel.money import MAX_FEN
+from storage.kernel.problem import Fault
+from storage.kernel.words import Worded, Words
+
+
+class ProductState(Worded):
+    """产品状态. What the public can see of it."""
+
+    DRAFT = "draft", "草稿", "Draft"
+    LISTED = "listed", "已上架", "Listed"
+    SUSPENDED = "suspended", "已暂停", "Suspended"
+    DELISTED = "delisted", "已下架", "Delisted"
+
+
+class ListingState(Worded):
+    """挂牌状态."""
+
+    DRAFT = "draft", "草稿", "Draft"
+    SUBMITTED = "submitted", "待审批", "Waiting for approval"
+    RETURNED = "returned", "已退回", "Returned"
+    LISTED = "listed", "已挂牌", "Listed"
+    SUSPENDED = "suspended", "已暂停", "Suspended"
+    DELISTED = "delisted", "已摘牌", "Delisted"
+
+
+LISTING = Machine(
+    "listing",
+    ListingState.DRAFT,
+    {
+        (ListingState.DRAFT, "submit"): ListingState.SUBMITTED,
+        (ListingState.RETURNED, "submit"): ListingState.SUBMITTED,
+        (ListingState.SUBMITTED, "approve"): ListingState.LISTED,
+        (ListingState.SUBMITTED, "return"): ListingState.RETURNED,
+        (ListingState.SUBMITTED, "withdraw"): ListingState.RETURNED,
+        (ListingState.LISTED, "suspend"): ListingState.SUSPENDED,
+        (ListingState.SUSPENDED, "resume"): ListingState.LISTED,
+        (ListingState.LISTED, "delist"): ListingState.DELISTED,
+        (ListingState.SUSPENDED, "delist"): ListingState.DELISTED,
+    },
+)
+PRODUCT_STATE = {
+    ListingState.DRAFT: ProductState.DRAFT,
+    ListingState.SUBMITTED: ProductState.DRAFT,
+    ListingState.RETURNED: ProductState.DRAFT,
+    ListingState.LISTED: ProductState.LISTED,
+    ListingState.SUSPENDED: ProductState.SUSPENDED,
+    ListingState.DELISTED: ProductState.DELISTED,
+}
+
+
+class ProductKind(Worded):
+    """产品类型."""
+
+    DATASET = "dataset", "数据集", "Data set"
+    API = "api", "数据接口", "Data API"
+    REPORT = "report", "数据报告", "Report"
+    VERIFICATION = "verification", "核验服务", "Verification service"
+
+
+class Zone(Worded):
+    """专区. The sector a product belongs to; one facet of the catalogue."""
+
+    GOVERNMENT = "government", "政务服务", "Government services"
+    TRANSPORT = "transport", "交通出行", "Transport"
+    PARKING = "parking", "停车", "Parking"
+    OCEAN = "ocean", "海洋", "Ocean"
+    PORT = "port", "港口航运", "Ports and shipping"
+    WEATHER = "weather", "气象", "Weather"
+    ENVIRONMENT = "environment", "生态环境", "Environment"
+    HEALTH = "health", "医疗健康", "Health"
+    ELDERLY = "elderly", "养老", "Elderly care"
+    EDUCATION = "education", "教育", "Education"
+    FOOD = "food", "食品安全", "Food safety"
+    COMMUNITY = "community", "社区治理", "Community"
+    RURAL = "rural", "乡村振兴", "Rural development"
+    AGRICULTURE = "agriculture", "农业", "Agriculture"
+    TOURISM = "tourism", "文化旅游", "Culture and tourism"
+    FINANCE = "finance", "金融", "Finance"
+    CREDIT = "credit", "信用", "Credit"
+    INDUSTRY = "industry", "工业制造", "Manufacturing"
+    ENERGY = "energy", "能源", "Energy"
+    TRADE = "trade", "商贸流通", "Trade and logistics"
+    HOUSING = "housing", "住房城建", "Housing and construction"
+    EMPLOYMENT = "employment", "就业人才", "Employment"
+    SAFETY = "safety", "公共安全", "Public safety"
+    MAPS = "maps", "地理信息", "Geographic information"
+
+
+class PlanKind(Worded):
+    """计价方式."""
+
+    FREE = "free", "免费", "Free"
+    PER_CALL = "per_call", "按次", "Per call"
+    PER_ROW = "per_row", "按条", "Per row"
+    PER_DOWNLOAD = "per_download", "按下载", "Per download"
+    SUBSCRIPTION = "subscription", "包月", "Monthly subscription"
+
+
+# Which price each kind of plan lives by.
+LEADING = {
+    PlanKind.PER_CALL: "call_fen",
+    PlanKind.PER_ROW: "row_fen",
+    PlanKind.PER_DOWNLOAD: "download_fen",
+    PlanKind.SUBSCRIPTION: "fee_fen",
+}
+PRICES = ("call_fen", "row_fen", "download_fen", "fee_fen")
+QUOTAS = ("included_calls", "included_rows", "included_downloads")
+SAMPLE_ROWS = 20
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,58})[a-z0-9]", re.ASCII)
+
+Short = Annotated[str, Field(max_length=200)]
+Word = Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class Profile(BaseModel):
+    """产品信息. What the provider writes about a product; an edit changes only the fields that are set."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, extra="forbid")
+
+    title_zh: Short = ""
+    title_en: Short = ""
+    summary_zh: Annotated[str, Field(max_length=500)] = ""
+    summary_en: Annotated[str, Field(max_length=500)] = ""
+    description: Annotated[str, Field(max_length=20_000)] = ""
+    kind: ProductKind = ProductKind.DATASET
+    zone: Zone = Zone.GOVERNMENT
+    tier: Tier = Tier.PUBLIC_GOOD
+    delivery: Annotated[tuple[DeliveryMode, ...], Field(max_length=4)] = ()
+    scenarios: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    keywords: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    cover: dict[Word, Short] = {}  # pydantic copies defaults; {"color": …, "icon": …}
+
+    def columns(self, *, only_set: bool = False) -> dict[str, Any]:
+        """The values as columns keep them; lists and the cover as plain JSON."""
+        names = self.model_fields_set if only_set else set(type(self).model_fields)
+        plain = self.model_dump(mode="json")
+        return {name: plain[name] if name in _JSON else getattr(self, name) for name in sorted(names)}
+
+
+_JSON = frozenset({"delivery", "scenarios", "keywords", "cover"})
+
+
+class File(BaseModel, frozen=True):
+    """产品文件. One file of a version in the object store."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+    name: Short
+
+
+class Column(BaseModel, frozen=True):
+    """字段. Name and type of one column, as the gateway serves it."""
+
+    name: Short
+    type: Annotated[str, Field(max_length=40)]
+
+
+class Meaning(BaseModel, frozen=True):
+    """数据字典. What one column means, in both languages."""
+
+    name: Short
+    zh: Short
+    en: Short
+    type: Annotated[str, Field(max_length=40)] = ""
+    note: Annotated[str, Field(max_length=1000)] = ""
+
+
+class Output(BaseModel, frozen=True):
+    """清洗结果. What a finished run of the refinery hands over, as plain values.
+
+    files: "csv", "parquet" and optionally "serving" (the indexed copy the gateway reads).
+    """
+
+    run_id: str
+    asset_id: str
+    succeeded: bool
+    rows: Annotated[int, Field(ge=0)]
+    columns: Annotated[tuple[Column, ...], Field(max_length=2000)]
+    query_columns: tuple[str, ...] = ()
+    files: dict[str, File]
+    sample: tuple[dict[str, Any], ...] = ()
+
+
+class Price(BaseModel, frozen=True):
+    """计价. What a plan charges, in whole fen with tax, and what a month of it includes (None: no limit)."""
+
+    call_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
+    row_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
+    download_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
+    fee_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
+    included_calls: Annotated[int, Field(strict=True, ge=0, le=10**12)] | None = None
+    included_rows: Annotated[int, Field(strict=True, ge=0, le=10**15)] | None = None
+    included_downloads: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = None
+    tax_rate_bp: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 600  # basis points: 600 is 6 %
+
+    @property
+    def highest_fen(self) -> int:
+        """The largest of the four prices; 0 means free."""
+        return max(self.call_fen, self.row_fen, self.download_fen, self.fee_fen)
+
+
+def slug_faults(slug: str) -> list[Fault]:
+    """A slug is the product's address for ever: 3 to 60 of a-z, 0-9 and inner hyphens."""
+    if SLUG.fullmatch(slug):
+        return []
+    words = Words(
+        "产品标识为 3 至 60 位小写字母、数字或连字符，首尾不为连字符。",
+        "The slug has 3 to 60 lower-case letters, digits or inner hyphens.",
+    )
+    return [Fault("slug", "slug.form", words)]
+
+
+def plan_faults(tier: Tier, kind: PlanKind, price: Price) -> list[Fault]:
+    """计价规则. Public good is free, a free plan costs nothing, every other kind has its own price."""
+    faults = []
+    if tier is Tier.PUBLIC_GOOD and (kind is not PlanKind.FREE or price.highest_fen):
+        words = Words("公益产品只能免费提供。", "A public-good product is free.")
+        faults.append(Fault("kind", "T10", words))
+    if kind is PlanKind.FREE and price.highest_fen:
+        words = Words("免费方案的各项价格必须为零。", "A free plan has no price.")
+        faults.append(Fault("kind", "plan.free", words))
+    leading = LEADING.get(kind)
+    if leading and not getattr(price, leading):
+        words = Words(f"{kind.words.zh}方案须填写对应单价。", f"A plan of this kind needs {leading}.")
+        faults.append(Fault(leading, "plan.price", words))
+    return faults
+
+
+def profile_faults(profile: Profile) -> list[Fault]:
+    """挂牌必填项. What a product page cannot do without."""
+    wanted = {
+        "title_zh": Words("中文名称", "title in Chinese"),
+        "title_en": Words("英文名称", "title in English"),
+        "summary_zh": Words("中文简介", "summary in Chinese"),
+        "summary_en": Words("英文简介", "summary in English"),
+    }
+    return [
+        Fault(name, "required", Words(f"请填写{words.zh}。", f"Fill in: {words.en}."))
+        for name, words in wanted.items()
+        if not getattr(profile, name).strip()
+    ]
+
+
+def version_faults(asset_id: str, output: Output, dictionary: Sequence[Meaning]) -> list[Fault]:
+    """版本规则. A version comes from a successful run of this product's asset and explains every column."""
+    faults = []
+    if not output.succeeded:
+        words = Words("清洗未成功，不能发布。", "The run did not succeed; it cannot be published.")
+        faults.append(Fault("run", "version.cleansed", words))
+    if output.asset_id != asset_id:
+        words = Words("该清洗结果不属于本产品的数据资产。", "The run is not of this product's asset.")
+        faults.append(Fault("run", "version.asset", words))
+    if not {"csv", "parquet"} <= set(output.files):
+        words = Words("缺少 CSV 或 Parquet 文件。", "The CSV or the Parquet file is missing.")
+        faults.append(Fault("files", "version.files", words))
+    names = [column.name for column in output.columns]
+    if not names or len(set(names)) < len(names):
+        words = Words("字段不能为空或重名。", "Columns are present and have different names.")
+        faults.append(Fault("columns", "version.columns", words))
+    if strange := set(output.query_columns) - set(names):
+        words = Words("查询字段不存在。", f"No such columns: {', '.join(sorted(strange))}.")
+        faults.append(Fault("query_columns", "version.columns", words))
+    told = {meaning.name for meaning in dictionary if meaning.zh.strip()}
+    if silent := sorted(set(names) - told):
+        words = Words(
+            f"数据字典缺少字段说明：{'、'.join(silent)}", f"The dictionary misses: {', '.join(silent)}"
+        )
+        faults.append(Fault("dictionary", "version.dictionary", words))
+    return faults
+
+
+def public_sample(grade: DataGrade, sample: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """样例. At most 20 rows, and none at all of sensitive grades."""
+    return [] if grade.sensitive else [dict(row) for row in sample[:SAMPLE_ROWS]]
+
+
+def manifest(output: Output, number: int, published_at: datetime) -> dict[str, Any]:
+    """版本清单. What the gateway's shelf serves a version by."""
+    return {
+        "version": number,
+        "rows": output.rows,
+        "columns": [column.model_dump() for column in output.columns],
+        "query_columns": list(output.query_columns),
+        "files": {name: file.model_dump() for name, file in sorted(output.files.items())},
+        "published_at": published_at.isoformat(),
+    }

@@ -1,0 +1,59 @@
+"""What the line between public-good and commercial is drawn from: supply, openness, grade, delivery."""
+
+from storage.kernel.words import Worded
+
+
+class Tier(Worded):
+    """公益／商业. On which side of the line a product stands."""
+
+    PUBLIC_GOOD = "public_good", "公益", "Public good"
+    COMMERCIAL = "commercial", "商业", "Commercial"
+
+
+class DeliveryMode(Worded):
+    """交付方式. How the data reaches the buyer."""
+
+    FILE = "file", "文件下载", "File download"
+    API = "api", "接口调用", "API calls"
+    COMPUTE = "compute", "可用不可见计算", "Computation without release of the data"
+    VERIFY = "verify", "核验", "Verification"
+
+
+class RightKind(Worded):
+    """数据产权. The three rights, in the wording of the 2025 model contracts."""
+
+    HOLD = "hold", "数据持有权", "Right to hold the data"
+    USE = "use", "数据使用权", "Right to use the data"
+    OPERATE = "operate", "数据经营权", "Right to supply the data to others"
+
+
+class SupplyKind(Worded):
+    """供给类型. Whose duty or business produced the data."""
+
+    PUBLIC = "public", "公共数据", "Public data"
+    ENTERPRISE = "enterprise", "企业数据", "Enterprise data"
+    MIXED = "mixed", "融合数据", "Mixed"
+
+
+class OpenAttr(Worded):
+    """开放属性. Whether society may have the data (Qingdao open-data rules)."""
+
+    UNCONDITIONAL = "U", "无条件开放", "Open without conditions"
+    CONDITIONAL = "K", "有条件开放", "Open with conditions"
+    CLOSED = "N", "不予开放", "Not open"
+
+
+class DataGrade(Worded):
+    """数据分级. GB/T 43697-2024: general data in four levels, important data, core data."""
+
+    G1 = "G1", "一般数据 1 级", "General data, level 1"
+    G2 = "G2", "一般数据 2 级", "General data, level 2"
+    G3 = "G3", "一般数据 3 级", "General data, level 3"
+    G4 = "G4", "一般数据 4 级", "General data, level 4"
+    IMPORTANT = "IMPORTANT", "重要数据", "Important data"
+    CORE = "CORE", "核心数据", "Core data"
+
+    @property
+    def sensitive(self) -> bool:
+        """Level 3 and above: four eyes, and no copy leaves the house."""
+        return self not in {DataGrade.G1, DataGrade.G2}

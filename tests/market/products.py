@@ -1,0 +1,111 @@
+"""Ready-made products for tests: drafted, filled with a version and a plan, and listed."""
+
+import hashlib
+from typing import Any
+
+from market.catalogue import actions, listing
+from market.catalogue.rules import Column, File, Meaning, Output, PlanKind, Price, Profile, Zone
+from market.catalogue.tables import Product
+from market.identity.rules import Actor
+from market.policy.inputs import DeliveryMode, Tier
+from storage.unit import Store
+from tests.market.assets import registered
+from tests.market.people import APPROVER, PROVIDER, SECOND_APPROVER
+
+OFFER = hashlib.sha256(b"standing terms").hexdigest()
+PROFILE: dict[str, Any] = {
+    "title_zh": "公共停车场客流量",
+    "title_en": "Car park visits",
+    "summary_zh": "逐小时进出车次",
+    "summary_en": "Arrivals and departures by hour",
+    "zone": Zone.PARKING,
+    "tier": Tier.PUBLIC_GOOD,
+    "delivery": (DeliveryMode.FILE, DeliveryMode.API),
+    "keywords": ("停车", "客流"),
+}
+DICTIONARY = (
+    Meaning(name="lot_id", zh="停车场编号", en="Car park"),
+    Meaning(name="visits", zh="车次", en="Visits"),
+)
+
+
+def file(content: str) -> File:
+    return File(sha256=hashlib.sha256(content.encode()).hexdigest(), size=len(content), name=f"{content}.csv")
+
+
+def output(asset_id: str, run: str = "run_1", **changes: Any) -> Output:
+    plain: dict[str, Any] = {
+        "run_id": run,
+        "asset_id": asset_id,
+        "succeeded": True,
+        "rows": 2,
+        "columns": (Column(name="lot_id", type="text"), Column(name="visits", type="integer")),
+        "query_columns": ("lot_id",),
+        "files": {"csv": file(f"{run}-csv"), "parquet": file(f"{run}-parquet")},
+        "sample": ({"lot_id": "P1", "visits": 3},) * 30,
+    }
+    return Output(**(plain | changes))
+
+
+def drafted_product(
+    store: Store, slug: str = "car-parks", *, actor: Actor = PROVIDER, asset_id: str = "", **changes: Any
+) -> Product:
+    """A draft from a fresh registered asset (or the given one)."""
+    asset_id = asset_id or registered(store, actor, content=slug).id
+    with store.unit(actor.id, actor.org) as unit:
+        return actions.draft_product(
+            unit, actor, slug=slug, asset_id=asset_id, profile=Profile(**(PROFILE | changes))
+        )
+
+
+def ready_product(
+    store: Store,
+    slug: str = "car-parks",
+    *,
+    actor: Actor = PROVIDER,
+    price: Price | None = None,
+    kind: PlanKind = PlanKind.FREE,
+    **changes: Any,
+) -> Product:
+    """A draft with one version and one plan."""
+    product = drafted_product(store, slug, actor=actor, **changes)
+    with store.unit(actor.id, actor.org) as unit:
+        actions.publish_version(
+            unit, actor, product.id, output=output(product.asset_id), dictionary=DICTIONARY
+        )
+        actions.add_plan(
+            unit,
+            actor,
+            product.id,
+            code="std",
+            title_zh="标准",
+            title_en="Standard",
+            kind=kind,
+            price=price or Price(),
+        )
+    return product
+
+
+def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
+    """Ask for the listing; returns the case's id."""
+    with store.unit(actor.id, actor.org) as unit:
+        case_id = listing.submit_listing(unit, actor, product.id, offer_sha256=OFFER).case_id
+    assert case_id is not None
+    return case_id
+
+
+def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> None:
+    with store.unit(by.id, by.org) as unit:
+        listing.decide_listing(unit, by, case_id, approve=agreed, reason="符合挂牌要求")
+
+
+def listed_product(
+    store: Store, slug: str = "car-parks", *, actor: Actor = PROVIDER, **changes: Any
+) -> Product:
+    """A product on the shelf, decided by as many people as its case needs."""
+    product = ready_product(store, slug, actor=actor, **changes)
+    case_id = submit(store, product, actor)
+    approve(store, case_id)
+    if changes.get("tier") is Tier.COMMERCIAL:
+        approve(store, case_id, SECOND_APPROVER)
+    return product
