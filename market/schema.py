@@ -2,8 +2,11 @@
 
 import contracts.keyring
 import contracts.tables
+import market.approvals.tables
+import market.catalogue.tables
 import market.identity.tables
 import market.refinery.tables
+import market.registry.tables
 import market.trading.tables
 import storage.idempotency
 import storage.journal
@@ -11,10 +14,14 @@ import storage.objects
 import storage.sequence
 
 TABLE_MODULES = (
+    contracts.keyring,
     contracts.tables,
-    market.refinery.tables,
-    market.trading.tables,
+    market.approvals.tables,
+    market.catalogue.tables,
     market.identity.tables,
+    market.refinery.tables,
+    market.registry.tables,
+    market.trading.tables,
     storage.idempotency,
     storage.journal,
     storage.objects,

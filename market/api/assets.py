@@ -1,0 +1,235 @@
+"""Assets: describe, upload, submit; and the registrar's desk."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from market.api.orders import EntryView, Reason
+from market.http.body import Upload, receive
+from market.http.who import ActorDep, HouseDep, VisitorDep, allow
+from market.http.work import Work, Worker
+from market.identity.rules import Permission
+from market.registry import actions, queries
+from market.registry.rules import ASSET, AssetState, Description
+from market.registry.tables import Asset
+from storage.kernel.problem import invalid
+from storage.tabular.apart import inspect_apart
+from storage.tabular.kinds import Encoding
+from storage.unit import Unit
+
+router = APIRouter(prefix="/assets", tags=["assets"])
+DRAFT = allow(Permission.ASSET_DRAFT)
+REVIEW = allow(Permission.ASSET_REVIEW)
+FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+class AssetView(BaseModel, from_attributes=True):
+    id: str
+    state: AssetState
+    registrant_id: str
+    number: str | None
+    reason: str
+    missing: list[dict[str, Any]]
+    title_zh: str
+    title_en: str
+    registered_at: datetime | None
+    valid_until: datetime | None
+    verbs: list[str] = []
+
+
+class FileView(BaseModel, from_attributes=True):
+    id: str
+    name: str
+    sha256: str
+    size: int
+    format: str
+    encoding: str
+    rows: int | None
+    profile: dict[str, Any]
+
+
+class Missing(BaseModel, extra="forbid"):
+    field: str = Field(max_length=64)
+    note: str = Field(min_length=1, max_length=500)
+
+
+class Return(Reason):
+    missing: list[Missing] = Field(min_length=1, max_length=50)
+
+
+def asset_view(asset: Asset) -> AssetView:
+    """What the API shows of an asset to those concerned."""
+    return AssetView.model_validate(asset).model_copy(update={"verbs": ASSET.verbs(asset.state)})
+
+
+@router.post("", status_code=201, dependencies=[DRAFT])
+def draft(work: Work, body: Description) -> AssetView:
+    """新建资产 · Begin the registration of an asset; everything may be filled in later."""
+    return work.once(
+        AssetView, lambda unit: asset_view(actions.draft_asset(unit, work.actor, description=body))
+    )
+
+
+@router.get("", dependencies=[allow(Permission.SELF)])
+def assets(
+    house: HouseDep,
+    actor: ActorDep,
+    state: AssetState | None = None,
+    before: Annotated[str | None, Query(max_length=40)] = None,
+) -> list[AssetView]:
+    """资产列表 · Assets you may see, newest first."""
+    with house.store.view() as view:
+        return [asset_view(row) for row in queries.assets(view, actor, state=state, before=before)]
+
+
+@router.get("/queue", dependencies=[REVIEW])
+def queue(house: HouseDep, actor: ActorDep) -> list[AssetView]:
+    """待审资产 · What the registrar can examine now."""
+    with house.store.view() as view:
+        return [asset_view(row) for row in queries.review_queue(view, actor)]
+
+
+@router.get("/{asset_id}")
+def asset(house: HouseDep, caller: VisitorDep, asset_id: str) -> dict[str, Any]:
+    """资产详情 · The public face of a registered asset; all of it for those concerned."""
+    with house.store.view() as view:
+        found = queries.asset(view, caller.actor, asset_id)
+        if not queries.concerned(caller.actor, found):
+            return queries.public_face(found)
+        return found.model_dump(mode="json") | {"verbs": ASSET.verbs(found.state)}
+
+
+@router.patch("/{asset_id}", dependencies=[DRAFT])
+def edit(work: Work, asset_id: str, body: Description) -> AssetView:
+    """编辑资产 · Change the fields that are sent."""
+    with work.unit() as unit:
+        return asset_view(actions.edit_asset(unit, work.actor, asset_id, description=body))
+
+
+@router.get("/{asset_id}/files", dependencies=[allow(Permission.ASSET_DRAFT, Permission.ASSET_REVIEW)])
+def files(house: HouseDep, actor: ActorDep, asset_id: str) -> list[FileView]:
+    """数据文件 · The files of an asset with their profiles."""
+    with house.store.view() as view:
+        return [FileView.model_validate(row) for row in queries.files(view, actor, asset_id)]
+
+
+@router.post("/{asset_id}/files", status_code=201, dependencies=[DRAFT], openapi_extra=FILE_BODY)
+async def upload(request: Request, work: Work, asset_id: str, encoding: Encoding | None = None) -> FileView:
+    """上传数据文件 · A raw body (name in X-File-Name) or a multipart form; streamed and profiled."""
+    taken = await receive(request, work.house.incoming, work.house.settings.limits.upload_bytes)
+    try:
+        return await run_in_threadpool(keep_file, work, asset_id, taken, encoding)
+    finally:
+        taken.discard()
+
+
+def keep_file(work: Worker, asset_id: str, taken: Upload, encoding: Encoding | None) -> FileView:
+    """Profile an upload apart, keep the object, attach it: slow work first, then one Unit."""
+    if not taken.size:
+        raise invalid("file", "file.empty", "文件为空。", "The file is empty.")
+    with work.house.store.view() as view:
+        queries.asset(view, work.actor, asset_id)  # unknown or another's: say so before the work
+    found = inspect_apart(taken.path, taken.name, work.house.workshop.limits, encoding)
+    stored = work.house.objects.put_file(taken.path, taken.sha256)
+    with work.unit() as unit:
+        row = actions.attach_file(
+            unit,
+            work.actor,
+            asset_id,
+            stored=stored,
+            name=taken.name,
+            format=found["format"],
+            encoding=found["encoding"],
+            rows=found["profile"]["rows"],
+            profile=found["profile"],
+        )
+        return FileView.model_validate(row)
+
+
+@router.delete("/{asset_id}/files/{file_id}", status_code=204, dependencies=[DRAFT])
+def remove_file(work: Work, asset_id: str, file_id: str) -> None:
+    """移除文件 · Take a file off a draft."""
+    with work.unit() as unit:
+        actions.detach_file(unit, work.actor, asset_id, file_id)
+
+
+@router.post("/{asset_id}/evidence", dependencies=[DRAFT], openapi_extra=FILE_BODY)
+async def evidence(request: Request, work: Work, asset_id: str) -> AssetView:
+    """上传来源证明 · A document that proves the lawful source; raw body or multipart."""
+    taken = await receive(request, work.house.incoming, 50 << 20)
+    try:
+        return await run_in_threadpool(keep_evidence, work, asset_id, taken.path, taken)
+    finally:
+        taken.discard()
+
+
+def keep_evidence(work: Worker, asset_id: str, path: Path, taken: Upload) -> AssetView:
+    """Keep a proof of source and note it on the asset."""
+    stored = work.house.objects.put_file(path, taken.sha256)
+    with work.unit() as unit:
+        return asset_view(actions.attach_evidence(unit, work.actor, asset_id, stored=stored, name=taken.name))
+
+
+@router.get("/{asset_id}/history", dependencies=[allow(Permission.ASSET_DRAFT, Permission.ASSET_REVIEW)])
+def asset_history(house: HouseDep, actor: ActorDep, asset_id: str) -> list[EntryView]:
+    """全程留痕 · Everything that happened to an asset."""
+    with house.store.view() as view:
+        return [EntryView.model_validate(row) for row in queries.history(view, actor, asset_id)]
+
+
+@router.post("/{asset_id}/submission", dependencies=[DRAFT])
+def submit(work: Work, asset_id: str) -> AssetView:
+    """提交登记 · Ask for registration; every missing field is named at once."""
+    return work.once(AssetView, lambda unit: asset_view(actions.submit_asset(unit, work.actor, asset_id)))
+
+
+@router.post("/{asset_id}/withdrawal", dependencies=[DRAFT])
+def withdraw(work: Work, asset_id: str) -> AssetView:
+    """撤回 · Take back what was not registered yet."""
+    return work.once(AssetView, lambda unit: asset_view(actions.withdraw_asset(unit, work.actor, asset_id)))
+
+
+@router.post("/{asset_id}/acceptance", dependencies=[REVIEW])
+def accept(work: Work, asset_id: str) -> AssetView:
+    """受理 · Complete: take it up for review."""
+    return work.once(AssetView, lambda unit: asset_view(actions.accept_asset(unit, work.actor, asset_id)))
+
+
+@router.post("/{asset_id}/return", dependencies=[REVIEW])
+def send_back(work: Work, asset_id: str, body: Return) -> AssetView:
+    """退回补正 · Send back with a list of what is missing."""
+
+    def act(unit: Unit) -> AssetView:
+        missing = [(item.field, item.note) for item in body.missing]
+        return asset_view(
+            actions.return_asset(unit, work.actor, asset_id, missing=missing, reason=body.reason)
+        )
+
+    return work.once(AssetView, act)
+
+
+@router.post("/{asset_id}/registration", dependencies=[REVIEW])
+def register(work: Work, asset_id: str, body: Reason) -> AssetView:
+    """登记赋码 · Register and give the number."""
+    return work.once(
+        AssetView,
+        lambda unit: asset_view(actions.register_asset(unit, work.actor, asset_id, reason=body.reason)),
+    )
+
+
+@router.post("/{asset_id}/rejection", dependencies=[REVIEW])
+def reject(work: Work, asset_id: str, body: Reason) -> AssetView:
+    """不予登记 · Refuse, with the reason the applicant reads."""
+    return work.once(
+        AssetView,
+        lambda unit: asset_view(actions.reject_asset(unit, work.actor, asset_id, reason=body.reason)),
+    )

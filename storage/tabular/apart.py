@@ -1,0 +1,81 @@
+"""Look into an uploaded file in a process of its own: whatever it holds, the server stays whole.
+
+Started as `python -m storage.tabular.apart` with a JSON job on standard input; answers in JSON.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from storage.kernel.problem import Problem, Unavailable
+from storage.kernel.words import Words
+from storage.tabular.kinds import Encoding, Limits
+from storage.tabular.problems import UnreadableFile
+from storage.tabular.profile import inspect
+from storage.tabular.sniffing import sniff
+from storage.unit import slow
+
+_ROOT = Path(__file__).parents[2]
+_SLACK = 3 << 30  # address space beside the engine's own memory
+
+
+class InspectionFailed(Unavailable):
+    """检视失败. The process that looked into the file died; nothing was kept."""
+
+    title = Words("文件检视未完成", "The file could not be inspected")
+    remedy = Words("请拆分文件后重试，或联系平台。", "Split the file and try again, or contact the operator.")
+
+
+def inspect_apart(path: Path, name: str, limits: Limits, encoding: Encoding | None = None) -> dict[str, Any]:
+    """检视. Format, encoding and profile of the file at `path`: `{format, encoding, profile}`.
+
+    name: what people call the file. Raises the UnreadableFile problems, InspectionFailed.
+    """
+    slow("inspection")
+    job = {"path": str(path), "name": name, "limits": asdict(limits), "encoding": encoding and str(encoding)}
+    try:
+        child = subprocess.run(  # our own module, no shell
+            [sys.executable, "-m", "storage.tabular.apart"],
+            input=json.dumps(job).encode(),
+            capture_output=True,
+            cwd=_ROOT,
+            timeout=limits.seconds,
+            check=False,
+        )
+        answer: dict[str, Any] = json.loads(child.stdout)
+    except (subprocess.TimeoutExpired, ValueError) as error:
+        raise InspectionFailed(file=name) from error
+    if "refusal" in answer:
+        told = answer["refusal"]
+        kinds: dict[str, type[Problem]] = {kind.slug(): kind for kind in UnreadableFile.__subclasses__()}
+        raise kinds[told["slug"]](Words(**told["detail"]) if told["detail"] else None, **told["members"])
+    return answer
+
+
+def _main() -> None:
+    job = json.load(sys.stdin)
+    limits = Limits(**job["limits"])
+    space = limits.memory_bytes + _SLACK
+    resource.setrlimit(resource.RLIMIT_AS, (space, space))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        path = Path(job["path"])
+        source = sniff(path, job["name"], encoding=Encoding(job["encoding"]) if job["encoding"] else None)
+        found = inspect(path, source, limits)
+        answer: dict[str, Any] = {
+            "format": str(source.format),
+            "encoding": str(source.encoding or ""),
+            "profile": found.document(),
+        }
+    except UnreadableFile as problem:
+        detail = problem.detail.both() if problem.detail else None
+        answer = {"refusal": {"slug": problem.slug(), "detail": detail, "members": problem.members}}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    _main()
