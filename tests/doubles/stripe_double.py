@@ -79,7 +79,7 @@ def check(value: Any, kind: Any, module: str, at: str) -> None:
     elif origin is typing.Literal:
         if value not in arguments:
             raise Refused("parameter_invalid", f"Invalid {at}: must be one of {arguments}")
-    elif typing.is_typeddict(kind):
+    elif hasattr(kind, "__required_keys__"):  # a TypedDict, from typing or typing_extensions
         check_fields(value, kind, at)
     elif origin in (list, list):
         if not isinstance(value, dict) or sorted(value) != sorted(str(i) for i in range(len(value))):

@@ -262,7 +262,9 @@ def test_a_cancelled_order_takes_no_money_and_late_money_is_held(
     with pytest.raises(WrongState):
         report(store, alice, payment)
     with store.unit(alice.id, alice.org) as unit:
-        item = actions.book_suspense(unit, alice, amount_fen=50_000, bank_reference="BANK-9", payment=payment).id
+        item = actions.book_suspense(
+            unit, alice, amount_fen=50_000, bank_reference="BANK-9", payment=payment
+        ).id
     with pytest.raises(SecondPersonNeeded), store.unit(alice.id, alice.org) as unit:
         actions.return_suspense(unit, alice, item, reason="已退款")
     with store.unit(bob.id, bob.org) as unit:
