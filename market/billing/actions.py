@@ -5,6 +5,7 @@
 
 from datetime import datetime
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from market.billing import books
@@ -153,6 +154,10 @@ def report_received(
     row.state, row.rail, row.bank_reference = state, RailKind.BANK_TRANSFER, reference
     row.received_at, row.received_by = clock.now(), actor.id
     unit.session.add(row)
+    try:
+        unit.session.flush()
+    except IntegrityError as error:  # somebody reported the same transfer in the same instant
+        raise BankReferenceUsed(bank_reference=reference) from error
     _record(unit, "payment.received", row, bank_reference=reference)
     return row
 
@@ -223,13 +228,17 @@ def cancel_payment(unit: Unit, payment: str, *, reason: str) -> PaymentRequest:
 
 
 def cancel_order_payments(unit: Unit, order_id: str, *, reason: str) -> list[PaymentRequest]:
-    """取消订单付款. Cancel what an order still waits for.
+    """取消订单付款. Cancel what an order still waits for; what is owed on its invoices stays owed.
 
     Raises WrongState when money has been reported for it: that is confirmed or sent back first.
     """
     ids = unit.session.exec(
         select(PaymentRequest.id)
-        .where(col(PaymentRequest.order_id) == order_id, col(PaymentRequest.state).in_(OPEN_PAYMENT))
+        .where(
+            col(PaymentRequest.order_id) == order_id,
+            col(PaymentRequest.invoice_id).is_(None),
+            col(PaymentRequest.state).in_(OPEN_PAYMENT),
+        )
         .order_by(col(PaymentRequest.id))
     ).all()
     return [cancel_payment(unit, payment, reason=reason) for payment in ids]

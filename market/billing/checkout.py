@@ -7,20 +7,21 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from market.billing import books
-from market.billing.actions import suspend, take_payment
+from market.billing.actions import return_suspense, suspend, take_payment
 from market.billing.ledger import payment_id as transaction_id
 from market.billing.queries import payment as visible_payment
-from market.billing.rails import Due, HowToPay, Notice, Outcome, Rail
+from market.billing.rails import Due, HowToPay, Notice, Outcome, Rail, RefundingRail
 from market.billing.rules import (
     PAYMENT,
     CheckoutState,
     PaymentState,
     RailKind,
     SuspenseReason,
+    SuspenseState,
     WebhookEffect,
 )
-from market.billing.tables import PaymentRequest, StripeCheckout, WebhookInbox
-from market.identity.rules import Actor
+from market.billing.tables import PaymentRequest, StripeCheckout, SuspenseItem, WebhookInbox
+from market.identity.rules import Actor, Permission
 from storage.kernel import clock
 from storage.kernel.problem import NotFound
 from storage.unit import Store, Unit, View
@@ -90,6 +91,25 @@ def close_checkouts(store: Store, rail: Rail, payment_id: str) -> int:
             _move_page(unit, page, CheckoutState.EXPIRED)
             unit.record("checkout.closed", f"payment:{payment_id}", checkout=page)
     return len(pages)
+
+
+def refund_suspense(
+    store: Store, rail: RefundingRail, actor: Actor, item_id: str, *, reason: str
+) -> SuspenseItem:
+    """退回在线款项. Send suspended Stripe money back, then book it; killed in between, doing it again is safe.
+
+    Raises NotFound unless Stripe holds such money, Forbidden, WrongState, RailUnavailable.
+    """
+    actor.require(Permission.PAYMENT_CONFIRM)
+    with store.view() as view:
+        item = view.session.get(SuspenseItem, item_id)
+        page = view.session.get(StripeCheckout, item.rail_reference) if item else None
+    if item is None or page is None or page.payment_intent is None:
+        raise NotFound(suspense=item_id)
+    if item.state is SuspenseState.HELD:
+        rail.refund(page.payment_intent, amount_fen=item.amount_fen, key=f"return:{item.id}")
+    with store.unit(actor.id, actor.org) as unit:
+        return return_suspense(unit, actor, item_id, reason=reason)
 
 
 def take_webhook(store: Store, rail: Rail, raw: bytes, signature: str) -> WebhookEffect:
@@ -166,7 +186,7 @@ def _money_came(unit: Unit, rail: RailKind, notice: Notice, payment: PaymentRequ
         return WebhookEffect.IGNORED  # not a checkout of this market
     if notice.currency != "cny" or not notice.amount_fen or notice.amount_fen < 0:
         return WebhookEffect.UNBOOKED  # shown as a difference by reconciliation
-    _move_page(unit, notice.reference, CheckoutState.COMPLETE, notice.payment_intent)
+    _complete_page(unit, notice, notice.amount_fen, payment)
     if payment is not None and payment.state is PaymentState.AWAITING:
         if payment.amount_fen == notice.amount_fen:
             take_payment(unit, payment, rail=rail, rail_reference=notice.reference)
@@ -183,6 +203,21 @@ def _money_came(unit: Unit, rail: RailKind, notice: Notice, payment: PaymentRequ
         payment=payment.id if payment else None,
     )
     return WebhookEffect.SUSPENSE
+
+
+def _complete_page(unit: Unit, notice: Notice, amount_fen: int, payment: PaymentRequest | None) -> None:
+    """Mark the page paid; one that was made just before a crash is kept now, for its refund's sake."""
+    if unit.session.get(StripeCheckout, notice.reference) is None:
+        page = StripeCheckout(
+            id=notice.reference,
+            payment_id=payment.id if payment else str(notice.payment_id),
+            amount_fen=amount_fen,
+            url="",
+            created_at=clock.now(),
+        )
+        unit.session.add(page)
+        unit.session.flush()
+    _move_page(unit, notice.reference, CheckoutState.COMPLETE, notice.payment_intent)
 
 
 def _move_page(unit: Unit, page_id: str, state: CheckoutState, payment_intent: str | None = None) -> bool:

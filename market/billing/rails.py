@@ -70,3 +70,10 @@ class Rail(Protocol):
 
     def read(self, raw: bytes, signature: str) -> Notice:
         """A message from the rail. Raises WebhookRefused unless it is genuine and fresh."""
+
+
+class RefundingRail(Rail, Protocol):
+    """可退款通道. A rail that can send money back by itself."""
+
+    def refund(self, payment_intent: str, *, amount_fen: int, key: str) -> str:
+        """Send money back; `key` makes twice once. Returns the refund's id at the rail."""

@@ -225,6 +225,29 @@ def test_one_transfer_is_booked_once(store: Store, alice: Actor, bob: Actor) -> 
         actions.book_suspense(unit, alice, amount_fen=1, bank_reference="ICBC-9")
 
 
+def test_the_same_transfer_reported_twice_in_one_instant_is_booked_once(
+    store: Store, alice: Actor, bob: Actor
+) -> None:
+    payments = [ask(store), ask(store, order="ord_2")]
+    outcomes: list[str] = []
+    ready = threading.Barrier(2)
+
+    def click(actor: Actor, payment: str) -> None:
+        ready.wait()
+        try:
+            report(store, actor, payment)
+            outcomes.append("reported")
+        except BankReferenceUsed:
+            outcomes.append("told")
+
+    threads = [threading.Thread(target=click, args=pair) for pair in zip((alice, bob), payments, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["reported", "told"]
+
+
 def test_a_wrong_report_goes_back_and_the_transfer_is_free_again(
     store: Store, alice: Actor, bob: Actor
 ) -> None:

@@ -243,24 +243,31 @@ def test_late_money_for_a_cancelled_order_is_held_and_goes_back(
     with store.view() as view:
         (item,) = queries.suspense_queue(view, alice)
     assert (item.reason, item.payment_id) == (SuspenseReason.CLOSED, payment)
-    rail.refund(session["payment_intent"], amount_fen=12_345, key=f"return:{item.id}")
-    rail.refund(session["payment_intent"], amount_fen=12_345, key=f"return:{item.id}")
+    key = f"return:{item.id}"
+    rail.refund(session["payment_intent"], amount_fen=12_345, key=key)  # then the process was killed
+    checkout.refund_suspense(store, rail, alice, item.id, reason="已原路退回")
+    with pytest.raises(WrongState):
+        checkout.refund_suspense(store, rail, alice, item.id, reason="再退一次")
     assert len(stripe_double.refunds) == 1
     with pytest.raises(RailUnavailable):  # no more than was paid
         rail.refund(session["payment_intent"], amount_fen=1, key="more")
-    with store.unit(alice.id, alice.org) as unit:
-        actions.return_suspense(unit, alice, item.id, reason="已原路退回")
     assert money(store) == {"prepaid": 0, "suspense": 0, "clearing": 0}
 
 
 def test_paid_on_two_pages_the_second_money_is_held(
-    store: Store, rail: StripeRail, page: str, payment: str, stripe_double: StripeDouble
+    store: Store, rail: StripeRail, page: str, alice: Actor, stripe_double: StripeDouble
 ) -> None:
+    payment = stripe_double.sessions[page]["client_reference_id"]
     second = rail.open(Due(payment, 12_345, "SG23456789-X", attempt=9), back_to=BACK).checkout_id
     assert second is not None
     for session in (page, second):  # the second page was never kept here: the metadata names the payment
         checkout.take_webhook(store, rail, *stripe_double.message(DONE, stripe_double.pay(session)))
     assert money(store) == {"prepaid": 12_345, "suspense": 12_345, "clearing": -24_690}
+    with store.view() as view:
+        (item,) = queries.suspense_queue(view, alice)
+    checkout.refund_suspense(store, rail, alice, item.id, reason="重复支付")
+    assert money(store) == {"prepaid": 12_345, "suspense": 0, "clearing": -12_345}
+    assert [refund["amount"] for refund in stripe_double.refunds] == [12_345]
 
 
 def test_paid_by_transfer_and_by_page_only_one_is_taken(

@@ -232,6 +232,9 @@ def test_a_buyer_pays_what_is_open(
             payment = actions.pay_invoice(unit, buyer, invoice.id)
             ids.add(payment.id)
     assert (len(ids), payment.amount_fen) == (1, 20_000)
+    with store.unit("system:trading") as unit:
+        assert actions.cancel_order_payments(unit, "ord_1", reason="订单终止") == []
+        unit.record("order.ended", "order:ord_1")
     with store.unit(alice.id, alice.org) as unit:
         actions.report_received(unit, alice, payment.id, amount_fen=20_000, bank_reference="B-12")
     bob = replace(alice, id="usr_bob")
