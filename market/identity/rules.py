@@ -275,7 +275,7 @@ def password_faults(password: str, login: str) -> list[Fault]:
         return [
             Fault("password", "password.length", Words("密码为 10 至 128 个字符。", "10 to 128 characters."))
         ]
-    if len(set(password)) < 4 or login.split("@", maxsplit=1)[0].casefold() in password.casefold():
+    if len(set(password)) < 4 or login.split("@")[0].casefold() in password.casefold():
         words = Words("密码过于简单，或包含登录名。", "Too simple, or it contains the login.")
         return [Fault("password", "password.simple", words)]
     return []
