@@ -3,6 +3,7 @@
 import contracts.keyring
 import contracts.tables
 import market.approvals.tables
+import market.billing.tables
 import market.catalogue.tables
 import market.identity.tables
 import market.refinery.tables
@@ -17,6 +18,7 @@ TABLE_MODULES = (
     contracts.keyring,
     contracts.tables,
     market.approvals.tables,
+    market.billing.tables,
     market.catalogue.tables,
     market.identity.tables,
     market.refinery.tables,

@@ -17,7 +17,355 @@ branch_labels = None
 depends_on = None
 
 
+# Full text and triggers are made by hand for each engine.
+BY_HAND = {
+    "sqlite": [
+        "CREATE VIRTUAL TABLE IF NOT EXISTS fts_product USING fts5(\n        product_id UNINDEXED, title, words, body, tokenize = 'unicode61 remove_diacritics 0')",
+        "CREATE TRIGGER invoice_frozen BEFORE UPDATE OF id, number, kind, charge, credits, license_id, order_id, buyer_id, payee_id, period, tax_invoice, net_fen, tax_fen, gross_fen, issued_at, issued_by, due_on, document, sha256 ON invoice FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER invoice_signed_once BEFORE UPDATE OF signature, key_id ON invoice FOR EACH ROW WHEN (OLD.signature IS NOT NULL OR OLD.key_id IS NOT NULL) BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER invoice_kept BEFORE DELETE ON invoice FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER invoice_line_frozen BEFORE UPDATE ON invoice_line FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER invoice_line_kept BEFORE DELETE ON invoice_line FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER ledger_transaction_frozen BEFORE UPDATE ON ledger_transaction FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER ledger_transaction_kept BEFORE DELETE ON ledger_transaction FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER ledger_posting_frozen BEFORE UPDATE ON ledger_posting FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER ledger_posting_kept BEFORE DELETE ON ledger_posting FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER billing_period_closed BEFORE UPDATE ON billing_period FOR EACH ROW WHEN OLD.state = 'closed' BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+        "CREATE TRIGGER billing_period_kept BEFORE DELETE ON billing_period FOR EACH ROW  BEGIN SELECT RAISE(ABORT, 'what is booked or issued never changes'); END",
+    ],
+    "postgresql": [
+        "CREATE TABLE IF NOT EXISTS fts_product (product_id varchar PRIMARY KEY, tokens tsvector NOT NULL)",
+        "CREATE INDEX IF NOT EXISTS fts_product_tokens ON fts_product USING gin (tokens)",
+        "CREATE FUNCTION billing_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'what is booked or issued never changes'; END $$",
+        "CREATE TRIGGER invoice_frozen BEFORE UPDATE OF id, number, kind, charge, credits, license_id, order_id, buyer_id, payee_id, period, tax_invoice, net_fen, tax_fen, gross_fen, issued_at, issued_by, due_on, document, sha256 ON invoice FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER invoice_signed_once BEFORE UPDATE OF signature, key_id ON invoice FOR EACH ROW WHEN ((OLD.signature IS NOT NULL OR OLD.key_id IS NOT NULL)) EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER invoice_kept BEFORE DELETE ON invoice FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER invoice_line_frozen BEFORE UPDATE ON invoice_line FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER invoice_line_kept BEFORE DELETE ON invoice_line FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER ledger_transaction_frozen BEFORE UPDATE ON ledger_transaction FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER ledger_transaction_kept BEFORE DELETE ON ledger_transaction FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER ledger_posting_frozen BEFORE UPDATE ON ledger_posting FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER ledger_posting_kept BEFORE DELETE ON ledger_posting FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER billing_period_closed BEFORE UPDATE ON billing_period FOR EACH ROW WHEN (OLD.state = 'closed') EXECUTE FUNCTION billing_frozen()",
+        "CREATE TRIGGER billing_period_kept BEFORE DELETE ON billing_period FOR EACH ROW  EXECUTE FUNCTION billing_frozen()",
+    ],
+}
+BY_HAND_DOWN = {
+    "sqlite": [
+        "DROP TRIGGER IF EXISTS invoice_frozen",
+        "DROP TRIGGER IF EXISTS invoice_signed_once",
+        "DROP TRIGGER IF EXISTS invoice_kept",
+        "DROP TRIGGER IF EXISTS invoice_line_frozen",
+        "DROP TRIGGER IF EXISTS invoice_line_kept",
+        "DROP TRIGGER IF EXISTS ledger_transaction_frozen",
+        "DROP TRIGGER IF EXISTS ledger_transaction_kept",
+        "DROP TRIGGER IF EXISTS ledger_posting_frozen",
+        "DROP TRIGGER IF EXISTS ledger_posting_kept",
+        "DROP TRIGGER IF EXISTS billing_period_closed",
+        "DROP TRIGGER IF EXISTS billing_period_kept",
+        "DROP TABLE IF EXISTS fts_product",
+    ],
+    "postgresql": [
+        "DROP TRIGGER IF EXISTS invoice_frozen ON invoice",
+        "DROP TRIGGER IF EXISTS invoice_signed_once ON invoice",
+        "DROP TRIGGER IF EXISTS invoice_kept ON invoice",
+        "DROP TRIGGER IF EXISTS invoice_line_frozen ON invoice_line",
+        "DROP TRIGGER IF EXISTS invoice_line_kept ON invoice_line",
+        "DROP TRIGGER IF EXISTS ledger_transaction_frozen ON ledger_transaction",
+        "DROP TRIGGER IF EXISTS ledger_transaction_kept ON ledger_transaction",
+        "DROP TRIGGER IF EXISTS ledger_posting_frozen ON ledger_posting",
+        "DROP TRIGGER IF EXISTS ledger_posting_kept ON ledger_posting",
+        "DROP TRIGGER IF EXISTS billing_period_closed ON billing_period",
+        "DROP TRIGGER IF EXISTS billing_period_kept ON billing_period",
+        "DROP FUNCTION IF EXISTS billing_frozen()",
+        "DROP TABLE IF EXISTS fts_product",
+    ],
+}
+
+
 def upgrade() -> None:
+    op.create_table(
+        "account_balance",
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "clearing",
+                "hold",
+                "payable",
+                "platform_fee",
+                "prepaid",
+                "receivable",
+                "suspense",
+                "tax",
+                "treasury",
+                name="accountkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("balance_fen", BIG, nullable=False),
+        sa.CheckConstraint(
+            "kind <> 'receivable' OR balance_fen <= 0", name=op.f("ck_account_balance_never_positive")
+        ),
+        sa.CheckConstraint(
+            "kind NOT IN ('prepaid', 'suspense', 'hold') OR balance_fen >= 0",
+            name=op.f("ck_account_balance_never_negative"),
+        ),
+        sa.PrimaryKeyConstraint("account", name=op.f("pk_account_balance")),
+    )
+    with op.batch_alter_table("account_balance", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_account_balance_owner"), ["owner"], unique=False)
+
+    op.create_table(
+        "approval_case",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "listing",
+                "order",
+                "revocation",
+                "refund",
+                name="casekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "waiting",
+                "approved",
+                "rejected",
+                "returned",
+                "cancelled",
+                name="casestate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("submitted_by", sa.String(), nullable=False),
+        sa.Column("submitted_org", sa.String(), nullable=False),
+        sa.Column("needs", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("opened_at", MOMENT, nullable=False),
+        sa.Column("due_at", MOMENT, nullable=False),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.CheckConstraint("needs IN (1, 2)", name=op.f("ck_approval_case_needs_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_case")),
+    )
+    with op.batch_alter_table("approval_case", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approval_case_kind"), ["kind"], unique=False)
+        batch_op.create_index(batch_op.f("ix_approval_case_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_approval_case_subject"), ["subject"], unique=False)
+        batch_op.create_index(batch_op.f("ix_approval_case_submitted_org"), ["submitted_org"], unique=False)
+        batch_op.create_index(
+            "uq_approval_case_waiting",
+            ["subject"],
+            unique=True,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    op.create_table(
+        "asset",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "submitted",
+                "accepted",
+                "returned",
+                "registered",
+                "rejected",
+                "withdrawn",
+                name="assetstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("registrant_id", sa.String(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("submitted_by", sa.String(), nullable=True),
+        sa.Column("submitted_at", MOMENT, nullable=True),
+        sa.Column("accepted_at", MOMENT, nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("missing", JSON_TYPE, nullable=False),
+        sa.Column("number", sa.String(), nullable=True),
+        sa.Column("national_code", sa.String(), nullable=True),
+        sa.Column("registered_at", MOMENT, nullable=True),
+        sa.Column("valid_until", MOMENT, nullable=True),
+        sa.Column("title_zh", sa.String(), nullable=False),
+        sa.Column("title_en", sa.String(), nullable=False),
+        sa.Column("abstract_zh", sa.String(), nullable=False),
+        sa.Column("abstract_en", sa.String(), nullable=False),
+        sa.Column("provider_name", sa.String(), nullable=False),
+        sa.Column("provider_code", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column(
+            "format_kind",
+            sa.Enum(
+                "1",
+                "2",
+                "3",
+                "4",
+                "5",
+                "6",
+                "7",
+                name="formatkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("format", sa.String(), nullable=False),
+        sa.Column(
+            "share_type",
+            sa.Enum(
+                "1", "2", "3", name="sharetype_known", native_enum=False, create_constraint=True, length=40
+            ),
+            nullable=True,
+        ),
+        sa.Column("share_condition", sa.String(), nullable=False),
+        sa.Column(
+            "open_attr",
+            sa.Enum(
+                "U", "K", "N", name="openattr_known", native_enum=False, create_constraint=True, length=40
+            ),
+            nullable=True,
+        ),
+        sa.Column("open_condition", sa.String(), nullable=False),
+        sa.Column(
+            "update_cycle",
+            sa.Enum(
+                "realtime",
+                "daily",
+                "weekly",
+                "monthly",
+                "quarterly",
+                "yearly",
+                "irregular",
+                name="updatecycle_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("published_on", sa.Date(), nullable=True),
+        sa.Column("related_codes", JSON_TYPE, nullable=False),
+        sa.Column("keywords", JSON_TYPE, nullable=False),
+        sa.Column("area", sa.String(), nullable=False),
+        sa.Column("coverage_from", sa.Date(), nullable=True),
+        sa.Column("coverage_until", sa.Date(), nullable=True),
+        sa.Column("industry", sa.String(), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("scale", BIG, nullable=True),
+        sa.Column("scale_unit", sa.String(), nullable=False),
+        sa.Column("items", JSON_TYPE, nullable=False),
+        sa.Column(
+            "source_kind",
+            sa.Enum(
+                "self_collected",
+                "public_authorized",
+                "purchased",
+                "licensed",
+                "crawled",
+                "derived",
+                name="sourcekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("source_statement", sa.String(), nullable=False),
+        sa.Column("source_evidence", JSON_TYPE, nullable=False),
+        sa.Column("rights", JSON_TYPE, nullable=False),
+        sa.Column(
+            "grade",
+            sa.Enum(
+                "G1",
+                "G2",
+                "G3",
+                "G4",
+                "IMPORTANT",
+                "CORE",
+                name="datagrade_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("grade_basis", sa.String(), nullable=False),
+        sa.Column(
+            "supply",
+            sa.Enum(
+                "public",
+                "enterprise",
+                "mixed",
+                name="supplykind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("contains_pi", sa.Boolean(), nullable=True),
+        sa.Column("contains_spi", sa.Boolean(), nullable=True),
+        sa.Column("pi_basis", sa.String(), nullable=False),
+        sa.Column("committed", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("state <> 'registered' OR grade <> 'CORE'", name=op.f("ck_asset_core_never")),
+        sa.CheckConstraint(
+            "state <> 'registered' OR number IS NOT NULL", name=op.f("ck_asset_registered_numbered")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset")),
+        sa.UniqueConstraint("number", name=op.f("uq_asset_number")),
+    )
+    with op.batch_alter_table("asset", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_asset_registrant_id"), ["registrant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_state"), ["state"], unique=False)
+
+    op.create_table(
+        "billing_period",
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "open",
+                "closed",
+                name="periodstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.Column("closed_by", sa.String(), nullable=True),
+        sa.Column("invoices", sa.Integer(), nullable=False),
+        sa.Column("gross_fen", BIG, nullable=False),
+        sa.Column("sha256", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("period", name=op.f("pk_billing_period")),
+    )
     op.create_table(
         "contract",
         sa.Column("id", sa.String(), nullable=False),
@@ -68,6 +416,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_contract_seller_id"), ["seller_id"], unique=False)
 
     op.create_table(
+        "document_key",
+        sa.Column("kid", sa.String(), nullable=False),
+        sa.Column("public", JSON_TYPE, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("kid", name=op.f("pk_document_key")),
+    )
+    op.create_table(
         "idempotency_key",
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("key", sa.String(length=200), nullable=False),
@@ -76,6 +433,91 @@ def upgrade() -> None:
         sa.Column("at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("actor", "key", name=op.f("pk_idempotency_key")),
     )
+    op.create_table(
+        "invoice",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "credit_note",
+                "fee",
+                "usage",
+                name="invoicekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("charge", sa.String(), nullable=False),
+        sa.Column("credits", sa.String(), nullable=True),
+        sa.Column("license_id", sa.String(), nullable=True),
+        sa.Column("order_id", sa.String(), nullable=True),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("payee_id", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column(
+            "tax_invoice",
+            sa.Enum(
+                "general",
+                "special",
+                name="taxinvoice_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("net_fen", BIG, nullable=False),
+        sa.Column("tax_fen", BIG, nullable=False),
+        sa.Column("gross_fen", BIG, nullable=False),
+        sa.Column("issued_at", MOMENT, nullable=False),
+        sa.Column("issued_by", sa.String(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("document", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=True),
+        sa.Column("key_id", sa.String(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "issued",
+                "overdue",
+                "paid",
+                "credited",
+                name="invoicestate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("paid_fen", BIG, nullable=False),
+        sa.Column("paid_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'credit_note') = (credits IS NOT NULL)", name=op.f("ck_invoice_note_credits_one")
+        ),
+        sa.CheckConstraint("gross_fen = net_fen + tax_fen", name=op.f("ck_invoice_gross_is_net_and_tax")),
+        sa.CheckConstraint(
+            "gross_fen > 0 AND net_fen >= 0 AND tax_fen >= 0", name=op.f("ck_invoice_amounts_positive")
+        ),
+        sa.CheckConstraint(
+            "paid_fen >= 0 AND paid_fen <= gross_fen", name=op.f("ck_invoice_paid_within_gross")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invoice")),
+        sa.UniqueConstraint("charge", name=op.f("uq_invoice_charge")),
+        sa.UniqueConstraint("credits", name=op.f("uq_invoice_credits")),
+        sa.UniqueConstraint("number", name=op.f("uq_invoice_number")),
+    )
+    with op.batch_alter_table("invoice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invoice_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_license_id"), ["license_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_order_id"), ["order_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_payee_id"), ["payee_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_period"), ["period"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_state"), ["state"], unique=False)
+
     op.create_table(
         "journal_cursor",
         sa.Column("name", sa.String(), nullable=False),
@@ -109,6 +551,39 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_head")),
     )
+    op.create_table(
+        "ledger_transaction",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_transaction")),
+    )
+    with op.batch_alter_table("ledger_transaction", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ledger_transaction_subject"), ["subject"], unique=False)
+
+    op.create_table(
+        "lineage_edge",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("from_kind", sa.String(), nullable=False),
+        sa.Column("from_id", sa.String(), nullable=False),
+        sa.Column("from_hash", sa.String(), nullable=False),
+        sa.Column("to_kind", sa.String(), nullable=False),
+        sa.Column("to_id", sa.String(), nullable=False),
+        sa.Column("to_hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lineage_edge")),
+        sa.UniqueConstraint(
+            "run_id", "from_hash", "to_hash", name=op.f("uq_lineage_edge_run_id_from_hash_to_hash")
+        ),
+    )
+    with op.batch_alter_table("lineage_edge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_lineage_edge_from_id"), ["from_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_lineage_edge_run_id"), ["run_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_lineage_edge_to_hash"), ["to_hash"], unique=False)
+        batch_op.create_index(batch_op.f("ix_lineage_edge_to_id"), ["to_id"], unique=False)
+
     op.create_table(
         "mail",
         sa.Column("id", sa.String(), nullable=False),
@@ -203,6 +678,135 @@ def upgrade() -> None:
         sa.UniqueConstraint("id_type", "id_number", name=op.f("uq_party_id_type_id_number")),
     )
     op.create_table(
+        "payment_request",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=True),
+        sa.Column("invoice_id", sa.String(), nullable=True),
+        sa.Column("payer_id", sa.String(), nullable=False),
+        sa.Column("payee_id", sa.String(), nullable=False),
+        sa.Column(
+            "purpose",
+            sa.Enum(
+                "fee",
+                "invoice",
+                "prepay",
+                name="purpose_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column(
+            "rail",
+            sa.Enum(
+                "bank_transfer",
+                "stripe",
+                name="railkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("reference", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "awaiting",
+                "received",
+                "confirmed",
+                "cancelled",
+                "expired",
+                name="paymentstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=True),
+        sa.Column("bank_reference", sa.String(), nullable=True),
+        sa.Column("received_at", MOMENT, nullable=True),
+        sa.Column("received_by", sa.String(), nullable=True),
+        sa.Column("confirmed_at", MOMENT, nullable=True),
+        sa.Column("confirmed_by", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "confirmed_by IS NULL OR rail <> 'bank_transfer' OR confirmed_by <> received_by",
+            name=op.f("ck_payment_request_two_people"),
+        ),
+        sa.CheckConstraint(
+            "state <> 'confirmed' OR (received_by IS NOT NULL AND confirmed_by IS NOT NULL)",
+            name=op.f("ck_payment_request_confirmed_by_somebody"),
+        ),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_payment_request_amount_positive")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment_request")),
+        sa.UniqueConstraint("rail", "bank_reference", name=op.f("uq_payment_request_rail_bank_reference")),
+        sa.UniqueConstraint("reference", name=op.f("uq_payment_request_reference")),
+    )
+    with op.batch_alter_table("payment_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_payment_request_invoice_id"), ["invoice_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_payment_request_order_id"), ["order_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_payment_request_payee_id"), ["payee_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_payment_request_payer_id"), ["payer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_payment_request_state"), ["state"], unique=False)
+
+    op.create_table(
+        "refinery_run",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "queued",
+                "running",
+                "succeeded",
+                "failed",
+                name="runstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("asset_file_sha256", sa.String(), nullable=False),
+        sa.Column("file_name", sa.String(), nullable=False),
+        sa.Column("encoding", sa.String(), nullable=True),
+        sa.Column("recipe", JSON_TYPE, nullable=False),
+        sa.Column("recipe_hash", sa.String(), nullable=False),
+        sa.Column("indexes", JSON_TYPE, nullable=False),
+        sa.Column("requested_by", sa.String(), nullable=False),
+        sa.Column("org", sa.String(), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("requested_at", MOMENT, nullable=False),
+        sa.Column("started_at", MOMENT, nullable=True),
+        sa.Column("lease_until", MOMENT, nullable=True),
+        sa.Column("finished_at", MOMENT, nullable=True),
+        sa.Column("input_rows", BIG, nullable=True),
+        sa.Column("output_rows", BIG, nullable=True),
+        sa.Column("dropped", JSON_TYPE, nullable=True),
+        sa.Column("outputs", JSON_TYPE, nullable=True),
+        sa.Column("schema_", JSON_TYPE, nullable=True),
+        sa.Column("profile", JSON_TYPE, nullable=True),
+        sa.Column("engine", sa.String(), nullable=True),
+        sa.Column("problem", JSON_TYPE, nullable=True),
+        sa.CheckConstraint(
+            "state <> 'succeeded' OR finished_at IS NOT NULL", name=op.f("ck_refinery_run_succeeded_finished")
+        ),
+        sa.CheckConstraint("attempt >= 0", name=op.f("ck_refinery_run_attempt_natural")),
+        sa.CheckConstraint(
+            "output_rows IS NULL OR output_rows > 0", name=op.f("ck_refinery_run_output_rows_positive")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refinery_run")),
+    )
+    with op.batch_alter_table("refinery_run", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refinery_run_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refinery_run_lease_until"), ["lease_until"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refinery_run_org"), ["org"], unique=False)
+
+    op.create_table(
         "sequence",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("last", BIG, nullable=False),
@@ -215,6 +819,91 @@ def upgrade() -> None:
         sa.Column("kept_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_stored_object")),
     )
+    op.create_table(
+        "stripe_checkout",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("payment_id", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "open",
+                "complete",
+                "expired",
+                name="checkoutstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=True),
+        sa.Column("payment_intent", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stripe_checkout")),
+    )
+    with op.batch_alter_table("stripe_checkout", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_stripe_checkout_payment_id"), ["payment_id"], unique=False)
+
+    op.create_table(
+        "suspense_item",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "rail",
+            sa.Enum(
+                "bank_transfer",
+                "stripe",
+                name="railkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("rail_reference", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "amount",
+                "closed",
+                "unknown",
+                name="suspensereason_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("payment_id", sa.String(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "held",
+                "returned",
+                name="suspensestate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("booked_at", MOMENT, nullable=False),
+        sa.Column("booked_by", sa.String(), nullable=False),
+        sa.Column("returned_at", MOMENT, nullable=True),
+        sa.Column("returned_by", sa.String(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_suspense_item_amount_positive")),
+        sa.CheckConstraint(
+            "returned_by IS NULL OR returned_by <> booked_by", name=op.f("ck_suspense_item_two_people")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suspense_item")),
+        sa.UniqueConstraint("rail", "rail_reference", name=op.f("uq_suspense_item_rail_rail_reference")),
+    )
+    with op.batch_alter_table("suspense_item", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_suspense_item_payment_id"), ["payment_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_suspense_item_state"), ["state"], unique=False)
+
     op.create_table(
         "user_account",
         sa.Column("id", sa.String(), nullable=False),
@@ -231,6 +920,155 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user_account")),
         sa.UniqueConstraint("login", name=op.f("uq_user_account_login")),
     )
+    op.create_table(
+        "webhook_inbox",
+        sa.Column(
+            "rail",
+            sa.Enum(
+                "bank_transfer",
+                "stripe",
+                name="railkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("payload_sha256", sa.String(), nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
+        sa.Column(
+            "effect",
+            sa.Enum(
+                "awaited",
+                "confirmed",
+                "expired",
+                "failed",
+                "ignored",
+                "suspense",
+                "unbooked",
+                name="webhookeffect_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("payment_id", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("rail", "event_id", name=op.f("pk_webhook_inbox")),
+    )
+    with op.batch_alter_table("webhook_inbox", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_inbox_payment_id"), ["payment_id"], unique=False)
+
+    op.create_table(
+        "approval_decision",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("org", sa.String(), nullable=True),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column(
+            "verdict",
+            sa.Enum(
+                "approve",
+                "reject",
+                "return",
+                name="verdict_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_approval_decision_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_decision")),
+        sa.UniqueConstraint("case_id", "by", name=op.f("uq_approval_decision_case_id_by")),
+    )
+    with op.batch_alter_table("approval_decision", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approval_decision_case_id"), ["case_id"], unique=False)
+
+    op.create_table(
+        "asset_file",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("size", BIG, nullable=False),
+        sa.Column("format", sa.String(), nullable=False),
+        sa.Column("encoding", sa.String(), nullable=False),
+        sa.Column("rows", BIG, nullable=True),
+        sa.Column("profile", JSON_TYPE, nullable=False),
+        sa.Column("attached_by", sa.String(), nullable=False),
+        sa.Column("attached_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_file_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_file")),
+        sa.UniqueConstraint("asset_id", "sha256", name=op.f("uq_asset_file_asset_id_sha256")),
+    )
+    with op.batch_alter_table("asset_file", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_asset_file_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_file_sha256"), ["sha256"], unique=False)
+
+    op.create_table(
+        "invoice_line",
+        sa.Column("invoice_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "call",
+                "download",
+                "fee",
+                "row",
+                name="linekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("license_id", sa.String(), nullable=True),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("quantity", BIG, nullable=False),
+        sa.Column("unit_price", sa.String(), nullable=False),
+        sa.Column("gross_fen", BIG, nullable=False),
+        sa.Column("net_fen", BIG, nullable=False),
+        sa.Column("tax_fen", BIG, nullable=False),
+        sa.Column("tariff_id", sa.String(), nullable=False),
+        sa.Column("merkle_root", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "gross_fen = net_fen + tax_fen", name=op.f("ck_invoice_line_gross_is_net_and_tax")
+        ),
+        sa.CheckConstraint(
+            "quantity > 0 AND gross_fen >= 0 AND net_fen >= 0 AND tax_fen >= 0",
+            name=op.f("ck_invoice_line_amounts"),
+        ),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_invoice_line_invoice_id")),
+        sa.PrimaryKeyConstraint("invoice_id", "number", name=op.f("pk_invoice_line")),
+    )
+    with op.batch_alter_table("invoice_line", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invoice_line_license_id"), ["license_id"], unique=False)
+
+    op.create_table(
+        "ledger_posting",
+        sa.Column("transaction_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("destination", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_ledger_posting_amount_positive")),
+        sa.CheckConstraint("source <> destination", name=op.f("ck_ledger_posting_two_accounts")),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"], ["ledger_transaction.id"], name=op.f("fk_ledger_posting_transaction_id")
+        ),
+        sa.PrimaryKeyConstraint("transaction_id", "number", name=op.f("pk_ledger_posting")),
+    )
+    with op.batch_alter_table("ledger_posting", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ledger_posting_destination"), ["destination"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ledger_posting_source"), ["source"], unique=False)
+
     op.create_table(
         "license",
         sa.Column("id", sa.String(), nullable=False),
@@ -356,6 +1194,154 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_one_time_link_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "product",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("slug", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "listed",
+                "suspended",
+                "delisted",
+                name="productstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("provider_id", sa.String(), nullable=False),
+        sa.Column(
+            "grade",
+            sa.Enum(
+                "G1",
+                "G2",
+                "G3",
+                "G4",
+                "IMPORTANT",
+                "CORE",
+                name="datagrade_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "supply",
+            sa.Enum(
+                "public",
+                "enterprise",
+                "mixed",
+                name="supplykind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("listed_at", MOMENT, nullable=True),
+        sa.Column("current_version", sa.Integer(), nullable=True),
+        sa.Column("title_zh", sa.String(), nullable=False),
+        sa.Column("title_en", sa.String(), nullable=False),
+        sa.Column("summary_zh", sa.String(), nullable=False),
+        sa.Column("summary_en", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "dataset",
+                "api",
+                "report",
+                "verification",
+                name="productkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "zone",
+            sa.Enum(
+                "government",
+                "transport",
+                "parking",
+                "ocean",
+                "port",
+                "weather",
+                "environment",
+                "health",
+                "elderly",
+                "education",
+                "food",
+                "community",
+                "rural",
+                "agriculture",
+                "tourism",
+                "finance",
+                "credit",
+                "industry",
+                "energy",
+                "trade",
+                "housing",
+                "employment",
+                "safety",
+                "maps",
+                name="zone_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("delivery", JSON_TYPE, nullable=False),
+        sa.Column("scenarios", JSON_TYPE, nullable=False),
+        sa.Column("keywords", JSON_TYPE, nullable=False),
+        sa.Column("cover", JSON_TYPE, nullable=False),
+        sa.CheckConstraint(
+            "state = 'draft' OR grade NOT IN ('CORE', 'IMPORTANT')", name=op.f("ck_product_grade_tradable")
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_product_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_product")),
+        sa.UniqueConstraint("id", "tier", name="uq_product_id_tier"),
+        sa.UniqueConstraint("slug", name=op.f("uq_product_slug")),
+    )
+    with op.batch_alter_table("product", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_product_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_product_listed_at"), ["listed_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_product_provider_id"), ["provider_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_product_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_product_tier"), ["tier"], unique=False)
+        batch_op.create_index(batch_op.f("ix_product_zone"), ["zone"], unique=False)
+
+    op.create_table(
+        "registered_content",
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_registered_content_asset_id")),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_registered_content")),
+    )
+    with op.batch_alter_table("registered_content", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_registered_content_asset_id"), ["asset_id"], unique=False)
+
+    op.create_table(
         "trade_order",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("number", sa.String(), nullable=False),
@@ -438,8 +1424,186 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_trade_order_seller_id"), ["seller_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_trade_order_state"), ["state"], unique=False)
 
+    op.create_table(
+        "listing",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("provider_id", sa.String(), nullable=False),
+        sa.Column(
+            "provider_kind",
+            sa.Enum(
+                "state_data_company",
+                "market_operator",
+                "data_bureau",
+                "registrar",
+                "department",
+                "dealer",
+                "third_party",
+                "enterprise",
+                name="orgkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "submitted",
+                "returned",
+                "listed",
+                "suspended",
+                "delisted",
+                name="listingstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("case_id", sa.String(), nullable=True),
+        sa.Column("rules_version", sa.String(), nullable=False),
+        sa.Column("offer_sha256", sa.String(), nullable=False),
+        sa.Column("offer_accepted_by", sa.String(), nullable=False),
+        sa.Column("offer_accepted_at", MOMENT, nullable=False),
+        sa.Column("submitted_at", MOMENT, nullable=True),
+        sa.Column("listed_at", MOMENT, nullable=True),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_listing_case_id")),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_listing_product_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_listing")),
+    )
+    with op.batch_alter_table("listing", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_listing_product_id"), ["product_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_listing_provider_id"), ["provider_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_listing_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "uq_listing_living",
+            ["product_id"],
+            unique=True,
+            sqlite_where=sa.text("state <> 'delisted'"),
+            postgresql_where=sa.text("state <> 'delisted'"),
+        )
+
+    op.create_table(
+        "plan",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("title_zh", sa.String(), nullable=False),
+        sa.Column("title_en", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "free",
+                "per_call",
+                "per_row",
+                "per_download",
+                "subscription",
+                name="plankind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("call_fen", BIG, nullable=False),
+        sa.Column("row_fen", BIG, nullable=False),
+        sa.Column("download_fen", BIG, nullable=False),
+        sa.Column("fee_fen", BIG, nullable=False),
+        sa.Column("included_calls", BIG, nullable=True),
+        sa.Column("included_rows", BIG, nullable=True),
+        sa.Column("included_downloads", BIG, nullable=True),
+        sa.Column("tax_rate_bp", sa.Integer(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("retired_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'free' AND call_fen + row_fen + download_fen + fee_fen = 0) OR (kind <> 'free' AND call_fen + row_fen + download_fen + fee_fen > 0)",
+            name=op.f("ck_plan_free_or_priced"),
+        ),
+        sa.CheckConstraint(
+            "tier <> 'public_good' OR (kind = 'free' AND call_fen + row_fen + download_fen + fee_fen = 0)",
+            name=op.f("ck_plan_public_good_free"),
+        ),
+        sa.CheckConstraint(
+            "call_fen >= 0 AND row_fen >= 0 AND download_fen >= 0 AND fee_fen >= 0",
+            name=op.f("ck_plan_prices_not_negative"),
+        ),
+        sa.CheckConstraint("tax_rate_bp BETWEEN 0 AND 10000", name=op.f("ck_plan_tax_rate_known")),
+        sa.ForeignKeyConstraint(
+            ["product_id", "tier"], ["product.id", "product.tier"], name="fk_plan_product"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
+        sa.UniqueConstraint("product_id", "code", name=op.f("uq_plan_product_id_code")),
+    )
+    with op.batch_alter_table("plan", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_plan_product_id"), ["product_id"], unique=False)
+
+    op.create_table(
+        "product_version",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("rows", BIG, nullable=False),
+        sa.Column("columns", JSON_TYPE, nullable=False),
+        sa.Column("manifest", JSON_TYPE, nullable=False),
+        sa.Column("sample", JSON_TYPE, nullable=False),
+        sa.Column("dictionary", JSON_TYPE, nullable=False),
+        sa.Column("published_by", sa.String(), nullable=False),
+        sa.Column("published_at", MOMENT, nullable=False),
+        sa.CheckConstraint("number > 0", name=op.f("ck_product_version_number_positive")),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_product_version_product_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_product_version")),
+        sa.UniqueConstraint("product_id", "number", name=op.f("uq_product_version_product_id_number")),
+        sa.UniqueConstraint("product_id", "run_id", name="uq_product_version_run"),
+    )
+    with op.batch_alter_table("product_version", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_product_version_product_id"), ["product_id"], unique=False)
+    connection = op.get_bind()
+    for statement in BY_HAND[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
 
 def downgrade() -> None:
+    connection = op.get_bind()
+    for statement in BY_HAND_DOWN[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+    with op.batch_alter_table("product_version", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_product_version_product_id"))
+
+    op.drop_table("product_version")
+    with op.batch_alter_table("plan", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_plan_product_id"))
+
+    op.drop_table("plan")
+    with op.batch_alter_table("listing", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_listing_living",
+            sqlite_where=sa.text("state <> 'delisted'"),
+            postgresql_where=sa.text("state <> 'delisted'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_listing_state"))
+        batch_op.drop_index(batch_op.f("ix_listing_provider_id"))
+        batch_op.drop_index(batch_op.f("ix_listing_product_id"))
+
+    op.drop_table("listing")
     with op.batch_alter_table("trade_order", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_trade_order_state"))
         batch_op.drop_index(batch_op.f("ix_trade_order_seller_id"))
@@ -448,6 +1612,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_trade_order_buyer_id"))
 
     op.drop_table("trade_order")
+    with op.batch_alter_table("registered_content", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_registered_content_asset_id"))
+
+    op.drop_table("registered_content")
+    with op.batch_alter_table("product", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_product_zone"))
+        batch_op.drop_index(batch_op.f("ix_product_tier"))
+        batch_op.drop_index(batch_op.f("ix_product_state"))
+        batch_op.drop_index(batch_op.f("ix_product_provider_id"))
+        batch_op.drop_index(batch_op.f("ix_product_listed_at"))
+        batch_op.drop_index(batch_op.f("ix_product_asset_id"))
+
+    op.drop_table("product")
     with op.batch_alter_table("one_time_link", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_one_time_link_user_id"))
 
@@ -470,11 +1647,67 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_license_buyer_id"))
 
     op.drop_table("license")
+    with op.batch_alter_table("ledger_posting", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ledger_posting_source"))
+        batch_op.drop_index(batch_op.f("ix_ledger_posting_destination"))
+
+    op.drop_table("ledger_posting")
+    with op.batch_alter_table("invoice_line", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_invoice_line_license_id"))
+
+    op.drop_table("invoice_line")
+    with op.batch_alter_table("asset_file", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_asset_file_sha256"))
+        batch_op.drop_index(batch_op.f("ix_asset_file_asset_id"))
+
+    op.drop_table("asset_file")
+    with op.batch_alter_table("approval_decision", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_approval_decision_case_id"))
+
+    op.drop_table("approval_decision")
+    with op.batch_alter_table("webhook_inbox", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_webhook_inbox_payment_id"))
+
+    op.drop_table("webhook_inbox")
     op.drop_table("user_account")
+    with op.batch_alter_table("suspense_item", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_suspense_item_state"))
+        batch_op.drop_index(batch_op.f("ix_suspense_item_payment_id"))
+
+    op.drop_table("suspense_item")
+    with op.batch_alter_table("stripe_checkout", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stripe_checkout_payment_id"))
+
+    op.drop_table("stripe_checkout")
     op.drop_table("stored_object")
     op.drop_table("sequence")
+    with op.batch_alter_table("refinery_run", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_refinery_run_org"))
+        batch_op.drop_index(batch_op.f("ix_refinery_run_lease_until"))
+        batch_op.drop_index(batch_op.f("ix_refinery_run_asset_id"))
+
+    op.drop_table("refinery_run")
+    with op.batch_alter_table("payment_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_payment_request_state"))
+        batch_op.drop_index(batch_op.f("ix_payment_request_payer_id"))
+        batch_op.drop_index(batch_op.f("ix_payment_request_payee_id"))
+        batch_op.drop_index(batch_op.f("ix_payment_request_order_id"))
+        batch_op.drop_index(batch_op.f("ix_payment_request_invoice_id"))
+
+    op.drop_table("payment_request")
     op.drop_table("party")
     op.drop_table("mail")
+    with op.batch_alter_table("lineage_edge", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_lineage_edge_to_id"))
+        batch_op.drop_index(batch_op.f("ix_lineage_edge_to_hash"))
+        batch_op.drop_index(batch_op.f("ix_lineage_edge_run_id"))
+        batch_op.drop_index(batch_op.f("ix_lineage_edge_from_id"))
+
+    op.drop_table("lineage_edge")
+    with op.batch_alter_table("ledger_transaction", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ledger_transaction_subject"))
+
+    op.drop_table("ledger_transaction")
     op.drop_table("journal_head")
     with op.batch_alter_table("journal_entry", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_journal_entry_subject"))
@@ -482,10 +1715,42 @@ def downgrade() -> None:
 
     op.drop_table("journal_entry")
     op.drop_table("journal_cursor")
+    with op.batch_alter_table("invoice", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_invoice_state"))
+        batch_op.drop_index(batch_op.f("ix_invoice_period"))
+        batch_op.drop_index(batch_op.f("ix_invoice_payee_id"))
+        batch_op.drop_index(batch_op.f("ix_invoice_order_id"))
+        batch_op.drop_index(batch_op.f("ix_invoice_license_id"))
+        batch_op.drop_index(batch_op.f("ix_invoice_buyer_id"))
+
+    op.drop_table("invoice")
     op.drop_table("idempotency_key")
+    op.drop_table("document_key")
     with op.batch_alter_table("contract", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contract_seller_id"))
         batch_op.drop_index(batch_op.f("ix_contract_content_hash"))
         batch_op.drop_index(batch_op.f("ix_contract_buyer_id"))
 
     op.drop_table("contract")
+    op.drop_table("billing_period")
+    with op.batch_alter_table("asset", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_asset_state"))
+        batch_op.drop_index(batch_op.f("ix_asset_registrant_id"))
+
+    op.drop_table("asset")
+    with op.batch_alter_table("approval_case", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_approval_case_waiting",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_approval_case_submitted_org"))
+        batch_op.drop_index(batch_op.f("ix_approval_case_subject"))
+        batch_op.drop_index(batch_op.f("ix_approval_case_state"))
+        batch_op.drop_index(batch_op.f("ix_approval_case_kind"))
+
+    op.drop_table("approval_case")
+    with op.batch_alter_table("account_balance", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_account_balance_owner"))
+
+    op.drop_table("account_balance")
