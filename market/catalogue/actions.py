@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from market.catalogue import queries
+from market.catalogue import offers, queries
 from market.catalogue.problems import (
     AssetNotRegistered,
     ListingLocked,
@@ -22,6 +22,7 @@ from market.catalogue.rules import (
     Price,
     ProductState,
     Profile,
+    Standing,
     manifest,
     plan_faults,
     public_sample,
@@ -167,6 +168,7 @@ def add_plan(
     Raises Forbidden, NotFound, ListingLocked, Invalid, PlanCodeTaken.
     """
     actor.require(Permission.LISTING_PROPOSE)
+    actor.require(Permission.OFFER_ACCEPT)
     product = own_product(unit, actor, product_id)
     if product.state is ProductState.DRAFT:
         refuse_locked(unit, product)
@@ -195,9 +197,21 @@ def add_plan(
         created_at=clock.now(),
         **price.model_dump(),
     )
+    living = queries.living_listing(unit, product.id)
+    if product.state is not ProductState.DRAFT and living is not None:
+        # What stands beside an accepted offer is offered on the same terms, accepted by adding it.
+        [offer] = offers.draw(unit, product, [plan], Standing(**living.standing))
+        offers.freeze(plan, offer, by=actor.id)
     unit.session.add(plan)
     unit.session.flush()
-    unit.record("plan.added", f"product:{product.id}", plan=plan.id, code=code, **price.model_dump())
+    unit.record(
+        "plan.added",
+        f"product:{product.id}",
+        plan=plan.id,
+        code=code,
+        offer=plan.offer_hash,
+        **price.model_dump(),
+    )
     return plan
 
 

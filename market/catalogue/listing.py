@@ -1,21 +1,20 @@
 """挂牌 Submit, decide, suspend, resume and end a listing; the shelf follows in the same Unit."""
 
-import re
-
 from sqlmodel import col, select
 
+from contracts.terms import DeliveryMode, Tier
 from market.approvals import actions as approvals
 from market.approvals.queries import kind_of
 from market.approvals.rules import CaseKind, CaseState, reason_faults
-from market.catalogue import queries
+from market.catalogue import offers, queries
 from market.catalogue.actions import license_note, own_product, refuse_locked
-from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded
-from market.catalogue.rules import LISTING, PRODUCT_STATE, ProductState, Profile, profile_faults
+from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
+from market.catalogue.rules import LISTING, PRODUCT_STATE, ProductState, Profile, Standing, profile_faults
 from market.catalogue.shelving import put_on_shelf, take_off_shelf
 from market.catalogue.tables import Listing, Product
 from market.identity.problems import PartyUnverified
 from market.identity.rules import Actor, OrgKind, Permission
-from market.policy.inputs import DeliveryMode, OpenAttr, Tier
+from market.policy.inputs import OpenAttr
 from market.policy.rules import PACK, Offer, deciders_needed, tier_faults
 from market.registry.queries import source_of_product
 from market.registry.rules import AssetState
@@ -26,12 +25,14 @@ from storage.kernel.words import Words
 from storage.unit import Unit
 
 
-def submit_listing(unit: Unit, actor: Actor, product_id: str, *, offer_sha256: str) -> Listing:
+def submit_listing(
+    unit: Unit, actor: Actor, product_id: str, *, standing: Standing, offer_sha256: str
+) -> Listing:
     """申请挂牌. Accept the standing offer and ask for approval.
 
-    offer_sha256: hash of the standing terms shown to the provider, who accepts them by this act.
-    Raises Forbidden, PartyUnverified, NotFound, ListingLocked, AssetNotRegistered, Invalid with
-    every fault at once.
+    offer_sha256: what `offers.standing_hash` gave for the offer shown to the provider, who accepts it
+    by this act. Raises Forbidden, PartyUnverified, NotFound, ListingLocked, AssetNotRegistered,
+    TemplateNotFound, OfferDiffers, Invalid with every fault at once.
     """
     actor.require(Permission.LISTING_PROPOSE)
     actor.require(Permission.OFFER_ACCEPT)
@@ -40,8 +41,15 @@ def submit_listing(unit: Unit, actor: Actor, product_id: str, *, offer_sha256: s
         raise PartyUnverified(party=actor.own_org)
     refuse_locked(unit, product)
     provider_kind = actor.org_kind or OrgKind.ENTERPRISE
-    needs = _check(unit, product, provider_kind, offer_sha256)
+    needs = _check(unit, product, provider_kind)
+    plans = queries.plans(unit, product.id)
+    drawn = offers.draw(unit, product, plans, standing)
+    if (present := offers.hash_of(drawn)) != offer_sha256:
+        raise OfferDiffers(offer=present)
     now = clock.now()
+    for plan, offer in zip(plans, drawn, strict=True):
+        offers.freeze(plan, offer, by=actor.id)
+        unit.session.add(plan)
     listing = queries.living_listing(unit, product.id)
     if listing is None:
         listing = Listing(
@@ -50,6 +58,7 @@ def submit_listing(unit: Unit, actor: Actor, product_id: str, *, offer_sha256: s
             provider_id=product.provider_id,
             provider_kind=provider_kind,
             rules_version=PACK,
+            standing={},
             offer_sha256=offer_sha256,
             offer_accepted_by=actor.id,
             offer_accepted_at=now,
@@ -57,7 +66,7 @@ def submit_listing(unit: Unit, actor: Actor, product_id: str, *, offer_sha256: s
     listing.state = LISTING.after(listing.state, "submit")
     listing.provider_kind, listing.rules_version = provider_kind, PACK
     listing.offer_sha256, listing.offer_accepted_by, listing.offer_accepted_at = offer_sha256, actor.id, now
-    listing.submitted_at = now
+    listing.standing, listing.submitted_at = standing.model_dump(mode="json"), now
     case = approvals.open_case(
         unit,
         kind=CaseKind.LISTING,
@@ -113,7 +122,7 @@ def decide_listing(
     if case.state is not CaseState.APPROVED:
         _move(unit, listing, product, "return", reason=listing.reason)
         return listing
-    _check(unit, product, listing.provider_kind, listing.offer_sha256)
+    _check(unit, product, listing.provider_kind)
     listing.listed_at = product.listed_at = clock.now()
     _move(unit, listing, product, "approve", reason=listing.reason)
     return listing
@@ -153,7 +162,7 @@ def resume_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) ->
     listing, product = _locked_of(unit, product_id)
     LISTING.after(listing.state, "resume")
     why = _reasoned(reason)
-    _check(unit, product, listing.provider_kind, listing.offer_sha256)
+    _check(unit, product, listing.provider_kind)
     listing.reason = why
     _move(unit, listing, product, "resume", reason=why)
     return listing
@@ -189,7 +198,7 @@ def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: 
     before, product.state = product.state, PRODUCT_STATE[listing.state]
     unit.session.add_all([listing, product])
     unit.session.flush()
-    past = {"return": "returned", "withdraw": "withdrawn"}.get(verb, str(listing.state))
+    past = {"withdraw": "withdrawn", "resume": "resumed"}.get(verb, str(listing.state))
     unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason)
     if product.state is ProductState.LISTED:
         version = queries.newest_version(unit, product.id)
@@ -199,7 +208,7 @@ def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: 
         take_off_shelf(unit, product, reason=reason)
 
 
-def _check(unit: Unit, product: Product, provider_kind: OrgKind, offer_sha256: str) -> int:
+def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
     """Everything a listing stands on, all faults in one Invalid; returns how many must approve."""
     asset = source_of_product(unit, product.asset_id, product.provider_id)
     if asset.state is not AssetState.REGISTERED or asset.grade is None or asset.supply is None:
@@ -215,9 +224,6 @@ def _check(unit: Unit, product: Product, provider_kind: OrgKind, offer_sha256: s
     if not plans:
         words = Words("请至少设置一个计价方案。", "Add at least one plan.")
         faults.append(Fault("plans", "listing.plan", words))
-    if not re.fullmatch(r"[0-9a-f]{64}", offer_sha256):
-        words = Words("请先阅读并接受挂牌要约。", "Read and accept the standing offer first.")
-        faults.append(Fault("offer_sha256", "listing.offer", words))
     offer = Offer(
         tier=product.tier,
         supply=asset.supply,

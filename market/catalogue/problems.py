@@ -57,3 +57,10 @@ class FreeTwinNeeded(Conflict):
         "A commercial product of the same asset is listed; the free one stays",
     )
     remedy = Words("请先下架商业产品。", "Delist the commercial product first.")
+
+
+class OfferDiffers(Conflict):
+    """要约已变. The hash accepted is not that of the standing offer as it is now; `offer` is the present one."""
+
+    title = Words("您接受的要约与当前内容不一致", "The offer you accepted is not the present one")
+    remedy = Words("请重新阅读要约后再提交。", "Read the offer again, then submit.")

@@ -9,11 +9,13 @@ from sqlalchemy.sql.selectable import Subquery
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from contracts.offers import Offer
+from contracts.terms import Tier
 from market.catalogue.rules import ListingState, ProductState, Zone
 from market.catalogue.search import hits, query_words
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
-from market.policy.inputs import Tier
+from market.policy.rules import deciders_needed
 from storage.kernel.problem import NotFound
 from storage.unit import View
 
@@ -32,6 +34,16 @@ class Found:
     total: int
     page: int
     facets: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OnOffer:
+    """在售. What a buyer can order now: the frozen offer, who accepted it, the version, how many approve."""
+
+    offer: Offer
+    accepted_by: str
+    version: int
+    needs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +167,25 @@ def own_products(
     return view.session.exec(query.order_by(sa.desc(col(Product.id))).limit(limit)).all()
 
 
+def own_product(view: View, actor: Actor, product_id: str) -> Product:
+    """One product of the actor's organization, in any state. Raises NotFound."""
+    query = select(Product).where(Product.id == product_id, Product.provider_id == actor.own_org)
+    found = view.session.exec(query).first()
+    if found is None:
+        raise NotFound(product=product_id)
+    return found
+
+
 def plans(view: View, product_id: str, *, active_only: bool = True) -> Sequence[Plan]:
     """计价方案. The plans of a product, oldest first."""
     query = select(Plan).where(Plan.product_id == product_id).order_by(col(Plan.id))
     return view.session.exec(query.where(col(Plan.active)) if active_only else query).all()
 
 
-def plan(view: View, product_id: str, plan_id: str) -> Plan:
-    """An active plan of a listed product, for whoever wants to order. Raises NotFound."""
+def on_offer(view: View, product_id: str, plan_id: str) -> OnOffer | None:
+    """在售. The standing offer of an active plan of a listed product, or None when there is none."""
     query = (
-        select(Plan)
+        select(Plan, Product)
         .join(Product, col(Product.id) == col(Plan.product_id))
         .where(
             Plan.id == plan_id,
@@ -175,8 +196,16 @@ def plan(view: View, product_id: str, plan_id: str) -> Plan:
     )
     found = view.session.exec(query).first()
     if found is None:
-        raise NotFound(plan=plan_id)
-    return found
+        return None
+    plan, product = found
+    if plan.offer is None or plan.offer_accepted_by is None or product.current_version is None:
+        return None
+    return OnOffer(
+        offer=Offer(**plan.offer),
+        accepted_by=plan.offer_accepted_by,
+        version=product.current_version,
+        needs=deciders_needed(product.tier, product.supply, product.grade),
+    )
 
 
 def newest_version(view: View, product_id: str) -> Version | None:

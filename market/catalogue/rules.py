@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from market.policy.inputs import DataGrade, DeliveryMode, Tier
+from contracts.terms import DeliveryMode, Purpose, RightKind, Territory, Tier, VersionRule
+from market.policy.inputs import DataGrade
 from storage.kernel.machine import Machine
 from storage.kernel.money import MAX_FEN
 from storage.kernel.problem import Fault
@@ -117,7 +118,7 @@ LEADING = {
 PRICES = ("call_fen", "row_fen", "download_fen", "fee_fen")
 QUOTAS = ("included_calls", "included_rows", "included_downloads")
 SAMPLE_ROWS = 20
-SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,58})[a-z0-9]", re.ASCII)
+SLUG = re.compile(r"(?=.{3,60}\Z)[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 Short = Annotated[str, Field(max_length=200)]
 Word = Annotated[str, Field(min_length=1, max_length=40)]
@@ -193,15 +194,19 @@ class Output(BaseModel, frozen=True):
 
 
 class Price(BaseModel, frozen=True):
-    """计价. What a plan charges, in whole fen with tax, and what a month of it includes (None: no limit)."""
+    """计价. What a plan charges, in whole fen with tax, and what may be taken over a license's whole term.
+
+    None of `included_*` is no limit; `per_hit` charges only answers with content.
+    """
 
     call_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
     row_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
     download_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
     fee_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
-    included_calls: Annotated[int, Field(strict=True, ge=0, le=10**12)] | None = None
-    included_rows: Annotated[int, Field(strict=True, ge=0, le=10**15)] | None = None
-    included_downloads: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = None
+    included_calls: Annotated[int, Field(strict=True, gt=0, le=10**12)] | None = None
+    included_rows: Annotated[int, Field(strict=True, gt=0, le=10**15)] | None = None
+    included_downloads: Annotated[int, Field(strict=True, gt=0, le=10**9)] | None = None
+    per_hit: bool = False
     tax_rate_bp: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 600  # basis points: 600 is 6 %
 
     @property
@@ -210,13 +215,32 @@ class Price(BaseModel, frozen=True):
         return max(self.call_fen, self.row_fen, self.download_fen, self.fee_fen)
 
 
+class Standing(BaseModel):
+    """挂牌要约条件. What every buyer is offered alike, whatever the plan; the provider accepts it at listing.
+
+    slots: the template's blanks that are the provider's to fill. months: the longest term.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    template_slug: Short
+    template_version: Short
+    purposes: Annotated[tuple[Purpose, ...], Field(min_length=1)]
+    territory: Territory = Territory.MAINLAND
+    rights: tuple[RightKind, ...] = (RightKind.USE,)
+    version_rule: VersionRule = VersionRule.LATEST
+    months: Annotated[int, Field(strict=True, gt=0, le=240)] | None = 12
+    min_prepay_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
+    slots: dict[str, Any] = {}  # pydantic copies defaults
+
+
 def slug_faults(slug: str) -> list[Fault]:
-    """A slug is the product's address for ever: 3 to 60 of a-z, 0-9 and inner hyphens."""
+    """A slug is the product's address for ever: 3 to 60 of a-z, 0-9 and single hyphens between."""
     if SLUG.fullmatch(slug):
         return []
     words = Words(
-        "产品标识为 3 至 60 位小写字母、数字或连字符，首尾不为连字符。",
-        "The slug has 3 to 60 lower-case letters, digits or inner hyphens.",
+        "产品标识为 3 至 60 位小写字母或数字，可用单个连字符分隔。",
+        "The slug has 3 to 60 lower-case letters or digits, parted by single hyphens.",
     )
     return [Fault("slug", "slug.form", words)]
 

@@ -6,9 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
+from contracts.terms import Tier
 from market.catalogue.rules import ListingState, PlanKind, ProductKind, ProductState, Zone
 from market.identity.rules import OrgKind
-from market.policy.inputs import DataGrade, SupplyKind, Tier
+from market.policy.inputs import DataGrade, SupplyKind
 from storage.columns import big, choice, json_field
 
 _SUM = "call_fen + row_fen + download_fen + fee_fen"
@@ -109,11 +110,16 @@ class Plan(SQLModel, table=True):
     row_fen: int = big(default=0)
     download_fen: int = big(default=0)
     fee_fen: int = big(default=0)  # per month
-    included_calls: int | None = big(default=None)  # per month; None is no limit
+    included_calls: int | None = big(default=None)  # over a license's whole term; None is no limit
     included_rows: int | None = big(default=None)
     included_downloads: int | None = big(default=None)
+    per_hit: bool = False
     tax_rate_bp: int = 600
     active: bool = True
+    offer: dict[str, Any] | None = json_field(nullable=True)  # the standing offer, frozen when accepted
+    offer_hash: str | None = None
+    offer_accepted_by: str | None = None
+    offer_accepted_at: datetime | None = None
     created_at: datetime
     retired_at: datetime | None = None
 
@@ -139,7 +145,8 @@ class Listing(SQLModel, table=True):
     state: ListingState = Field(default=ListingState.DRAFT, sa_type=choice(ListingState), index=True)
     case_id: str | None = Field(default=None, foreign_key="approval_case.id")
     rules_version: str  # the tier rule pack it was checked under
-    offer_sha256: str  # hash of the standing terms the provider accepted
+    standing: dict[str, Any] = json_field()  # what every plan's offer has in common
+    offer_sha256: str  # hash over the plans' offers, which the provider accepted
     offer_accepted_by: str
     offer_accepted_at: datetime
     submitted_at: datetime | None = None

@@ -1,30 +1,6 @@
-"""What the line between public-good and commercial is drawn from: supply, openness, grade, delivery."""
+"""What the line between public-good and commercial is drawn from, besides the terms: supply, openness, grade."""
 
 from storage.kernel.words import Worded
-
-
-class Tier(Worded):
-    """公益／商业. On which side of the line a product stands."""
-
-    PUBLIC_GOOD = "public_good", "公益", "Public good"
-    COMMERCIAL = "commercial", "商业", "Commercial"
-
-
-class DeliveryMode(Worded):
-    """交付方式. How the data reaches the buyer."""
-
-    FILE = "file", "文件下载", "File download"
-    API = "api", "接口调用", "API calls"
-    COMPUTE = "compute", "可用不可见计算", "Computation without release of the data"
-    VERIFY = "verify", "核验", "Verification"
-
-
-class RightKind(Worded):
-    """数据产权. The three rights, in the wording of the 2025 model contracts."""
-
-    HOLD = "hold", "数据持有权", "Right to hold the data"
-    USE = "use", "数据使用权", "Right to use the data"
-    OPERATE = "operate", "数据经营权", "Right to supply the data to others"
 
 
 class SupplyKind(Worded):

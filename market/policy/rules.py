@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from contracts.terms import DeliveryMode, Tier
 from market.identity.rules import OrgKind
-from market.policy.inputs import DataGrade, DeliveryMode, OpenAttr, SupplyKind, Tier
+from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from storage.kernel.problem import Fault
 from storage.kernel.words import Words
 

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from market.policy.inputs import DataGrade, OpenAttr, RightKind, SupplyKind
+from contracts.terms import RightKind
+from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from storage.kernel.machine import Machine
 from storage.kernel.numbers import has_valid_check, valid_uscc
 from storage.kernel.problem import Fault

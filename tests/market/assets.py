@@ -4,8 +4,9 @@ import hashlib
 from datetime import date
 from typing import Any
 
+from contracts.terms import RightKind
 from market.identity.rules import Actor
-from market.policy.inputs import DataGrade, OpenAttr, RightKind, SupplyKind
+from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from market.registry import actions
 from market.registry.rules import (
     Description,

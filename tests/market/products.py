@@ -3,16 +3,18 @@
 import hashlib
 from typing import Any
 
-from market.catalogue import actions, listing
-from market.catalogue.rules import Column, File, Meaning, Output, PlanKind, Price, Profile, Zone
+from contracts.terms import DeliveryMode, Purpose, Tier
+from market.catalogue import actions, listing, offers
+from market.catalogue.rules import Column, File, Meaning, Output, PlanKind, Price, Profile, Standing, Zone
 from market.catalogue.tables import Product
-from market.identity.rules import Actor
-from market.policy.inputs import DeliveryMode, Tier
+from market.identity.rules import Actor, IdType, PartyKind
+from market.identity.tables import Party
+from storage.kernel import clock
+from storage.kernel.numbers import make_uscc
 from storage.unit import Store
 from tests.market.assets import registered
 from tests.market.people import APPROVER, PROVIDER, SECOND_APPROVER
 
-OFFER = hashlib.sha256(b"standing terms").hexdigest()
 PROFILE: dict[str, Any] = {
     "title_zh": "公共停车场客流量",
     "title_en": "Car park visits",
@@ -45,6 +47,29 @@ def output(asset_id: str, run: str = "run_1", **changes: Any) -> Output:
         "sample": ({"lot_id": "P1", "visits": 3},) * 30,
     }
     return Output(**(plain | changes))
+
+
+def seated(store: Store, actor: Actor) -> None:
+    """The actor's organization as a party that can sign."""
+    with store.view() as view:
+        if view.session.get(Party, actor.own_org):
+            return
+    number = make_uscc(f"91370200MA3C{sum(actor.own_org.encode()):05d}")
+    with store.unit(actor.id, actor.org) as unit:
+        unit.session.add(
+            Party(
+                id=actor.own_org,
+                kind=PartyKind.ORGANIZATION,
+                org_kind=actor.org_kind,
+                name="青岛某数据机构",
+                id_type=IdType.USCC,
+                id_number=number,
+                address="山东省青岛市市南区 1 号",
+                evidence={},
+                created_at=clock.now(),
+            )
+        )
+        unit.record("party.registered", f"party:{actor.own_org}")
 
 
 def drafted_product(
@@ -86,12 +111,34 @@ def ready_product(
     return product
 
 
+def terms_of(product: Product) -> Standing:
+    """The standing terms the provider offers this product on."""
+    slots: dict[str, Any] = {"data_source": "履职采集", "update_cycle": "每日"}
+    if product.tier is Tier.COMMERCIAL:
+        slots |= {"data_content": "逐小时车次", "data_scale": "两行", "time_range": "2025 年"}
+        slots["quality"] = [{"metric": "必填缺失率", "target": "≤ 1%", "method": "抽样"}]
+        slots |= {"payee_name": "青岛某数据机构", "payee_bank": "某银行", "payee_account": "6222000000000000"}
+    return Standing(
+        template_slug="data-provision" if product.tier is Tier.COMMERCIAL else "open-license",
+        template_version="2026.1",
+        purposes=(Purpose.INDUSTRY, Purpose.INTERNAL_BUSINESS),
+        months=12,
+        min_prepay_fen=100,
+        slots=slots,
+    )
+
+
 def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
-    """Ask for the listing; returns the case's id."""
+    """Accept the standing offer and ask for the listing; returns the case's id."""
+    seated(store, actor)
+    with store.view() as view:
+        seen = offers.standing_hash(view, actor, product.id, terms_of(product))
     with store.unit(actor.id, actor.org) as unit:
-        case_id = listing.submit_listing(unit, actor, product.id, offer_sha256=OFFER).case_id
-    assert case_id is not None
-    return case_id
+        submitted = listing.submit_listing(
+            unit, actor, product.id, standing=terms_of(product), offer_sha256=seen
+        )
+    assert submitted.case_id is not None
+    return submitted.case_id
 
 
 def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> None:

@@ -5,10 +5,10 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.terms import Tier
 from market.catalogue import queries
 from market.catalogue.rules import Zone
 from market.catalogue.search import create_search, drop_search, query_words, tokens
-from market.policy.inputs import Tier
 from storage.database import Database
 from storage.unit import Store
 from tests.market.people import OTHER_PROVIDER, PROVIDER

@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.terms import DeliveryMode, Tier
 from market.identity.rules import OrgKind
-from market.policy.inputs import DataGrade, DeliveryMode, OpenAttr, SupplyKind, Tier
+from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from market.policy.rules import Offer, deciders_needed, tier_faults
 
 offers = st.builds(
