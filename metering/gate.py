@@ -16,6 +16,7 @@ from metering.problems import (
     SpendCapReached,
 )
 from metering.words import Kind, Settled
+from storage.kernel.ids import new_key
 from storage.kernel.problem import Problem
 from storage.kernel.words import Words
 
@@ -80,6 +81,13 @@ def charge_key(text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         return text
+
+
+def new_charge_key() -> str:
+    """A UUIDv7 of our own, for callers who send no key."""
+    raw = bytearray(new_key())
+    raw[6], raw[8] = 0x70 | raw[6] & 0x0F, 0x80 | raw[8] & 0x3F
+    return str(uuid.UUID(bytes=bytes(raw)))
 
 
 def event_id(license_id: str, key: str) -> bytes:
@@ -225,9 +233,10 @@ class GateState:
             raise self._exhausted("bytes", charge.size)
         if self.limit_downloads is not None and self.used_downloads + charge.downloads > self.limit_downloads:
             raise self._exhausted("downloads", charge.downloads)
-        # A download is one price whatever it holds; its rows and bytes only count.
-        rows_fen = 0 if charge.downloads else charge.rows * self.row_fen
-        amount = calls * self.call_fen + rows_fen + charge.downloads * self.download_fen
+        if charge.downloads and self.download_fen:
+            amount = charge.downloads * self.download_fen  # one price, whatever the file holds
+        else:
+            amount = calls * self.call_fen + charge.rows * self.row_fen
         if self.spend_cap_fen is not None and self.spent_fen + amount > self.spend_cap_fen:
             raise SpendCapReached(
                 license=self.license_id, left_fen=self.spend_cap_fen - self.spent_fen, cost_fen=amount

@@ -122,10 +122,13 @@ class KeyWatch:
         self._read_at = 0.0
         self.refresh()
 
+    @property
+    def stale(self) -> bool:
+        """Whether the last reading is old."""
+        return time.monotonic() - self._read_at >= REFRESH_SECONDS
+
     def refresh(self) -> None:
-        """Read the keys when the last reading is old; changes the ring in place."""
-        if time.monotonic() - self._read_at < REFRESH_SECONDS and self.ring.signing:
-            return
+        """Read the keys anew; changes the ring in place."""
         with self._store.view() as view:
             fresh = load_ring(view, self._seal)
         self.ring.public, self.ring.signing = fresh.public, fresh.signing

@@ -65,6 +65,8 @@ class Ticket:
     size: int
     charge_key: str
     fingerprint: str  # hex
+    rows: int
+    cidrs: tuple[str, ...]
     start_by: int
     expires_at: int
 
@@ -138,6 +140,8 @@ def mint_ticket(ticket: Ticket, *, issuer: str, ring: KeyRing) -> str:
         "siz": ticket.size,
         "key": ticket.charge_key,
         "fpr": ticket.fingerprint,
+        "row": ticket.rows,
+        "cidr": list(ticket.cidrs),
         "nbs": ticket.start_by,
         "exp": ticket.expires_at,
     }
@@ -153,24 +157,27 @@ class Verifier:
         self._seen: OrderedDict[bytes, tuple[str, Any]] = OrderedDict()
         self._guard = threading.Lock()
 
-    def access(self, token: str, *, audience: str | None, now: datetime, address: str) -> Access:
-        """The token's content. `audience` None accepts any of ours (introspection).
-
-        Raises InvalidToken, WrongAudience, AddressRefused.
-        """
-        access = self._verified(token, ACCESS)
-        assert isinstance(access, Access)
-        if audience is not None and access.audience != audience:
+    def access(self, token: str, *, audience: str, now: datetime, address: str) -> Access:
+        """The token's content. Raises InvalidToken, WrongAudience, AddressRefused."""
+        access = self.read(token, now=now)
+        if access.audience != audience:
             raise WrongAudience
-        _refuse_outside(access.issued_at, access.expires_at, now)
         refuse_address(access.cidrs, address)
         return access
 
-    def ticket(self, token: str, *, now: datetime) -> Ticket:
-        """The ticket's content. Raises InvalidToken, also after its resume time."""
+    def read(self, token: str, *, now: datetime) -> Access:
+        """What the token says when its signature and time hold, wherever it is used. Raises InvalidToken."""
+        access = self._verified(token, ACCESS)
+        assert isinstance(access, Access)
+        _refuse_outside(access.issued_at, access.expires_at, now)
+        return access
+
+    def ticket(self, token: str, *, now: datetime, address: str) -> Ticket:
+        """The ticket's content. Raises InvalidToken, also after its resume time, and AddressRefused."""
         ticket = self._verified(token, TICKET)
         assert isinstance(ticket, Ticket)
         _refuse_outside(0, ticket.expires_at, now)
+        refuse_address(ticket.cidrs, address)
         return ticket
 
     def _verified(self, token: str, typ: str) -> Access | Ticket:
@@ -244,6 +251,8 @@ def _ticket(claims: dict[str, Any]) -> Ticket:
         size=_whole(claims["siz"]),
         charge_key=_text(claims["key"]),
         fingerprint=_text(claims["fpr"]),
+        rows=_whole(claims["row"]),
+        cidrs=tuple(map(_text, claims["cidr"])),
         start_by=_whole(claims["nbs"]),
         expires_at=_whole(claims["exp"]),
     )
