@@ -9,6 +9,7 @@ import market.identity.tables
 import market.refinery.tables
 import market.registry.tables
 import market.trading.tables
+import metering.tables
 import storage.idempotency
 import storage.journal
 import storage.objects
@@ -24,6 +25,7 @@ TABLE_MODULES = (
     market.refinery.tables,
     market.registry.tables,
     market.trading.tables,
+    metering.tables,
     storage.idempotency,
     storage.journal,
     storage.objects,

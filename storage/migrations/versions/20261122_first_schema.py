@@ -416,6 +416,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_contract_seller_id"), ["seller_id"], unique=False)
 
     op.create_table(
+        "credential",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("org_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("secret_sha256", sa.String(), nullable=False),
+        sa.Column("older_sha256", sa.String(), nullable=True),
+        sa.Column("older_until", MOMENT, nullable=True),
+        sa.Column("cidrs", JSON_TYPE, nullable=False),
+        sa.Column("kept_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credential")),
+    )
+    with op.batch_alter_table("credential", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_credential_org_id"), ["org_id"], unique=False)
+
+    op.create_table(
+        "delivery",
+        sa.Column("event_id", sa.LargeBinary(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("size", BIG, nullable=False),
+        sa.Column("ranges", JSON_TYPE, nullable=False),
+        sa.Column("begun_at", MOMENT, nullable=False),
+        sa.Column("delivered_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_delivery")),
+    )
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_delivery_license_id"), ["license_id"], unique=False)
+
+    op.create_table(
         "document_key",
         sa.Column("kid", sa.String(), nullable=False),
         sa.Column("public", JSON_TYPE, nullable=False),
@@ -424,6 +454,90 @@ def upgrade() -> None:
         sa.Column("ended_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_document_key")),
     )
+    op.create_table(
+        "gate",
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("in_force", sa.Boolean(), nullable=False),
+        sa.Column("shut_reason", sa.String(), nullable=True),
+        sa.Column("taken_down", sa.Boolean(), nullable=False),
+        sa.Column("serve_from", MOMENT, nullable=False),
+        sa.Column("serve_until", MOMENT, nullable=True),
+        sa.Column("limit_calls", BIG, nullable=True),
+        sa.Column("limit_rows", BIG, nullable=True),
+        sa.Column("limit_bytes", BIG, nullable=True),
+        sa.Column("limit_downloads", BIG, nullable=True),
+        sa.Column("spend_cap_fen", BIG, nullable=True),
+        sa.Column("used_calls", BIG, nullable=False),
+        sa.Column("used_rows", BIG, nullable=False),
+        sa.Column("used_bytes", BIG, nullable=False),
+        sa.Column("used_downloads", BIG, nullable=False),
+        sa.Column("spent_fen", BIG, nullable=False),
+        sa.Column("call_fen", BIG, nullable=False),
+        sa.Column("row_fen", BIG, nullable=False),
+        sa.Column("download_fen", BIG, nullable=False),
+        sa.Column("per_hit", sa.Boolean(), nullable=False),
+        sa.Column("purposes", JSON_TYPE, nullable=False),
+        sa.Column("delivery", JSON_TYPE, nullable=False),
+        sa.Column(
+            "version_rule",
+            sa.Enum(
+                "pinned",
+                "latest",
+                name="versionrule_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("pinned_version", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "tier = 'commercial' OR (call_fen = 0 AND row_fen = 0 AND download_fen = 0 AND spent_fen = 0)",
+            name=op.f("ck_gate_public_good_free"),
+        ),
+        sa.CheckConstraint(
+            "call_fen >= 0 AND row_fen >= 0 AND download_fen >= 0", name=op.f("ck_gate_prices_positive")
+        ),
+        sa.CheckConstraint(
+            "spent_fen >= 0 AND (spend_cap_fen IS NULL OR spent_fen <= spend_cap_fen)",
+            name=op.f("ck_gate_spend_within"),
+        ),
+        sa.CheckConstraint(
+            "used_bytes >= 0 AND (limit_bytes IS NULL OR used_bytes <= limit_bytes)",
+            name=op.f("ck_gate_bytes_within"),
+        ),
+        sa.CheckConstraint(
+            "used_calls >= 0 AND (limit_calls IS NULL OR used_calls <= limit_calls)",
+            name=op.f("ck_gate_calls_within"),
+        ),
+        sa.CheckConstraint(
+            "used_downloads >= 0 AND (limit_downloads IS NULL OR used_downloads <= limit_downloads)",
+            name=op.f("ck_gate_downloads_within"),
+        ),
+        sa.CheckConstraint(
+            "used_rows >= 0 AND (limit_rows IS NULL OR used_rows <= limit_rows)",
+            name=op.f("ck_gate_rows_within"),
+        ),
+        sa.PrimaryKeyConstraint("license_id", name=op.f("pk_gate")),
+    )
+    with op.batch_alter_table("gate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_gate_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_gate_product_id"), ["product_id"], unique=False)
+
     op.create_table(
         "idempotency_key",
         sa.Column("actor", sa.String(), nullable=False),
@@ -597,6 +711,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mail")),
     )
     op.create_table(
+        "open_usage",
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "rows",
+                "download",
+                "call",
+                name="kind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("hour", MOMENT, nullable=False),
+        sa.Column("calls", BIG, nullable=False),
+        sa.Column("rows", BIG, nullable=False),
+        sa.Column("bytes", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("product_id", "kind", "hour", name=op.f("pk_open_usage")),
+    )
+    op.create_table(
         "party",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column(
@@ -754,6 +890,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_payment_request_state"), ["state"], unique=False)
 
     op.create_table(
+        "period",
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "open",
+                "closed",
+                name="periodstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("period", name=op.f("pk_period")),
+    )
+    op.create_table(
         "refinery_run",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column(
@@ -807,10 +961,47 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_refinery_run_org"), ["org"], unique=False)
 
     op.create_table(
+        "revoked_token",
+        sa.Column("jti", sa.String(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("jti", name=op.f("pk_revoked_token")),
+    )
+    with op.batch_alter_table("revoked_token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_revoked_token_until"), ["until"], unique=False)
+
+    op.create_table(
         "sequence",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("last", BIG, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_sequence")),
+    )
+    op.create_table(
+        "shelf_item",
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("slug", sa.String(), nullable=False),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("title_zh", sa.String(), nullable=False),
+        sa.Column("title_en", sa.String(), nullable=False),
+        sa.Column("provider_id", sa.String(), nullable=False),
+        sa.Column("current_version", sa.Integer(), nullable=False),
+        sa.Column("delivery", JSON_TYPE, nullable=False),
+        sa.Column("license_note", JSON_TYPE, nullable=False),
+        sa.Column("served", sa.Boolean(), nullable=False),
+        sa.Column("shelved_at", MOMENT, nullable=False),
+        sa.Column("ended_reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("product_id", name=op.f("pk_shelf_item")),
+        sa.UniqueConstraint("slug", name=op.f("uq_shelf_item_slug")),
     )
     op.create_table(
         "stored_object",
@@ -903,6 +1094,95 @@ def upgrade() -> None:
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_suspense_item_payment_id"), ["payment_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_suspense_item_state"), ["state"], unique=False)
+
+    op.create_table(
+        "token_key",
+        sa.Column("kid", sa.String(), nullable=False),
+        sa.Column("public", JSON_TYPE, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "next",
+                "current",
+                "retired",
+                name="keystate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("made_at", MOMENT, nullable=False),
+        sa.Column("retired_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("kid", name=op.f("pk_token_key")),
+    )
+    op.create_table(
+        "usage_event",
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("credential_id", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "rows",
+                "download",
+                "call",
+                name="kind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("calls", BIG, nullable=False),
+        sa.Column("rows", BIG, nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("bytes", BIG, nullable=False),
+        sa.CheckConstraint(
+            "calls >= 0 AND rows >= 0 AND bytes >= 0 AND amount_fen >= 0",
+            name=op.f("ck_usage_event_positive"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_usage_event")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "usage_hour",
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("hour", MOMENT, nullable=False),
+        sa.Column("credential_id", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "rows",
+                "download",
+                "call",
+                name="kind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("events", BIG, nullable=False),
+        sa.Column("calls", BIG, nullable=False),
+        sa.Column("rows", BIG, nullable=False),
+        sa.Column("bytes", BIG, nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.PrimaryKeyConstraint(
+            "license_id", "hour", "credential_id", "purpose", "kind", "period", name=op.f("pk_usage_hour")
+        ),
+    )
+    with op.batch_alter_table("usage_hour", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_usage_hour_product_id"), ["product_id"], unique=False)
 
     op.create_table(
         "user_account",
@@ -1342,6 +1622,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_registered_content_asset_id"), ["asset_id"], unique=False)
 
     op.create_table(
+        "shelf_version",
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("manifest", JSON_TYPE, nullable=False),
+        sa.Column("shelved_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["product_id"], ["shelf_item.product_id"], name=op.f("fk_shelf_version_product_id")
+        ),
+        sa.PrimaryKeyConstraint("product_id", "version", name=op.f("pk_shelf_version")),
+    )
+    op.create_table(
         "trade_order",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("number", sa.String(), nullable=False),
@@ -1465,6 +1756,7 @@ def upgrade() -> None:
         ),
         sa.Column("case_id", sa.String(), nullable=True),
         sa.Column("rules_version", sa.String(), nullable=False),
+        sa.Column("standing", JSON_TYPE, nullable=False),
         sa.Column("offer_sha256", sa.String(), nullable=False),
         sa.Column("offer_accepted_by", sa.String(), nullable=False),
         sa.Column("offer_accepted_at", MOMENT, nullable=False),
@@ -1529,8 +1821,13 @@ def upgrade() -> None:
         sa.Column("included_calls", BIG, nullable=True),
         sa.Column("included_rows", BIG, nullable=True),
         sa.Column("included_downloads", BIG, nullable=True),
+        sa.Column("per_hit", sa.Boolean(), nullable=False),
         sa.Column("tax_rate_bp", sa.Integer(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("offer", JSON_TYPE, nullable=True),
+        sa.Column("offer_hash", sa.String(), nullable=True),
+        sa.Column("offer_accepted_by", sa.String(), nullable=True),
+        sa.Column("offer_accepted_at", MOMENT, nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("retired_at", MOMENT, nullable=True),
         sa.CheckConstraint(
@@ -1612,6 +1909,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_trade_order_buyer_id"))
 
     op.drop_table("trade_order")
+    op.drop_table("shelf_version")
     with op.batch_alter_table("registered_content", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_registered_content_asset_id"))
 
@@ -1670,6 +1968,12 @@ def downgrade() -> None:
 
     op.drop_table("webhook_inbox")
     op.drop_table("user_account")
+    with op.batch_alter_table("usage_hour", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_usage_hour_product_id"))
+
+    op.drop_table("usage_hour")
+    op.drop_table("usage_event")
+    op.drop_table("token_key")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_suspense_item_state"))
         batch_op.drop_index(batch_op.f("ix_suspense_item_payment_id"))
@@ -1680,13 +1984,19 @@ def downgrade() -> None:
 
     op.drop_table("stripe_checkout")
     op.drop_table("stored_object")
+    op.drop_table("shelf_item")
     op.drop_table("sequence")
+    with op.batch_alter_table("revoked_token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_revoked_token_until"))
+
+    op.drop_table("revoked_token")
     with op.batch_alter_table("refinery_run", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_refinery_run_org"))
         batch_op.drop_index(batch_op.f("ix_refinery_run_lease_until"))
         batch_op.drop_index(batch_op.f("ix_refinery_run_asset_id"))
 
     op.drop_table("refinery_run")
+    op.drop_table("period")
     with op.batch_alter_table("payment_request", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_payment_request_state"))
         batch_op.drop_index(batch_op.f("ix_payment_request_payer_id"))
@@ -1696,6 +2006,7 @@ def downgrade() -> None:
 
     op.drop_table("payment_request")
     op.drop_table("party")
+    op.drop_table("open_usage")
     op.drop_table("mail")
     with op.batch_alter_table("lineage_edge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lineage_edge_to_id"))
@@ -1725,7 +2036,20 @@ def downgrade() -> None:
 
     op.drop_table("invoice")
     op.drop_table("idempotency_key")
+    with op.batch_alter_table("gate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_gate_product_id"))
+        batch_op.drop_index(batch_op.f("ix_gate_buyer_id"))
+
+    op.drop_table("gate")
     op.drop_table("document_key")
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_delivery_license_id"))
+
+    op.drop_table("delivery")
+    with op.batch_alter_table("credential", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_credential_org_id"))
+
+    op.drop_table("credential")
     with op.batch_alter_table("contract", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contract_seller_id"))
         batch_op.drop_index(batch_op.f("ix_contract_content_hash"))

@@ -1,0 +1,299 @@
+"""What the rooms above write downward: the shelf, gates, credentials, tokens, periods."""
+
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from metering.books import PERIOD_LOCK
+from metering.gate import Policy
+from metering.problems import NotOnShelf, PeriodNotOver
+from metering.tables import Credential, Gate, Period, RevokedToken, ShelfItem, ShelfVersion
+from metering.words import PeriodState, Tier, VersionRule
+from storage.kernel import clock
+from storage.kernel.ids import new_id
+from storage.kernel.problem import NotFound, invalid
+from storage.unit import Unit
+
+SECRET_PREFIX = "shg_live_"  # noqa: S105  # the prefix by which a leaked secret is recognized
+
+
+def shelve(
+    unit: Unit,
+    *,
+    product_id: str,
+    slug: str,
+    tier: str,
+    title_zh: str,
+    title_en: str,
+    provider_id: str,
+    version: int,
+    manifest: Mapping[str, Any],
+    delivery: Sequence[str],
+    license_note: Mapping[str, Any],
+) -> ShelfItem:
+    """上架. Put a version of a product on the shelf and make it the current one.
+
+    manifest: version, rows, columns, query_columns, files, published_at. A version once shelved never changes:
+    shelving the same number again raises Invalid unless the manifest is the same.
+    """
+    row = unit.session.get(ShelfItem, product_id, with_for_update=True)
+    now = clock.now()
+    if row is None:
+        row = ShelfItem(
+            product_id=product_id,
+            slug=slug,
+            tier=Tier(tier),
+            title_zh=title_zh,
+            title_en=title_en,
+            provider_id=provider_id,
+            current_version=version,
+            delivery=list(delivery),
+            license_note=dict(license_note),
+            shelved_at=now,
+        )
+    elif row.tier != tier:
+        raise invalid(
+            "tier", "shelf.tier", "产品的公益／商业属性不可更改。", "A product's tier never changes."
+        )
+    row.slug, row.title_zh, row.title_en, row.provider_id = slug, title_zh, title_en, provider_id
+    row.delivery, row.license_note = list(delivery), dict(license_note)
+    row.current_version, row.served, row.ended_reason = version, True, None
+    unit.session.add(row)
+    unit.session.flush()
+    kept = unit.session.get(ShelfVersion, (product_id, version))
+    if kept is None:
+        unit.session.add(
+            ShelfVersion(product_id=product_id, version=version, manifest=dict(manifest), shelved_at=now)
+        )
+    elif kept.manifest != dict(manifest):
+        raise invalid(
+            "version", "shelf.version", "已上架的版本不可更改。", "A shelved version never changes."
+        )
+    _mark_gates(unit, product_id, taken_down=False)
+    unit.record("shelf.shelved", f"product:{product_id}", version=version, tier=str(row.tier))
+    return row
+
+
+def unshelve(unit: Unit, product_id: str, *, reason: str) -> ShelfItem:
+    """下架. Serve nothing of this product any more, to nobody; the next request is refused.
+
+    Raises NotOnShelf.
+    """
+    row = unit.session.get(ShelfItem, product_id, with_for_update=True)
+    if row is None:
+        raise NotOnShelf(product=product_id)
+    row.served, row.ended_reason = False, reason
+    unit.session.add(row)
+    _mark_gates(unit, product_id, taken_down=True)
+    unit.record("shelf.unshelved", f"product:{product_id}", reason=reason)
+    return row
+
+
+def _mark_gates(unit: Unit, product_id: str, *, taken_down: bool) -> None:
+    rows = unit.session.scalars(
+        sa.select(Gate).where(col(Gate.product_id) == product_id).order_by(Gate.license_id).with_for_update()
+    )
+    for gate in rows:
+        gate.taken_down = taken_down
+        unit.session.add(gate)
+
+
+def open_gate(unit: Unit, *, license_id: str, product_id: str, buyer_id: str, policy: Policy) -> Gate:
+    """开闸. Let a license be served as its policy says. Raises NotOnShelf, Invalid (pinned to an unknown version)."""
+    item = unit.session.get(ShelfItem, product_id)
+    if item is None:
+        raise NotOnShelf(product=product_id)
+    pinned = _pinned(unit, product_id, policy)
+    row = Gate(
+        license_id=license_id,
+        product_id=product_id,
+        buyer_id=buyer_id,
+        tier=Tier(policy.tier),
+        taken_down=not item.served,
+        serve_from=policy.serve_from,
+        serve_until=policy.serve_until,
+        limit_calls=policy.limit_calls,
+        limit_rows=policy.limit_rows,
+        limit_bytes=policy.limit_bytes,
+        limit_downloads=policy.limit_downloads,
+        spend_cap_fen=policy.spend_cap_fen,
+        call_fen=policy.price.call_fen,
+        row_fen=policy.price.row_fen,
+        download_fen=policy.price.download_fen,
+        per_hit=policy.price.per_hit,
+        purposes=[str(purpose) for purpose in policy.purposes],
+        delivery=[str(mode) for mode in policy.delivery],
+        version_rule=VersionRule(policy.version_rule),
+        pinned_version=pinned,
+    )
+    unit.session.add(row)
+    unit.record("gate.opened", f"license:{license_id}", product=product_id)
+    return row
+
+
+def _pinned(unit: Unit, product_id: str, policy: Policy) -> int | None:
+    if VersionRule(policy.version_rule) is VersionRule.LATEST:
+        return None
+    version = int(policy.version) if policy.version.isdecimal() else -1
+    if unit.session.get(ShelfVersion, (product_id, version)) is None:
+        raise invalid(
+            "version", "shelf.unknown_version", "该版本尚未上架。", "This version is not on the shelf."
+        )
+    return version
+
+
+def _gate(unit: Unit, license_id: str) -> Gate:
+    row = unit.session.get(Gate, license_id, with_for_update={"key_share": True})
+    if row is None:
+        raise NotFound(license=license_id)
+    return row
+
+
+def shut_gate(unit: Unit, license_id: str, *, reason: str) -> Gate:
+    """关闸. Refuse everything under this license from the next request on.
+
+    reason: a code shown to the caller (`suspended`, `revoked`, …). Raises NotFound.
+    """
+    row = _gate(unit, license_id)
+    row.in_force, row.shut_reason = False, reason
+    unit.session.add(row)
+    unit.record("gate.shut", f"license:{license_id}", reason=reason)
+    return row
+
+
+def reopen_gate(unit: Unit, license_id: str) -> Gate:
+    """复闸. Serve the license again as before. Raises NotFound."""
+    row = _gate(unit, license_id)
+    row.in_force, row.shut_reason = True, None
+    unit.session.add(row)
+    unit.record("gate.reopened", f"license:{license_id}")
+    return row
+
+
+def extend_gate(unit: Unit, license_id: str, *, serve_until: datetime | None) -> Gate:
+    """续期. Move the end of service. Raises NotFound."""
+    row = _gate(unit, license_id)
+    row.serve_until = serve_until
+    unit.session.add(row)
+    unit.record(
+        "gate.extended", f"license:{license_id}", until=serve_until.isoformat() if serve_until else None
+    )
+    return row
+
+
+def raise_spend_cap(unit: Unit, license_id: str, *, add_fen: int) -> Gate:
+    """提高消费上限. Add a confirmed prepayment to the cap. Raises NotFound, Invalid."""
+    if add_fen <= 0:
+        raise invalid("add_fen", "positive", "金额必须大于零。", "The amount must be above zero.")
+    row = _gate(unit, license_id)
+    row.spend_cap_fen = (row.spend_cap_fen or 0) + add_fen
+    unit.session.add(row)
+    unit.record("gate.cap_raised", f"license:{license_id}", add_fen=add_fen, cap_fen=row.spend_cap_fen)
+    return row
+
+
+def keep_credential(
+    unit: Unit, *, org_id: str, name: str, cidrs: Sequence[str] = ()
+) -> tuple[Credential, str]:
+    """创建接入凭证. Returns the credential and its secret, which is shown once and never kept.
+
+    Raises Invalid for a network that cannot be read.
+    """
+    secret = new_secret()
+    row = Credential(
+        id=new_id("cli"),
+        org_id=org_id,
+        name=name,
+        secret_sha256=hash_secret(secret),
+        cidrs=_networks(cidrs),
+        kept_at=clock.now(),
+    )
+    unit.session.add(row)
+    unit.record("credential.kept", f"credential:{row.id}", owner=org_id)
+    return row, secret
+
+
+def rotate_credential(
+    unit: Unit, credential_id: str, *, org_id: str, older_hours: int = 72
+) -> tuple[Credential, str]:
+    """轮换密钥. A new secret; the one before works `older_hours` longer. Raises NotFound."""
+    row = _credential(unit, credential_id, org_id)
+    secret = new_secret()
+    row.older_sha256, row.older_until = row.secret_sha256, clock.now() + timedelta(hours=older_hours)
+    row.secret_sha256 = hash_secret(secret)
+    unit.session.add(row)
+    unit.record("credential.rotated", f"credential:{row.id}", older_hours=older_hours)
+    return row, secret
+
+
+def end_credential(unit: Unit, credential_id: str, *, org_id: str, reason: str) -> Credential:
+    """停用接入凭证. Its tokens are refused from the next request on. Raises NotFound."""
+    row = _credential(unit, credential_id, org_id)
+    if row.ended_at is None:
+        row.ended_at = clock.now()
+        unit.session.add(row)
+    unit.record("credential.ended", f"credential:{row.id}", reason=reason)
+    return row
+
+
+def _credential(unit: Unit, credential_id: str, org_id: str) -> Credential:
+    row = unit.session.get(Credential, credential_id, with_for_update={"key_share": True})
+    if row is None or row.org_id != org_id:
+        raise NotFound(credential=credential_id)
+    return row
+
+
+def revoke_token(unit: Unit, *, jti: str, credential_id: str, until: datetime) -> None:
+    """撤销令牌. Refuse one access token from now on (RFC 7009)."""
+    # The till holds this row while it charges: whoever gets it first decides what the other sees.
+    unit.session.get(Credential, credential_id, with_for_update={"key_share": True})
+    if unit.session.get(RevokedToken, jti) is None:
+        unit.session.add(RevokedToken(jti=jti, until=until))
+    unit.record("token.revoked", f"credential:{credential_id}", jti=jti)
+
+
+def close_period(unit: Unit, period: str, *, zone: str = "Asia/Shanghai") -> Period:
+    """关账. No event enters this month any more; later ones go into the next open month.
+
+    period: `YYYY-MM` in `zone`. Raises PeriodNotOver before the month has ended, Invalid for no month.
+    """
+    try:
+        _, after = clock.period_bounds(period, zone)
+    except ValueError:
+        raise invalid("period", "period", "账期格式为 YYYY-MM。", "A period is YYYY-MM.") from None
+    if clock.now() < after:
+        raise PeriodNotOver(period=period, ends_at=after.isoformat())
+    connection = unit.session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (PERIOD_LOCK,))
+    row = unit.session.get(Period, period) or Period(period=period, state=PeriodState.OPEN)
+    if row.state is not PeriodState.CLOSED:
+        row.state, row.closed_at = PeriodState.CLOSED, clock.now()
+        unit.session.add(row)
+    unit.record("period.closed", f"period:{period}")
+    return row
+
+
+def new_secret() -> str:
+    """256 random bits with the prefix that scanners of leaked secrets look for."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """What is kept of a secret. A plain SHA-256 is enough for 256 random bits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _networks(cidrs: Sequence[str]) -> list[str]:
+    try:
+        return [str(ipaddress.ip_network(cidr.strip(), strict=False)) for cidr in cidrs]
+    except ValueError:
+        raise invalid(
+            "cidrs", "network", "请按 10.0.0.0/8 的形式填写网段。", "Write a network such as 10.0.0.0/8."
+        ) from None

@@ -1,0 +1,135 @@
+"""One batch of charges decided in arrival order, inside the till's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from metering.books import Booked, Books, EventRow, HourRow
+from metering.gate import Charge, GateState, Receipt
+from metering.problems import ChargeKeyReused, ChargeKeyUsed, InvalidToken, LicenseNotInForce, TicketExpired
+from metering.words import Settled
+from storage.kernel import clock
+from storage.kernel.problem import Problem
+from storage.kernel.words import Words
+
+Answer = Receipt | Problem
+
+
+@dataclass(slots=True)
+class Booking:
+    """One attempt to settle one batch; made anew for a second attempt."""
+
+    books: Books
+    charges: Sequence[tuple[bytes, Charge]]  # with the event ids
+    now: datetime
+    zone: str
+    free: timedelta  # how long a purchase is repeated free
+    events: list[EventRow] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    _gates: dict[str, GateState] = field(default_factory=dict)
+    _touched: dict[str, GateState] = field(default_factory=dict)
+    _credentials: set[str] = field(default_factory=set)
+    _revoked: set[str] = field(default_factory=set)
+    _booked: dict[bytes, Booked] = field(default_factory=dict)
+    _period: str = ""
+
+    def book(self, connection: Connection) -> None:
+        """Lock, look up, decide, write. Afterwards `answers` may leave once the commit is done."""
+        charges = [charge for _, charge in self.charges]
+        self._gates = self.books.lock(connection, {charge.license_id for charge in charges})
+        self._credentials = self.books.live_credentials(connection, {c.credential_id for c in charges})
+        self._period = self._open_period(connection)
+        # Only now: a look-up before the lock counted one event twice.
+        self._revoked = self.books.revoked(connection, {charge.jti for charge in charges})
+        self._booked = self.books.booked(connection, {id_ for id_, _ in self.charges})
+        for id_, charge in self.charges:
+            try:
+                self.answers.append(self._decide(id_, charge))
+            except Problem as refusal:
+                self.answers.append(refusal)
+        if self.events:
+            self.books.write(connection, self.events, list(self._touched.values()), self._hours())
+
+    def _open_period(self, connection: Connection) -> str:
+        """The month of now, or the first open one after it when that is closed already."""
+        period = clock.period_of(self.now, self.zone)
+        closed = self.books.closed_periods(connection, period)
+        while period in closed:
+            _, after = clock.period_bounds(period, self.zone)
+            period = clock.period_of(after, self.zone)
+        return period
+
+    def _decide(self, id_: bytes, charge: Charge) -> Receipt:
+        gate = self._gates.get(charge.license_id)
+        if gate is None:
+            raise LicenseNotInForce(license=charge.license_id, reason="unknown")
+        if charge.credential_id not in self._credentials:
+            raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
+        if charge.jti and charge.jti in self._revoked:
+            raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
+        booked = self._booked.get(id_)
+        if refusal := gate.refusal(self.now):
+            if booked is not None and booked.fingerprint == charge.fingerprint:
+                refusal.members["receipt"] = booked.receipt.document()
+            raise refusal
+        if booked is not None:
+            return self._again(booked, charge, gate)
+        if charge.resume_only:
+            raise TicketExpired
+        calls, amount = gate.admit(charge)
+        receipt = Receipt(
+            id_,
+            Settled.CHARGED,
+            self.now,
+            calls,
+            charge.rows,
+            charge.size,
+            amount,
+            gate.left("calls"),
+            gate.left("rows"),
+        )
+        self._touched[charge.license_id] = gate
+        self._booked[id_] = Booked(charge.fingerprint, replace(receipt, outcome=Settled.DUPLICATE))
+        self.events.append(
+            (
+                id_,
+                charge.license_id,
+                charge.product_id,
+                charge.credential_id,
+                charge.purpose,
+                str(charge.kind),
+                calls,
+                charge.rows,
+                charge.size,
+                amount,
+                charge.fingerprint,
+                self._period,
+                self.now,
+            )
+        )
+        return receipt
+
+    def _again(self, booked: Booked, charge: Charge, gate: GateState) -> Receipt:
+        if booked.fingerprint != charge.fingerprint:
+            raise ChargeKeyReused(receipt=booked.receipt.document())
+        if self.now - booked.receipt.at >= self.free:
+            raise ChargeKeyUsed(receipt=booked.receipt.document())
+        return replace(booked.receipt, left_calls=gate.left("calls"), left_rows=gate.left("rows"))
+
+    def _hours(self) -> list[HourRow]:
+        """The batch summed by license, credential, purpose and kind."""
+        hour = clock.hour_of(self.now)
+        sums: dict[tuple[str, str, str, str, str], list[int]] = {}
+        for _, license_id, product, credential, purpose, kind, calls, rows, size, amount, *_ in self.events:
+            total = sums.setdefault((license_id, credential, purpose, kind, product), [0, 0, 0, 0, 0])
+            total[0] += 1
+            total[1] += calls
+            total[2] += rows
+            total[3] += size
+            total[4] += amount
+        return [
+            (license_id, hour, credential, purpose, kind, self._period, product, *total)  # type: ignore[misc]
+            for (license_id, credential, purpose, kind, product), total in sums.items()
+        ]

@@ -1,0 +1,252 @@
+"""闸门 What the gate decides on one charge: in force, purpose, limits, spend cap, price; pure."""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from metering.problems import (
+    InvalidChargeKey,
+    LicenseNotInForce,
+    PurposeRefused,
+    QuotaExhausted,
+    SpendCapReached,
+)
+from metering.words import Kind, Settled
+from storage.kernel.ids import new_key
+from storage.kernel.problem import Problem
+from storage.kernel.words import Words
+
+LARGEST = 2**53 - 1
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class Price(Protocol):
+    """价格. What one call, row or download costs, in fen; `per_hit` charges answers with content only."""
+
+    @property
+    def call_fen(self) -> int: ...
+    @property
+    def row_fen(self) -> int: ...
+    @property
+    def download_fen(self) -> int: ...
+    @property
+    def per_hit(self) -> bool: ...
+
+
+class Policy(Protocol):
+    """网关规则. What the contract compiles to and the gate row is opened from; None is unlimited."""
+
+    @property
+    def tier(self) -> str: ...
+    @property
+    def limit_calls(self) -> int | None: ...
+    @property
+    def limit_rows(self) -> int | None: ...
+    @property
+    def limit_bytes(self) -> int | None: ...
+    @property
+    def limit_downloads(self) -> int | None: ...
+    @property
+    def spend_cap_fen(self) -> int | None: ...
+    @property
+    def serve_from(self) -> datetime: ...
+    @property
+    def serve_until(self) -> datetime | None: ...
+    @property
+    def purposes(self) -> Sequence[str]: ...
+    @property
+    def delivery(self) -> Sequence[str]: ...
+    @property
+    def version_rule(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def price(self) -> Price: ...
+
+
+def charge_key(text: str) -> str:
+    """The key as it is compared: a UUID in its canonical form, anything else as written.
+
+    Raises InvalidChargeKey unless it is 1 to 200 visible ASCII characters; quotes around it are dropped.
+    """
+    if len(text) > 2 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    if not _KEY.fullmatch(text):
+        raise InvalidChargeKey
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return text
+
+
+def new_charge_key() -> str:
+    """A UUIDv7 of our own, for callers who send no key."""
+    raw = bytearray(new_key())
+    raw[6], raw[8] = 0x70 | raw[6] & 0x0F, 0x80 | raw[8] & 0x3F
+    return str(uuid.UUID(bytes=bytes(raw)))
+
+
+def event_id(license_id: str, key: str) -> bytes:
+    """16 bytes: the 48-bit time inside a UUIDv7 key (else zero), then blake2b-80 of license and key.
+
+    Time first keeps inserts at the end of the index. Never the time of arrival: a retry must meet the same id.
+    """
+    try:
+        parsed = uuid.UUID(key)
+        prefix = parsed.bytes[:6] if parsed.version == 7 else bytes(6)
+    except ValueError:
+        prefix = bytes(6)
+    return prefix + hashlib.blake2b(f"{license_id}\0{key}".encode(), digest_size=10).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """一次计费. One answer about to leave: whose, for what, how much, and what makes it the same again."""
+
+    license_id: str
+    product_id: str
+    credential_id: str
+    jti: str  # of the access token; "" when there is none
+    purpose: str
+    kind: Kind
+    key: str  # from `charge_key`
+    fingerprint: bytes  # of the request; the same key with another one is refused
+    calls: int = 0
+    rows: int = 0
+    size: int = 0  # bytes of the answer
+    downloads: int = 0
+    resume_only: bool = False  # answer a purchase already made, never begin one
+
+    def __post_init__(self) -> None:
+        if not all(0 <= number <= LARGEST for number in (self.calls, self.rows, self.size, self.downloads)):
+            raise ValueError("a charge counts up from zero")
+
+    @property
+    def id(self) -> bytes:
+        """The event's key."""
+        return event_id(self.license_id, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """计费回执. What was booked. `left_calls` and `left_rows` are None when unlimited."""
+
+    id: bytes
+    outcome: Settled
+    at: datetime
+    calls: int
+    rows: int
+    size: int  # bytes
+    amount_fen: int
+    left_calls: int | None = None
+    left_rows: int | None = None
+
+    @property
+    def charge_id(self) -> str:
+        """The event's key as people see it."""
+        return f"chg_{self.id.hex()}"
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "charge_id": self.charge_id,
+            "at": self.at.isoformat(),
+            "calls": self.calls,
+            "rows": self.rows,
+            "bytes": self.size,
+            "amount_fen": self.amount_fen,
+        }
+
+
+@dataclass(slots=True)
+class GateState:
+    """A gate row in the till's hand, locked; `used` numbers move as charges are admitted."""
+
+    license_id: str
+    product_id: str
+    tier: str
+    in_force: bool
+    shut_reason: str | None
+    taken_down: bool
+    serve_from: datetime
+    serve_until: datetime | None
+    limit_calls: int | None
+    limit_rows: int | None
+    limit_bytes: int | None
+    limit_downloads: int | None
+    spend_cap_fen: int | None
+    used_calls: int
+    used_rows: int
+    used_bytes: int
+    used_downloads: int
+    spent_fen: int
+    call_fen: int
+    row_fen: int
+    download_fen: int
+    per_hit: bool
+    purposes: list[str]
+
+    def refusal(self, now: datetime) -> Problem | None:
+        """Why nothing may be served at `now`, or None."""
+        reason = (
+            (self.shut_reason or "shut")
+            if not self.in_force
+            else "taken_down"
+            if self.taken_down
+            else "not_begun"
+            if now < self.serve_from
+            else "expired"
+            if self.serve_until is not None and now >= self.serve_until
+            else None
+        )
+        return LicenseNotInForce(license=self.license_id, reason=reason) if reason else None
+
+    def left(self, unit: str) -> int | None:
+        """What remains of `calls`, `rows`, `bytes` or `downloads`; None is unlimited."""
+        limit: int | None = getattr(self, f"limit_{unit}")
+        used: int = getattr(self, f"used_{unit}")
+        return None if limit is None else limit - used
+
+    def admit(self, charge: Charge) -> tuple[int, int]:
+        """Count the charge and return the calls booked and the price in fen.
+
+        Raises PurposeRefused, QuotaExhausted, SpendCapReached, LicenseNotInForce (of another product).
+        """
+        if charge.product_id != self.product_id or self.tier != "commercial":
+            raise LicenseNotInForce(
+                Words("该许可不适用于此产品。", "The license is not for this product."),
+                license=self.license_id,
+                reason="other_product",
+            )
+        if self.purposes and charge.purpose not in self.purposes:
+            raise PurposeRefused(license=self.license_id, purposes=self.purposes)
+        calls = 0 if self.per_hit and not charge.rows and not charge.downloads else charge.calls
+        if self.limit_calls is not None and self.used_calls + calls > self.limit_calls:
+            raise self._exhausted("calls", calls)
+        if self.limit_rows is not None and self.used_rows + charge.rows > self.limit_rows:
+            raise self._exhausted("rows", charge.rows)
+        if self.limit_bytes is not None and self.used_bytes + charge.size > self.limit_bytes:
+            raise self._exhausted("bytes", charge.size)
+        if self.limit_downloads is not None and self.used_downloads + charge.downloads > self.limit_downloads:
+            raise self._exhausted("downloads", charge.downloads)
+        if charge.downloads and self.download_fen:
+            amount = charge.downloads * self.download_fen  # one price, whatever the file holds
+        else:
+            amount = calls * self.call_fen + charge.rows * self.row_fen
+        if self.spend_cap_fen is not None and self.spent_fen + amount > self.spend_cap_fen:
+            raise SpendCapReached(
+                license=self.license_id, left_fen=self.spend_cap_fen - self.spent_fen, cost_fen=amount
+            )
+        self.used_calls += calls
+        self.used_rows += charge.rows
+        self.used_bytes += charge.size
+        self.used_downloads += charge.downloads
+        self.spent_fen += amount
+        return calls, amount
+
+    def _exhausted(self, unit: str, wanted: int) -> QuotaExhausted:
+        return QuotaExhausted(license=self.license_id, unit=unit, left=self.left(unit), wanted=wanted)

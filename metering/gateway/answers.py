@@ -1,0 +1,65 @@
+"""How the gateway reads a request and says things: language, address, problems, file names."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from metering.problems import InvalidToken
+from metering.tokens import inside
+from storage.kernel.problem import Problem
+from storage.kernel.words import Lang
+
+
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(orjson.dumps(body), status, dict(headers or {}), media_type="application/json")
+
+
+def problem_answer(problem: Problem, request: Request) -> Response:
+    """The refusal as application/problem+json (RFC 9457), led by the caller's language."""
+    lang = language(request.headers.get("accept-language", ""))
+    headers = {"Cache-Control": "no-store", "Content-Language": lang, **problem.headers}
+    body = orjson.dumps(problem.document(lang))
+    return Response(body, problem.status, headers, media_type="application/problem+json")
+
+
+def language(header: str) -> Lang:
+    """Chinese unless the caller asks for English first."""
+    return "en" if header.strip().lower().startswith("en") else "zh"
+
+
+def bearer(request: Request) -> str:
+    """The token of the Authorization header. Raises InvalidToken."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise InvalidToken(error="invalid_request")
+    return token.strip()
+
+
+def address_of(request: Request, trusted: Sequence[str]) -> str:
+    """The caller's address: the peer, or what trusted proxies say stands behind them."""
+    address = request.client.host if request.client else ""
+    if not trusted:
+        return address
+    hops = [hop.strip() for hop in ",".join(request.headers.getlist("x-forwarded-for")).split(",")]
+    while hops and any(inside(address, network) for network in trusted):
+        address = hops.pop() or address
+    return address
+
+
+def disposition(name: str) -> str:
+    """Content-Disposition with a Chinese file name (RFC 6266, RFC 8187)."""
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def etag_matches(header: str | None, etag: str) -> bool:
+    """Whether an If-None-Match list names this entity tag."""
+    if header is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or etag in tags

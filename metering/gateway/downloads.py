@@ -1,0 +1,233 @@
+"""下载 Tickets and the files behind them: the ticket is free, the first GET that sends bytes is charged."""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from metering.deliveries import note_sent
+from metering.gate import Charge, charge_key, event_id
+from metering.gateway.answers import json_answer
+from metering.gateway.files import FileToSend, send_file
+from metering.gateway.plane import Plane
+from metering.gateway.rows import open_allowed
+from metering.problems import InvalidChargeKey, InvalidToken, LicenseNotInForce, NotOnShelf, QuotaExhausted
+from metering.ranges import Span
+from metering.shelf import refuse, version_for, why_shut
+from metering.tables import ShelfItem
+from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
+from metering.words import Kind, Settled, Tier
+from storage.kernel import clock
+from storage.kernel.problem import invalid
+
+MOST_BODY = 4096
+
+
+async def issue_ticket(plane: Plane, request: Request, product: str) -> Response:
+    """A ticket for one file of the licensed version; costs nothing and promises nothing yet."""
+    access = await plane.access(request, AUD_COMMERCIAL)
+    limits = plane.paid_burst.take(access.client_id)
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        raise InvalidChargeKey
+    key = charge_key(given)
+    kind = await _wanted_file(request)
+    ticket, name = await plane.in_thread(_ticket, plane, product, access, key, kind)
+    signed = mint_ticket(ticket, issuer=plane.issuer, ring=plane.keys.ring)
+    return json_answer(
+        {
+            "url": f"{plane.public_url}/d/{signed}",
+            "charge_id": f"chg_{event_id(ticket.license_id, key).hex()}",
+            "file": kind,
+            "name": name,
+            "version": ticket.version,
+            "rows": ticket.rows,
+            "size": ticket.size,
+            "sha256": ticket.sha256,
+            "start_by": ticket.start_by,
+            "resume_until": ticket.expires_at,
+        },
+        201,
+        limits | {"Cache-Control": "no-store"},
+    )
+
+
+async def _wanted_file(request: Request) -> str:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY:
+            raise invalid("body", "size", "请求体过大。", "The body is too large.")
+    try:
+        document: Any = orjson.loads(body) if body else {}
+        kind = document.get("file", "csv")
+    except (orjson.JSONDecodeError, AttributeError):
+        kind = None
+    if not isinstance(kind, str) or kind == "serving":
+        raise invalid("file", "file", '请求体形如 {"file": "csv"}。', 'The body looks like {"file": "csv"}.')
+    return kind
+
+
+def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> tuple[Ticket, str]:
+    now = clock.now()
+    item = plane.shelf.item(product, Tier.COMMERCIAL, fresh=True)
+    standing = plane.shelf.standing(access, fresh=True)
+    refuse(standing, item, access, "file", now)
+    gate = standing.gate
+    if gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
+        raise QuotaExhausted(license=gate.license_id, unit="downloads", left=0, wanted=1)
+    version = version_for(item, gate.pinned_version, None)
+    manifest = plane.shelf.manifest(item.product_id, version)
+    file = file_of(manifest, item, kind)
+    print_ = hashlib.blake2b(f"{item.product_id} {version} {file.sha256}".encode(), digest_size=16)
+    start_by = int(now.timestamp()) + plane.settings.ticket_start_seconds
+    resume = timedelta(hours=plane.settings.resume_hours).total_seconds()
+    ticket = Ticket(
+        license_id=gate.license_id,
+        product_id=item.product_id,
+        credential_id=access.client_id,
+        jti=access.jti,
+        purpose=access.purpose,
+        version=version,
+        file=kind,
+        sha256=file.sha256,
+        size=file.size,
+        charge_key=key,
+        fingerprint=print_.hexdigest(),
+        rows=int(manifest["rows"]),
+        cidrs=access.cidrs,
+        start_by=start_by,
+        expires_at=start_by + int(resume),
+    )
+    return ticket, file.name
+
+
+def file_of(manifest: dict[str, Any], item: ShelfItem, kind: str) -> FileToSend:
+    """The file of that kind. Raises NotOnShelf; the serving copy is never handed out."""
+    entry = None if kind == "serving" else manifest["files"].get(kind)
+    if entry is None:
+        kinds = sorted(set(manifest["files"]) - {"serving"})
+        raise NotOnShelf(product=item.slug, files=kinds)
+    return FileToSend(entry["sha256"], int(entry["size"]), entry["name"], kind)
+
+
+async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response:
+    """The file behind a ticket: charged once, resumed free for a day."""
+    if plane.keys.stale:
+        await plane.in_thread(plane.keys.refresh)
+    now = clock.now()
+    ticket = plane.verifier.ticket(signed, now=now, address=plane.address(request))
+    limits = plane.paid_burst.take(ticket.credential_id)
+    charge = Charge(
+        license_id=ticket.license_id,
+        product_id=ticket.product_id,
+        credential_id=ticket.credential_id,
+        jti=ticket.jti,
+        purpose=ticket.purpose,
+        kind=Kind.DOWNLOAD,
+        key=ticket.charge_key,
+        fingerprint=bytes.fromhex(ticket.fingerprint),
+        calls=1,
+        rows=ticket.rows,
+        size=ticket.size,
+        downloads=1,
+        resume_only=now.timestamp() > ticket.start_by,
+    )
+    file = await plane.in_thread(_named, plane, ticket)
+    if request.method == "HEAD" or "if-none-match" in request.headers:
+        await plane.in_thread(_standing, plane, ticket)
+
+    async def pay() -> dict[str, str]:
+        receipt = await plane.till.charge_async(charge)
+        again = {"X-Charge-Duplicate": "true"} if receipt.outcome is Settled.DUPLICATE else {}
+        return limits | again | {"X-Charge-Id": receipt.charge_id}
+
+    def sent(span: Span) -> None:
+        note_sent(
+            plane.store.database,
+            event_id=charge.id,
+            license_id=ticket.license_id,
+            sha256=ticket.sha256,
+            size=ticket.size,
+            spans=[span],
+        )
+
+    return await send_file(plane, request, file, cache="private", pay=pay, sent=sent)
+
+
+def _named(plane: Plane, ticket: Ticket) -> FileToSend:
+    entry = plane.shelf.manifest(ticket.product_id, ticket.version)["files"][ticket.file]
+    return FileToSend(ticket.sha256, ticket.size, entry["name"], ticket.file)
+
+
+def _standing(plane: Plane, ticket: Ticket) -> None:
+    """Refuse a ticket whose license, credential or token ended: for answers that are not charged."""
+    standing = plane.shelf.standing(_bought_with(ticket), fresh=True)
+    if not standing.credential_live or standing.revoked:
+        raise InvalidToken
+    if reason := why_shut(standing.gate, clock.now()):
+        raise LicenseNotInForce(license=ticket.license_id, reason=reason)
+
+
+def _bought_with(ticket: Ticket) -> Access:
+    return Access(
+        client_id=ticket.credential_id,
+        org="",
+        audience=AUD_COMMERCIAL,
+        license_id=ticket.license_id,
+        product_id=ticket.product_id,
+        purpose=ticket.purpose,
+        scope="",
+        cidrs=ticket.cidrs,
+        jti=ticket.jti,
+        issued_at=0,
+        expires_at=ticket.expires_at,
+    )
+
+
+async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
+    """A file of a public-good product: no account, no charge."""
+    limits = plane.open_burst.take(plane.address(request))
+    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD, fresh=True)
+    pinned = await open_allowed(plane, request, item)
+    manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version_for(item, pinned, None))
+    file = file_of(manifest, item, kind)
+
+    async def free() -> dict[str, str]:
+        return limits
+
+    def sent(span: Span) -> None:
+        plane.open_count.count(item.product_id, Kind.DOWNLOAD, size=span[1] - span[0])
+
+    return await send_file(plane, request, file, cache="no-cache", pay=free, sent=sent)
+
+
+async def open_metadata(plane: Plane, request: Request, product: str) -> Response:
+    """What a public-good product is: license, columns, files."""
+    limits = plane.open_burst.take(plane.address(request))
+    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD, fresh=True)
+    manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, item.current_version)
+    base = f"{plane.public_url}/open/v1/{item.slug}"
+    files = {
+        kind: {**entry, "url": f"{base}/files/{kind}"}
+        for kind, entry in manifest["files"].items()
+        if kind != "serving"
+    }
+    body = {
+        "product": item.product_id,
+        "slug": item.slug,
+        "title": {"zh": item.title_zh, "en": item.title_en},
+        "provider": item.provider_id,
+        "license": item.license_note,
+        "version": item.current_version,
+        "rows": manifest["rows"],
+        "columns": manifest["columns"],
+        "query_columns": manifest["query_columns"],
+        "published_at": manifest["published_at"],
+        "files": files,
+        "rows_url": f"{base}/rows" if "serving" in manifest["files"] else None,
+    }
+    return json_answer(body, headers=limits | {"Cache-Control": "no-cache"})

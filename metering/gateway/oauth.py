@@ -1,0 +1,348 @@
+"""授权 The OAuth 2 doors: token (client credentials), revoke (RFC 7009), introspect (RFC 7662), metadata (RFC 8414)."""
+
+import hmac
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import orjson
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    ClientMixin,
+    JsonRequest,
+    OAuth2Error,
+    OAuth2Payload,
+    OAuth2Request,
+    grants,
+)
+from authlib.oauth2.rfc6749.errors import InvalidScopeError
+from authlib.oauth2.rfc6750 import BearerTokenGenerator
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from metering.actions import hash_secret, revoke_token
+from metering.gateway.answers import json_answer
+from metering.gateway.plane import Plane
+from metering.problems import InvalidToken
+from metering.shelf import why_shut
+from metering.tables import Credential, Gate
+from metering.tokens import (
+    ALGORITHM,
+    AUD_API,
+    AUD_COMMERCIAL,
+    AUD_OPEN,
+    Access,
+    inside,
+    mint_access,
+)
+from metering.words import Tier
+from storage.kernel import clock
+from storage.kernel.ids import new_id
+from storage.kernel.problem import Problem
+
+SCOPE = "data:read"
+AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+MOST_FORM = 16_384
+
+
+class InvalidTarget(OAuth2Error):  # type: ignore[misc]
+    """The license asked for cannot be served to this client (RFC 8707)."""
+
+    error = "invalid_target"
+
+
+class _Payload(OAuth2Payload):  # type: ignore[misc]
+    def __init__(self, form: dict[str, str]) -> None:
+        self._form = form
+
+    @property
+    def data(self) -> dict[str, str]:
+        return self._form
+
+    @cached_property
+    def datalist(self) -> dict[str, list[str]]:
+        values = defaultdict(list)
+        for name, value in self._form.items():
+            values[name].append(value)
+        return values
+
+
+class _Ask(OAuth2Request):  # type: ignore[misc]
+    """A request as Authlib reads it. The address is our public one: the Host header decides nothing."""
+
+    def __init__(self, uri: str, headers: Mapping[str, str], form: dict[str, str], address: str) -> None:
+        super().__init__(method="POST", uri=uri, headers=headers)
+        self._form = form
+        self.payload = _Payload(form)
+        self.address = address
+
+    @property
+    def args(self) -> dict[str, str]:
+        return {}
+
+    @property
+    def form(self) -> dict[str, str]:
+        return self._form
+
+
+class _Client(ClientMixin):  # type: ignore[misc]
+    """A credential as Authlib sees it; an unknown one fails like a wrong secret."""
+
+    def __init__(self, credential: Credential | None) -> None:
+        self.credential = credential
+        self.target: Gate | None = None
+        self.purpose = ""
+
+    def get_client_id(self) -> str:
+        return self.credential.id if self.credential else ""
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        if scope and scope != SCOPE:
+            raise InvalidScopeError
+        return SCOPE
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        given, now = hash_secret(client_secret), clock.now()
+        row = self.credential
+        good = hmac.compare_digest(given, row.secret_sha256 if row else "")
+        older = hmac.compare_digest(given, (row.older_sha256 if row else None) or "")
+        if row is None or row.ended_at is not None:
+            return False
+        return good or (older and row.older_until is not None and now < row.older_until)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002
+        return method in AUTH_METHODS
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type == "client_credentials"
+
+    def check_response_type(self, response_type: str) -> bool:  # noqa: ARG002
+        return False
+
+
+class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
+    """Client credentials for one license (form field `license`) and one of its purposes."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
+    def validate_token_request(self) -> None:
+        super().validate_token_request()
+        client: _Client = self.request.client
+        assert client.credential is not None
+        networks = client.credential.cidrs
+        if networks and not any(inside(self.request.address, network) for network in networks):
+            raise InvalidTarget("the address is outside the networks of the credential", status_code=403)
+        license_id = self.request.form.get("license")
+        if license_id:
+            self._target(client, license_id)
+
+    def _target(self, client: _Client, license_id: str) -> None:
+        assert client.credential is not None
+        plane: Plane = self.server.plane
+        with plane.store.view() as view:
+            gate = view.session.get(Gate, license_id)
+        if gate is None or gate.buyer_id != client.credential.org_id:
+            raise InvalidTarget("this organization has no such license")
+        if reason := why_shut(gate, clock.now()):
+            raise InvalidTarget(f"the license is not in force: {reason[:80]}", status_code=403)
+        purpose = self.request.form.get("purpose") or ""
+        if not purpose and len(gate.purposes) > 1:
+            raise InvalidTarget(f"name one purpose of: {' '.join(gate.purposes)}")
+        purpose = purpose or (gate.purposes[0] if gate.purposes else "")
+        if gate.purposes and purpose not in gate.purposes:
+            raise InvalidTarget(f"name one purpose of: {' '.join(gate.purposes)}")
+        client.target, client.purpose = gate, purpose
+
+
+class _Known:
+    """A verified token as the revocation and introspection endpoints see it."""
+
+    def __init__(self, plane: Plane, access: Access) -> None:
+        self.access = access
+        self._plane = plane
+
+    def check_client(self, client: _Client) -> bool:
+        return self.access.client_id == client.get_client_id()
+
+    def is_expired(self) -> bool:
+        return False  # the verifier has judged the time
+
+    def is_revoked(self) -> bool:
+        if self.access.license_id is None:
+            return False
+        try:
+            standing = self._plane.shelf.standing(self.access, fresh=True)
+        except Problem:
+            return True
+        ended = standing.revoked or not standing.credential_live
+        return ended or why_shut(standing.gate, clock.now()) is not None
+
+
+class _Revocation(RevocationEndpoint):  # type: ignore[misc]
+    CLIENT_AUTH_METHODS = AUTH_METHODS
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> _Known | None:  # noqa: ARG002
+        return self.server.known(token_string)  # type: ignore[no-any-return]
+
+    def revoke_token(self, token: _Known, request: _Ask) -> None:  # noqa: ARG002
+        access, plane = token.access, self.server.plane
+        # Download tickets carry the same jti and live on after the token: remember as long as they do.
+        outlives = timedelta(hours=plane.settings.resume_hours + 1)
+        until = datetime.fromtimestamp(access.expires_at, UTC) + outlives
+        with plane.store.unit(access.client_id, access.org) as unit:
+            revoke_token(unit, jti=access.jti, credential_id=access.client_id, until=until)
+
+
+class _Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    CLIENT_AUTH_METHODS = AUTH_METHODS
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> _Known | None:  # noqa: ARG002
+        return self.server.known(token_string)  # type: ignore[no-any-return]
+
+    def check_permission(self, token: _Known, client: _Client, request: _Ask) -> bool:  # noqa: ARG002
+        return client.credential is not None and client.credential.org_id == token.access.org
+
+    def introspect_token(self, token: _Known) -> dict[str, Any]:
+        access = token.access
+        return {
+            "active": True,
+            "client_id": access.client_id,
+            "sub": access.client_id,
+            "token_type": "Bearer",
+            "scope": access.scope,
+            "aud": access.audience,
+            "iss": self.server.plane.issuer,
+            "iat": access.issued_at,
+            "exp": access.expires_at,
+            "jti": access.jti,
+            "lic": access.license_id,
+            "prd": access.product_id,
+            "pur": access.purpose,
+        }
+
+
+class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
+    """授权服务. Authlib's server over our credentials and our token keys; its calls run in a thread."""
+
+    def __init__(self, plane: Plane) -> None:
+        super().__init__(scopes_supported=[SCOPE])
+        self.plane = plane
+        seconds = plane.settings.token_seconds
+        self.register_token_generator(
+            "default", BearerTokenGenerator(self._mint, expires_generator=lambda *_: seconds)
+        )
+        self.register_grant(_ClientCredentials)
+        self.register_endpoint(_Revocation)
+        self.register_endpoint(_Introspection)
+
+    def query_client(self, client_id: str) -> _Client:
+        with self.plane.store.view() as view:
+            return _Client(view.session.get(Credential, client_id))
+
+    def save_token(self, token: dict[str, Any], request: _Ask) -> None:
+        """Tokens are signed, not kept."""
+
+    def create_oauth2_request(self, request: _Ask) -> _Ask:
+        return request
+
+    def create_json_request(self, request: Any) -> JsonRequest:
+        raise NotImplementedError
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens."""
+
+    def get_error_uri(self, request: _Ask, error: OAuth2Error) -> str | None:  # noqa: ARG002
+        return None
+
+    def handle_response(self, status: int, payload: Any, headers: Any) -> Response:
+        body = payload if isinstance(payload, str) else orjson.dumps(payload)
+        return Response(body, status, dict(headers) | {"Cache-Control": "no-store"})
+
+    def known(self, token: str) -> _Known | None:
+        """The token when its signature and time hold, from any address; else None."""
+        try:
+            access = self.plane.verifier.read(token, now=clock.now())
+        except InvalidToken:
+            return None
+        return _Known(self.plane, access)
+
+    def _mint(
+        self, client: _Client, grant_type: str, user: object = None, scope: str | None = None
+    ) -> str:  # the parameters are named by Authlib
+        del grant_type, user
+        row, gate = client.credential, client.target
+        assert row is not None
+        audience = AUD_API
+        if gate is not None:
+            audience = AUD_COMMERCIAL if gate.tier is Tier.COMMERCIAL else AUD_OPEN
+        now = int(clock.now().timestamp())
+        access = Access(
+            client_id=row.id,
+            org=row.org_id,
+            audience=audience,
+            license_id=gate.license_id if gate else None,
+            product_id=gate.product_id if gate else None,
+            purpose=client.purpose,
+            scope=scope or SCOPE,
+            cidrs=tuple(row.cidrs),
+            jti=new_id("tok"),
+            issued_at=now,
+            expires_at=now + self.plane.settings.token_seconds,
+        )
+        return mint_access(access, issuer=self.plane.issuer, ring=self.plane.keys.ring)
+
+    async def token(self, request: Request) -> Response:
+        """An access token for one license."""
+        ask = await self._ask(request)
+        return await self.plane.in_thread(self.create_token_response, ask)
+
+    async def revoke(self, request: Request) -> Response:
+        """Refuse a token from now on; 200 also for one we do not know."""
+        ask = await self._ask(request)
+        return await self.plane.in_thread(self.create_endpoint_response, "revocation", ask)
+
+    async def introspect(self, request: Request) -> Response:
+        """Whether a token would be served now, for its own organization only."""
+        ask = await self._ask(request)
+        return await self.plane.in_thread(self.create_endpoint_response, "introspection", ask)
+
+    async def _ask(self, request: Request) -> _Ask:
+        plane = self.plane
+        address = plane.address(request)
+        plane.token_burst.take(address)
+        if plane.keys.stale:
+            await plane.in_thread(plane.keys.refresh)
+        async with request.form(max_files=0, max_fields=20, max_part_size=MOST_FORM) as form:
+            fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        return _Ask(plane.public_url + request.url.path, request.headers, fields, address)
+
+    async def metadata(self, request: Request) -> Response:  # noqa: ARG002
+        """Where the doors are (RFC 8414)."""
+        base = self.plane.public_url
+        return json_answer(
+            {
+                "issuer": self.plane.issuer,
+                "token_endpoint": f"{base}/oauth/token",
+                "revocation_endpoint": f"{base}/oauth/revoke",
+                "introspection_endpoint": f"{base}/oauth/introspect",
+                "jwks_uri": f"{base}/.well-known/jwks.json",
+                "grant_types_supported": ["client_credentials"],
+                "response_types_supported": ["none"],
+                "scopes_supported": [SCOPE],
+                "token_endpoint_auth_methods_supported": AUTH_METHODS,
+                "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+                "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
+                "access_token_signing_alg_values_supported": [ALGORITHM],
+            },
+            headers={"Cache-Control": "public, max-age=300"},
+        )
+
+    async def jwks(self, request: Request) -> Response:  # noqa: ARG002
+        """The keys that sign tokens (RFC 7517)."""
+        if self.plane.keys.stale:
+            await self.plane.in_thread(self.plane.keys.refresh)
+        return json_answer(self.plane.keys.ring.jwks(), headers={"Cache-Control": "public, max-age=60"})

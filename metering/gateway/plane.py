@@ -1,0 +1,79 @@
+"""What every route of the gateway works with: store, till, keys, shelf, files, limits."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from starlette.requests import Request
+
+from metering.burst import Burst
+from metering.gateway.answers import address_of, bearer
+from metering.keys import KeyWatch, Seal
+from metering.opencount import OpenCounter
+from metering.serving import ServingFiles
+from metering.settings import MeteringSettings
+from metering.shelf import Shelf
+from metering.till import Till
+from metering.tokens import Access, Verifier
+from storage.kernel import clock
+from storage.objects import Objects
+from storage.unit import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Plane:
+    """数据面. Opened once per process; `close` settles what waits."""
+
+    def __init__(
+        self,
+        store: Store,
+        objects: Objects,
+        settings: MeteringSettings,
+        *,
+        public_url: str,
+        zone: str,
+        folder: Path,
+    ) -> None:
+        self.store = store
+        self.objects = objects
+        self.settings = settings
+        self.public_url = public_url.rstrip("/")
+        self.issuer = self.public_url
+        seal = Seal(settings)
+        self.cursor_key = seal.cursor_key
+        self.keys = KeyWatch(store, seal)
+        self.verifier = Verifier(self.issuer, self.keys.ring)
+        self.till = Till(store.database, settings, zone)
+        self.shelf = Shelf(store)
+        self.files = ServingFiles(objects, folder)
+        self.open_count = OpenCounter(store.database)
+        self.paid_burst = Burst(settings.paid_per_minute, "calls")
+        self.open_burst = Burst(settings.open_per_minute, "open")
+        self.token_burst = Burst(settings.open_per_minute, "token")
+        self._threads = ThreadPoolExecutor(settings.query_threads, "gateway")
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run blocking work in the bounded pool."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    def address(self, request: Request) -> str:
+        """The caller's address."""
+        return address_of(request, self.settings.trusted_proxies)
+
+    async def access(self, request: Request, audience: str) -> Access:
+        """The verified access token of the request. Raises InvalidToken, WrongAudience, AddressRefused."""
+        token = bearer(request)
+        if self.keys.stale:
+            await self.in_thread(self.keys.refresh)
+        return self.verifier.access(token, audience=audience, now=clock.now(), address=self.address(request))
+
+    def close(self) -> None:
+        """Settle the waiting charges, write the open counters, stop the threads."""
+        self.till.close()
+        self.open_count.close()
+        self._threads.shutdown()

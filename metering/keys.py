@@ -1,0 +1,135 @@
+"""密钥环 Token keys at rest: sealed with AES-GCM under the master key of the settings, rotated, dropped."""
+
+import base64
+import hashlib
+import os
+import time
+from datetime import timedelta
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from joserfc.jwk import OKPKey
+from sqlmodel import col, select
+
+from metering.settings import MeteringSettings
+from metering.tables import TokenKey
+from metering.tokens import KeyRing, public_jwk
+from metering.words import KeyState
+from storage.kernel import clock
+from storage.unit import Store, Unit, View
+
+REFRESH_SECONDS = 5.0
+TRUST_RETIRED = timedelta(days=2)  # longer than any token or ticket lives
+
+
+class Seal:
+    """Seals small secrets for the database; the name of the secret is bound into the seal."""
+
+    def __init__(self, settings: MeteringSettings) -> None:
+        key = base64.b64decode(settings.master_key.get_secret_value(), validate=True)
+        if len(key) != 32:
+            raise ValueError("the metering master key must be 32 bytes in base64")
+        self._cipher = AESGCM(key)
+        self.cursor_key = hashlib.blake2b(b"cursor", key=key, digest_size=32).digest()
+
+    def close(self, secret: bytes, name: str) -> bytes:
+        """The sealed form."""
+        nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, secret, name.encode())
+
+    def open(self, sealed: bytes, name: str) -> bytes:
+        """The secret. Raises RuntimeError when the master key is another one or the row was changed."""
+        try:
+            return self._cipher.decrypt(sealed[:12], sealed[12:], name.encode())
+        except InvalidTag:
+            raise RuntimeError(f"token key {name} was sealed with another master key") from None
+
+
+def make_key(unit: Unit, seal: Seal, state: KeyState) -> TokenKey:
+    """生成密钥. A new key pair in `state`."""
+    pair = OKPKey.generate_key("Ed25519", auto_kid=False)
+    kid = pair.thumbprint()
+    row = TokenKey(
+        kid=kid,
+        public=public_jwk(pair),
+        sealed=seal.close(pair.as_pem(private=True), kid),
+        state=state,
+        made_at=clock.now(),
+    )
+    unit.session.add(row)
+    unit.record("token_key.made", f"token_key:{kid}", state=str(state))
+    return row
+
+
+def ensure_keys(store: Store, seal: Seal) -> None:
+    """Make the first current and next key when there is none; several gateways may start at once."""
+    with store.view() as view:
+        if view.session.exec(select(TokenKey.kid).where(TokenKey.state == KeyState.CURRENT)).first():
+            return
+    with store.unit("system:keys") as unit:
+        if not store.database.is_sqlite:
+            unit.session.connection().exec_driver_sql("SELECT pg_advisory_xact_lock(7308604897)")
+        if unit.session.exec(select(TokenKey.kid).where(TokenKey.state == KeyState.CURRENT)).first() is None:
+            make_key(unit, seal, KeyState.CURRENT)
+            make_key(unit, seal, KeyState.NEXT)
+
+
+def rotate_keys(unit: Unit, seal: Seal) -> TokenKey:
+    """轮换密钥. The announced key signs, the signing one is only trusted, a new one is announced."""
+    rows = unit.session.exec(select(TokenKey).with_for_update()).all()
+    for row in rows:
+        if row.state is KeyState.CURRENT:
+            row.state, row.retired_at = KeyState.RETIRED, clock.now()
+        elif row.state is KeyState.NEXT:
+            row.state = KeyState.CURRENT
+            unit.record("token_key.promoted", f"token_key:{row.kid}")
+        unit.session.add(row)
+    return make_key(unit, seal, KeyState.NEXT)
+
+
+def drop_key(unit: Unit, seal: Seal, kid: str, *, reason: str) -> None:
+    """紧急吊销密钥. Stop trusting a key at once; tokens it signed end with it."""
+    row = unit.session.get(TokenKey, kid)
+    if row is None:
+        return
+    was = row.state
+    unit.session.delete(row)
+    unit.record("token_key.dropped", f"token_key:{kid}", reason=reason)
+    unit.session.flush()
+    if was is KeyState.CURRENT:
+        rotate_keys(unit, seal)
+
+
+def load_ring(view: View, seal: Seal) -> KeyRing:
+    """The keys as they are now."""
+    public, signing = {}, None
+    for row in view.session.exec(select(TokenKey).order_by(col(TokenKey.made_at))).all():
+        if row.state is KeyState.RETIRED and row.retired_at and row.retired_at < clock.now() - TRUST_RETIRED:
+            continue
+        public[row.kid] = OKPKey.import_key(row.public)
+        if row.state is KeyState.CURRENT:
+            signing = OKPKey.import_key(seal.open(row.sealed, row.kid))
+    return KeyRing(public, signing)
+
+
+class KeyWatch:
+    """Keeps a ring fresh: read again every few seconds, so that a rotation or a dropped key reaches us."""
+
+    def __init__(self, store: Store, seal: Seal) -> None:
+        self._store, self._seal = store, seal
+        ensure_keys(store, seal)
+        self.ring = KeyRing({}, None)
+        self._read_at = 0.0
+        self.refresh()
+
+    @property
+    def stale(self) -> bool:
+        """Whether the last reading is old."""
+        return time.monotonic() - self._read_at >= REFRESH_SECONDS
+
+    def refresh(self) -> None:
+        """Read the keys anew; changes the ring in place."""
+        with self._store.view() as view:
+            fresh = load_ring(view, self._seal)
+        self.ring.public, self.ring.signing = fresh.public, fresh.signing
+        self._read_at = time.monotonic()

@@ -1,0 +1,176 @@
+"""Why the counted door refuses, and what to do about it."""
+
+from storage.kernel.problem import Conflict, NotFound, Problem, Unavailable
+from storage.kernel.words import Words
+
+
+class InvalidToken(Problem):
+    """令牌无效. The access token is missing, damaged, expired, revoked or meant for something else."""
+
+    status = 401
+    title = Words("令牌无效或已过期", "The token is not valid")
+    remedy = Words(
+        "请用接入凭证在 /oauth/token 重新获取令牌。",
+        "Get a new token with your credential at /oauth/token.",
+    )
+
+    def __init__(self, detail: Words | None = None, /, *, error: str = "invalid_token") -> None:
+        super().__init__(detail)
+        self.headers["WWW-Authenticate"] = f'Bearer realm="shugang", error="{error}"'
+
+
+class WrongAudience(InvalidToken):
+    """令牌用途不符. A token of one tier never opens the other."""
+
+    title = Words("令牌不适用于此入口", "The token is for another door")
+    remedy = Words(
+        "公益与商业数据使用不同的令牌，请按许可重新获取。",
+        "Public-good and commercial data use different tokens; get one for this license.",
+    )
+
+
+class AddressRefused(Problem):
+    """来源地址不允许. The credential may be used from its listed networks only."""
+
+    status = 403
+    title = Words("来源地址不在凭证允许的范围内", "The address is outside the credential's networks")
+    remedy = Words("请在凭证设置中加入该网段。", "Add the network to the credential.")
+
+
+class LicenseNotInForce(Problem):
+    """许可不在有效状态. Not begun, expired, suspended, revoked or taken down; `reason` says which."""
+
+    status = 403
+    title = Words("许可不在有效状态", "The license is not in force")
+    remedy = Words(
+        "请查看许可状态；如需继续使用请续期或重新下单。", "See the license; renew it or order again."
+    )
+
+
+class QuotaExhausted(Problem):
+    """配额用尽. The answer would pass a hard limit of the license; `unit` and `left` say which."""
+
+    status = 403
+    title = Words("许可配额已用尽", "The license's quota is used up")
+    remedy = Words("请减少本次请求的数量，或购买更多配额。", "Ask for less at once, or buy more quota.")
+
+
+class SpendCapReached(Problem):
+    """消费上限. The answer would cost more than what is left under the spend cap."""
+
+    status = 403
+    title = Words("已达到消费上限", "The spend cap is reached")
+    remedy = Words("请追加预付款或提高消费上限。", "Top up the prepayment or raise the cap.")
+
+
+class PurposeRefused(Problem):
+    """用途不符. The license does not cover the purpose the token names."""
+
+    status = 403
+    title = Words("许可不包含该使用目的", "The license does not cover this purpose")
+    remedy = Words("请使用许可列出的目的获取令牌。", "Get a token for a purpose the license lists.")
+
+
+class DeliveryRefused(Problem):
+    """交付方式不符. The license does not include this way of delivery."""
+
+    status = 403
+    title = Words("许可不包含该交付方式", "The license does not include this way of delivery")
+    remedy = Words("请改用许可约定的交付方式。", "Use a way of delivery the license agrees on.")
+
+
+class ChargeKeyReused(Conflict):
+    """计费键冲突. The same Idempotency-Key came with another request."""
+
+    title = Words("幂等键已用于另一请求", "The key was used for another request")
+    remedy = Words("新的请求请使用新的 Idempotency-Key。", "Use a new Idempotency-Key for a new request.")
+
+
+class ChargeKeyUsed(Conflict):
+    """计费键已过期. The purchase under this key was served; the free repetition ended after 24 hours."""
+
+    title = Words("幂等键已使用且超过 24 小时", "The key was used more than 24 hours ago")
+    remedy = Words("请使用新的 Idempotency-Key；将作为新的购买计费。", "Use a new key; it is a new purchase.")
+
+
+class InvalidChargeKey(Problem):
+    """幂等键不合规. 1 to 200 visible ASCII characters; a UUIDv7 is best."""
+
+    status = 400
+    title = Words("Idempotency-Key 缺失或格式不正确", "Idempotency-Key is missing or malformed")
+    remedy = Words(
+        "请为每次购买生成一个 UUIDv7 作为 Idempotency-Key。", "Make a UUIDv7 for each purchase and send it."
+    )
+
+
+class TicketExpired(Problem):
+    """下载票据过期. A download starts within two minutes and resumes within 24 hours."""
+
+    status = 410
+    title = Words("下载票据已过期", "The download ticket has expired")
+    remedy = Words("请重新申请下载票据。", "Ask for a new ticket.")
+
+
+class TillBusy(Unavailable):
+    """计费排队已满. Nothing was charged and nothing was served."""
+
+    title = Words("计费通道繁忙", "The till is busy")
+
+    def __init__(self, detail: Words | None = None, /) -> None:
+        super().__init__(detail)
+        self.headers["Retry-After"] = "1"
+
+
+class OutcomeUnknown(Unavailable):
+    """计费结果未知. The database went away while committing; the same key tells what happened."""
+
+    title = Words("计费结果暂时未知", "The outcome is not known yet")
+    remedy = Words(
+        "请用同一个 Idempotency-Key 重试：已计费的不会再次计费。",
+        "Retry with the same Idempotency-Key: what was charged is not charged again.",
+    )
+
+    def __init__(self, detail: Words | None = None, /) -> None:
+        super().__init__(detail)
+        self.headers["Retry-After"] = "2"
+
+
+class TooManyRequests(Problem):
+    """请求过于频繁. A burst beyond fair use; the quota of a license is another thing."""
+
+    status = 429
+    title = Words("请求过于频繁", "Too many requests")
+    remedy = Words("请按 Retry-After 的秒数等待后重试。", "Wait the seconds in Retry-After, then try again.")
+
+
+class RangeNotSatisfiable(Problem):
+    """范围无效. The requested bytes lie outside the file."""
+
+    status = 416
+    title = Words("请求的字节范围超出文件", "The range lies outside the file")
+    remedy = Words("请检查 Range 请求头。", "Check the Range header.")
+
+
+class QueryTooSlow(Problem):
+    """查询过慢. Filters on columns without an index took too long."""
+
+    status = 422
+    title = Words("查询耗时过长", "The query took too long")
+    remedy = Words(
+        "请在 query_columns 列出的字段上过滤，或下载整个文件。",
+        "Filter on the columns listed in query_columns, or download the file.",
+    )
+
+
+class NotOnShelf(NotFound):
+    """产品不存在. No such product is served here."""
+
+    title = Words("没有这个数据产品", "There is no such data product")
+
+
+class PeriodNotOver(Problem):
+    """账期未结束. A month can be closed only after its last moment."""
+
+    status = 409
+    title = Words("账期尚未结束", "The period is not over yet")
+    remedy = Words("请在该月结束后再关账。", "Close it after the month has ended.")

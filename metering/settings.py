@@ -1,0 +1,58 @@
+"""The limits and lifetimes of the counted door."""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr
+
+
+class MeteringSettings(BaseModel, frozen=True):
+    """Tokens, till, query pages and fair use. Times in seconds unless the name says otherwise."""
+
+    master_key: SecretStr = Field(
+        SecretStr(""),
+        description="32 bytes in base64 that seal the token keys; empty means a file under the data folder.",
+    )
+    token_seconds: int = Field(3600, ge=60, le=86_400, description="Life of an access token.")
+    ticket_start_seconds: int = Field(120, ge=5, description="A download starts within this time.")
+    resume_hours: int = Field(
+        24, ge=1, le=168, description="A charge is repeated and resumed free this long."
+    )
+    older_secret_hours: int = Field(
+        72, ge=0, description="After a rotation the older secret works this long."
+    )
+    till_batch: int = Field(512, ge=1, le=4096, description="Charges settled in one commit at most.")
+    till_gather_ms: int = Field(
+        2, ge=0, le=50, description="Longest wait for a fuller batch; none when idle."
+    )
+    till_queue: int = Field(4096, ge=1, description="Charges waiting at most; then 503.")
+    page_rows: int = Field(1000, ge=1, le=100_000, description="Rows of one page at most.")
+    default_rows: int = Field(100, ge=0, description="Rows of one page when `limit` is absent.")
+    query_seconds: float = Field(5.0, gt=0, description="Longest time one row query may take.")
+    query_threads: int = Field(8, ge=1, le=64, description="Row queries and file reads at the same time.")
+    page_cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for pages that were read before.")
+    paid_per_minute: int = Field(60_000, ge=1, description="Burst limit of one credential.")
+    open_per_minute: int = Field(600, ge=1, description="Fair use of open data by one address.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Networks whose X-Forwarded-For is believed, e.g. 10.0.0.0/8."
+    )
+
+    def resolved(self, data_dir: Path) -> "MeteringSettings":
+        """The same settings with a master key, made once and kept in `data_dir` when none is given."""
+        if self.master_key.get_secret_value():
+            return self
+        path = data_dir / "master.key"
+        if not path.exists():
+            data_dir.mkdir(parents=True, exist_ok=True)
+            draft = data_dir / f"master.key.{secrets.token_hex(4)}"
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(base64.b64encode(secrets.token_bytes(32)).decode())
+            try:
+                path.hardlink_to(draft)  # of two first starts one wins, and both read the winner's key
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return self.model_copy(update={"master_key": SecretStr(path.read_text(encoding="ascii").strip())})

@@ -1,0 +1,143 @@
+"""货架 What the gateway reads before it serves: product, version, gate, standing of a token."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from metering.problems import DeliveryRefused, InvalidToken, LicenseNotInForce, NotOnShelf, PurposeRefused
+from metering.tables import Credential, Gate, RevokedToken, ShelfItem, ShelfVersion
+from metering.tokens import Access
+from metering.words import Tier
+from storage.kernel.problem import invalid
+from storage.kernel.words import Words
+from storage.unit import Store, View
+
+T = TypeVar("T")
+_SNAPSHOT_SECONDS = 1.0
+_REMEMBERED = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a token's license, credential and revocation at one moment."""
+
+    gate: Gate
+    credential_live: bool
+    revoked: bool
+
+
+class Shelf:
+    """货架. Reads with a short memory for the paid path, where the till judges again; fresh otherwise."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recent: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._versions: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def item(self, slug: str, tier: Tier, *, fresh: bool) -> ShelfItem:
+        """The product by its slug. Raises NotOnShelf, also when it stands on the other side of the line."""
+        item = self._remember("item", slug, fresh, lambda view: _item(view, slug))
+        if item is None or item.tier is not tier or not item.served:
+            raise NotOnShelf(product=slug)
+        return item
+
+    def manifest(self, product_id: str, version: int) -> dict[str, Any]:
+        """The manifest of a version; it never changes. Raises NotOnShelf."""
+        found = self._versions.get((product_id, version))
+        if found is None:
+            with self._store.view() as view:
+                row = view.session.get(ShelfVersion, (product_id, version))
+            if row is None:
+                raise NotOnShelf(product=product_id, version=version)
+            found = self._versions[product_id, version] = row.manifest
+        return found
+
+    def standing(self, access: Access, *, fresh: bool) -> Standing:
+        """License, credential and token as they are. Raises LicenseNotInForce for an unknown license."""
+        license_id = access.license_id or ""
+        found = self._remember(
+            "standing",
+            f"{license_id} {access.client_id} {access.jti}",
+            fresh,
+            lambda view: _standing(view, license_id, access.client_id, access.jti),
+        )
+        if found is None:
+            raise LicenseNotInForce(license=license_id, reason="unknown")
+        return found
+
+    def _remember(self, kind: str, name: str, fresh: bool, read: Callable[[View], T]) -> T:
+        found = self._recent.get((kind, name))
+        if found is not None and not fresh and time.monotonic() - found[0] < _SNAPSHOT_SECONDS:
+            return found[1]  # type: ignore[no-any-return]
+        with self._store.view() as view:
+            value = read(view)
+        if len(self._recent) >= _REMEMBERED:
+            self._recent.clear()
+        self._recent[kind, name] = (time.monotonic(), value)
+        return value
+
+
+def _item(view: View, slug: str) -> ShelfItem | None:
+    return view.session.exec(select(ShelfItem).where(col(ShelfItem.slug) == slug)).first()
+
+
+def _standing(view: View, license_id: str, client_id: str, jti: str) -> Standing | None:
+    row = view.session.execute(
+        sa.select(
+            Gate,
+            sa.exists().where(col(Credential.id) == client_id, col(Credential.ended_at).is_(None)),
+            sa.exists().where(col(RevokedToken.jti) == jti),
+        ).where(col(Gate.license_id) == license_id)
+    ).first()
+    return None if row is None else Standing(row[0], bool(row[1]), bool(row[2]))
+
+
+def refuse(standing: Standing, item: ShelfItem, access: Access, mode: str, now: datetime) -> None:
+    """Raise what forbids serving `item` to the bearer now: token, license, product, purpose, delivery mode."""
+    gate = standing.gate
+    if not standing.credential_live:
+        raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
+    if standing.revoked:
+        raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
+    if gate.product_id != item.product_id or access.product_id != item.product_id:
+        raise LicenseNotInForce(
+            Words("该令牌的许可不适用于此产品。", "The token's license is not for this product."),
+            license=gate.license_id,
+            reason="other_product",
+        )
+    if reason := why_shut(gate, now):
+        raise LicenseNotInForce(license=gate.license_id, reason=reason)
+    if gate.purposes and access.purpose not in gate.purposes:
+        raise PurposeRefused(license=gate.license_id, purposes=gate.purposes)
+    if mode not in gate.delivery:
+        raise DeliveryRefused(license=gate.license_id, delivery=gate.delivery)
+
+
+def why_shut(gate: Gate, now: datetime) -> str | None:
+    """Why a gate serves nothing at `now`, or None."""
+    if not gate.in_force:
+        return gate.shut_reason or "shut"
+    if gate.taken_down:
+        return "taken_down"
+    if now < gate.serve_from:
+        return "not_begun"
+    if gate.serve_until is not None and now >= gate.serve_until:
+        return "expired"
+    return None
+
+
+def version_for(item: ShelfItem, pinned: int | None, asked: int | None) -> int:
+    """The version to serve: the pinned one, else the cursor's, else the current one.
+
+    Raises Invalid when a cursor of another version meets a pinned license.
+    """
+    if pinned is not None and asked not in {None, pinned}:
+        raise invalid(
+            "cursor", "cursor.version", "游标属于另一版本。", "The cursor belongs to another version."
+        )
+    return asked or pinned or item.current_version

@@ -1,0 +1,300 @@
+"""令牌 Signed tokens: Ed25519 only, our own keys only, exact type, issuer and audience; pure.
+
+What a signature proves is remembered; what time, place and purpose decide is judged on every call.
+"""
+
+import hashlib
+import ipaddress
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+from joserfc.util import urlsafe_b64decode
+
+from metering.problems import AddressRefused, InvalidToken, WrongAudience
+from storage.kernel.words import Words
+
+ALGORITHM = "Ed25519"
+ACCESS = "at+jwt"
+TICKET = "dl+jwt"
+AUD_API = "shugang:api"
+AUD_OPEN = "shugang:open"
+AUD_COMMERCIAL = "shugang:commercial"
+MAX_BYTES = 4096
+LEEWAY = timedelta(seconds=5)
+REMEMBERED = 20_000
+_HEADER = {"alg", "kid", "typ"}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """访问令牌. What a verified access token says."""
+
+    client_id: str
+    org: str
+    audience: str
+    license_id: str | None
+    product_id: str | None
+    purpose: str
+    scope: str
+    cidrs: tuple[str, ...]
+    jti: str
+    issued_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """下载票据. One file of one purchase: start soon, resume for a day."""
+
+    license_id: str
+    product_id: str
+    credential_id: str
+    jti: str  # of the access token it was bought with: revoking that one ends the ticket
+    purpose: str
+    version: int
+    file: str  # "csv", "parquet", …
+    sha256: str
+    size: int
+    charge_key: str
+    fingerprint: str  # hex
+    rows: int
+    cidrs: tuple[str, ...]
+    start_by: int
+    expires_at: int
+
+
+class KeyRing:
+    """The keys we sign and verify with: private halves by `kid` for signing, public ones for verifying."""
+
+    def __init__(self, public: Mapping[str, OKPKey], signing: OKPKey | None) -> None:
+        self.public = dict(public)
+        self.signing = signing
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JWK set (RFC 7517)."""
+        return {"keys": [public_jwk(key) for key in self.public.values()]}
+
+
+def public_jwk(key: OKPKey) -> dict[str, Any]:
+    """The public half with its thumbprint as `kid` and the one algorithm it is for."""
+    parts = key.as_dict(private=False)
+    return {
+        "kty": "OKP",
+        "crv": parts["crv"],
+        "x": parts["x"],
+        "kid": key.thumbprint(),
+        "alg": ALGORITHM,
+        "use": "sig",
+    }
+
+
+def sign(claims: Mapping[str, Any], typ: str, ring: KeyRing) -> str:
+    """A compact JWS over `claims` by the current key. Raises RuntimeError when the ring cannot sign."""
+    if ring.signing is None:
+        raise RuntimeError("no current token key")
+    header = {"alg": ALGORITHM, "kid": ring.signing.thumbprint(), "typ": typ}
+    return jws.serialize_compact(header, orjson.dumps(dict(claims)), ring.signing, algorithms=[ALGORITHM])
+
+
+def mint_access(access: Access, *, issuer: str, ring: KeyRing) -> str:
+    """签发访问令牌. The signed form of `access` (RFC 9068)."""
+    claims = {
+        "iss": issuer,
+        "sub": access.client_id,
+        "client_id": access.client_id,
+        "org": access.org,
+        "aud": access.audience,
+        "iat": access.issued_at,
+        "exp": access.expires_at,
+        "jti": access.jti,
+        "scope": access.scope,
+        "lic": access.license_id,
+        "prd": access.product_id,
+        "pur": access.purpose,
+        "cidr": list(access.cidrs),
+    }
+    return sign({name: value for name, value in claims.items() if value is not None}, ACCESS, ring)
+
+
+def mint_ticket(ticket: Ticket, *, issuer: str, ring: KeyRing) -> str:
+    """签发下载票据. The signed form of `ticket`."""
+    claims = {
+        "iss": issuer,
+        "aud": AUD_COMMERCIAL,
+        "sub": ticket.credential_id,
+        "jti": ticket.jti,
+        "lic": ticket.license_id,
+        "prd": ticket.product_id,
+        "pur": ticket.purpose,
+        "ver": ticket.version,
+        "fil": ticket.file,
+        "sha256": ticket.sha256,
+        "siz": ticket.size,
+        "key": ticket.charge_key,
+        "fpr": ticket.fingerprint,
+        "row": ticket.rows,
+        "cidr": list(ticket.cidrs),
+        "nbs": ticket.start_by,
+        "exp": ticket.expires_at,
+    }
+    return sign(claims, TICKET, ring)
+
+
+class Verifier:
+    """验证 Checks tokens of one issuer; remembers verified signatures, never verdicts about time or place."""
+
+    def __init__(self, issuer: str, ring: KeyRing) -> None:
+        self.issuer = issuer
+        self.ring = ring
+        self._seen: OrderedDict[bytes, tuple[str, Any]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def access(self, token: str, *, audience: str, now: datetime, address: str) -> Access:
+        """The token's content. Raises InvalidToken, WrongAudience, AddressRefused."""
+        access = self.read(token, now=now)
+        if access.audience != audience:
+            raise WrongAudience
+        refuse_address(access.cidrs, address)
+        return access
+
+    def read(self, token: str, *, now: datetime) -> Access:
+        """What the token says when its signature and time hold, wherever it is used. Raises InvalidToken."""
+        access = self._verified(token, ACCESS)
+        assert isinstance(access, Access)
+        _refuse_outside(access.issued_at, access.expires_at, now)
+        return access
+
+    def ticket(self, token: str, *, now: datetime, address: str) -> Ticket:
+        """The ticket's content. Raises InvalidToken, also after its resume time, and AddressRefused."""
+        ticket = self._verified(token, TICKET)
+        assert isinstance(ticket, Ticket)
+        _refuse_outside(0, ticket.expires_at, now)
+        refuse_address(ticket.cidrs, address)
+        return ticket
+
+    def _verified(self, token: str, typ: str) -> Access | Ticket:
+        raw = token.encode("ascii", errors="replace")
+        if len(raw) > MAX_BYTES:
+            raise InvalidToken(Words("令牌超过 4 KB。", "The token is larger than 4 KB."))
+        name = hashlib.blake2b(raw, digest_size=16, person=typ.encode()).digest()
+        with self._guard:
+            if found := self._seen.get(name):
+                kid, content = found
+                if kid in self.ring.public:  # a dropped key ends what it signed
+                    self._seen.move_to_end(name)
+                    return content  # type: ignore[no-any-return]
+                del self._seen[name]
+        kid, content = self._read(raw, typ)
+        with self._guard:
+            self._seen[name] = (kid, content)
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        return content
+
+    def _read(self, raw: bytes, typ: str) -> tuple[str, Access | Ticket]:
+        try:
+            header = orjson.loads(urlsafe_b64decode(raw.split(b".", 1)[0]))
+            if not isinstance(header, dict) or set(header) != _HEADER:
+                raise InvalidToken  # jwk, jku, x5u, crit: nothing of the kind is ever looked at
+            kid = header["kid"]
+            if header["alg"] != ALGORITHM or header["typ"] != typ or not isinstance(kid, str):
+                raise InvalidToken
+            key = self.ring.public.get(kid)
+            if key is None:
+                raise InvalidToken(Words("未知的签名密钥。", "Unknown signing key."))
+            claims = orjson.loads(jws.deserialize_compact(raw, key, algorithms=[ALGORITHM]).payload)
+            if claims["iss"] != self.issuer:
+                raise InvalidToken
+            return kid, _access(claims) if typ == ACCESS else _ticket(claims)
+        except (JoseError, ValueError, KeyError, TypeError):
+            raise InvalidToken from None
+
+
+def _access(claims: dict[str, Any]) -> Access:
+    if claims["aud"] not in {AUD_API, AUD_OPEN, AUD_COMMERCIAL}:
+        raise WrongAudience
+    return Access(
+        client_id=_text(claims["sub"]),
+        org=_text(claims["org"]),
+        audience=claims["aud"],
+        license_id=claims.get("lic"),
+        product_id=claims.get("prd"),
+        purpose=_text(claims.get("pur", "")),
+        scope=_text(claims.get("scope", "")),
+        cidrs=tuple(map(_text, claims.get("cidr", ()))),
+        jti=_text(claims["jti"]),
+        issued_at=_whole(claims["iat"]),
+        expires_at=_whole(claims["exp"]),
+    )
+
+
+def _ticket(claims: dict[str, Any]) -> Ticket:
+    if claims["aud"] != AUD_COMMERCIAL:
+        raise WrongAudience
+    return Ticket(
+        license_id=_text(claims["lic"]),
+        product_id=_text(claims["prd"]),
+        credential_id=_text(claims["sub"]),
+        jti=_text(claims["jti"]),
+        purpose=_text(claims["pur"]),
+        version=_whole(claims["ver"]),
+        file=_text(claims["fil"]),
+        sha256=_text(claims["sha256"]),
+        size=_whole(claims["siz"]),
+        charge_key=_text(claims["key"]),
+        fingerprint=_text(claims["fpr"]),
+        rows=_whole(claims["row"]),
+        cidrs=tuple(map(_text, claims["cidr"])),
+        start_by=_whole(claims["nbs"]),
+        expires_at=_whole(claims["exp"]),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidToken
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidToken
+    return value
+
+
+def _refuse_outside(issued_at: int, expires_at: int, now: datetime) -> None:
+    moment, leeway = now.timestamp(), LEEWAY.total_seconds()
+    if moment >= expires_at + leeway:
+        raise InvalidToken(Words("令牌已过期。", "The token has expired."))
+    if moment < issued_at - leeway:
+        raise InvalidToken(Words("令牌尚未生效。", "The token is from the future."))
+
+
+def refuse_address(cidrs: Sequence[str], address: str) -> None:
+    """Raise AddressRefused when `address` lies in none of `cidrs`; no list allows every address."""
+    if cidrs and not any(inside(address, network) for network in cidrs):
+        raise AddressRefused(address=address)
+
+
+def inside(address: str, network: str) -> bool:
+    """Whether an address lies in a network; what cannot be read lies nowhere.
+
+    >>> inside("10.1.2.3", "10.0.0.0/8"), inside("::ffff:10.1.2.3", "10.0.0.0/8"), inside("", "0.0.0.0/0")
+    (True, True, False)
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+        net = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    return parsed.version == net.version and parsed in net
