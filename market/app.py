@@ -7,11 +7,42 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
-from market.api import parties, problems, session
+from market.api import (
+    assets,
+    cases,
+    contracts,
+    credentials,
+    journal,
+    licenses,
+    operations,
+    orders,
+    parties,
+    payments,
+    problems,
+    products,
+    runs,
+    session,
+)
 from market.house import House
 from market.http.shell import Receive, Scope, Send, Shell, install
+from market.interop import stripe_hook
 from market.settings import Settings
+from market.worker import EmbeddedWorker, Queue
 
+API = (
+    session,
+    parties,
+    assets,
+    runs,
+    products,
+    cases,
+    orders,
+    contracts,
+    licenses,
+    credentials,
+    payments,
+    journal,
+)
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -25,9 +56,11 @@ def build_api(house: House) -> FastAPI:
         lifespan=None,
     )
     app.state.house = house
-    for module in (session, parties):
+    for module in API:
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(problems.router)
+    app.include_router(operations.router)
+    app.include_router(stripe_hook.router)
     install(app)
     return app
 
@@ -46,6 +79,8 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+        elif scope["type"] == "http" and self.house.gateway.serves(scope["path"]):
+            await self.house.gateway(scope, receive, send)
         else:
             await self.market(scope, receive, send)
 
@@ -58,12 +93,30 @@ class Front:
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        if self.background:
-            self.house.pulse.start()
+        await self.house.gateway.startup()
+        worker = await run_in_threadpool(self._start) if self.background else None
         try:
             yield
         finally:
-            await run_in_threadpool(self.house.pulse.stop)
+            if self.background:
+                await run_in_threadpool(self._stop, worker)
+            await self.house.gateway.shutdown()
+
+    def _start(self) -> EmbeddedWorker | None:
+        """The pulse of the journal, and without a broker the worker and its clock."""
+        queue = Queue(self.house)
+        self.house.queue = queue.send
+        self.house.pulse.start()
+        if not queue.embedded:
+            return None
+        worker = EmbeddedWorker(queue)
+        worker.start()
+        return worker
+
+    def _stop(self, worker: EmbeddedWorker | None) -> None:
+        if worker is not None:
+            worker.stop()
+        self.house.pulse.stop()
 
 
 def create(settings: Settings | None = None) -> Front:

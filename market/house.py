@@ -10,14 +10,22 @@ import structlog
 from joserfc.jwk import OKPKey
 
 from contracts import keyring
-from market.identity.problems import Unauthenticated
+from market.billing.rail_stripe import StripeRail
+from market.billing.rail_transfer import TransferRail
+from market.billing.rails import Rail
+from market.billing.rules import RailKind
+from market.identity.queries import program_actor
 from market.identity.rules import Actor
 from market.refinery.cleanse import Workshop
 from market.settings import Settings
-from market.wiring import EFFECTS
+from market.wiring import Context, effects
+from metering.gateway.app import build_gateway
+from metering.shelf import refuse_ended
+from metering.tokens import AUD_API
 from storage import dispatch, journal, migrations
 from storage.database import Database
-from storage.kernel.words import Words
+from storage.kernel import clock
+from storage.kernel.problem import Unavailable
 from storage.objects_s3 import open_objects
 from storage.seal import Seal
 from storage.tabular.kinds import Limits as TabularLimits
@@ -46,7 +54,19 @@ class House:
             ),
         )
         self.documents = Seal(self.secret, "documents")
-        self.send: Callable[..., None] = lambda _task, *_arguments: None  # until a worker is at hand
+        self.effects: tuple[dispatch.Reaction | dispatch.Errand[Context], ...] = effects(
+            self.settings.timezone
+        )
+        self.queue: Callable[..., None] | None = None  # until a worker is at hand
+        self.gateway = build_gateway(
+            self.store,
+            self.objects,
+            self.settings.metering,
+            public_url=self.settings.public_url,
+            zone=self.settings.timezone,
+            folder=self.settings.data_dir / "cache",
+        )
+        self._stripe: StripeRail | None = None
         self.pulse = Pulse(self)
 
     @property
@@ -54,21 +74,42 @@ class House:
         """The key that seals second factors and signing keys."""
         return self.settings.secret_key.get_secret_value()
 
+    def send(self, task: str, *arguments: str) -> None:
+        """Ask the queue to run a task; without one the clock of another process finds it later."""
+        if self.queue is not None:
+            self.queue(task, *arguments)
+
     def document_key(self) -> OKPKey:
         """The key that signs contracts, certificates and statements now."""
         return keyring.signing_key(self.store, self.documents)
+
+    def rail(self, kind: RailKind) -> Rail:
+        """支付通道. The rail asked for, opened once. Raises RailUnavailable when it is not set up."""
+        if kind is RailKind.BANK_TRANSFER:
+            return TransferRail(self.settings.billing.bank_account)
+        if self._stripe is None:
+            self._stripe = StripeRail(self.settings.stripe)
+        return self._stripe
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision."""
         migrations.upgrade(self.database)
 
     def program_of(self, token: str, address: str) -> Actor:
-        """The program behind an API token. Raises Unauthenticated."""
-        raise Unauthenticated(Words("令牌无效。", f"Invalid token ({len(token)}, {len(address)})."))
+        """The program behind an API token, acting for its organization. Raises InvalidToken, Unavailable."""
+        plane = self.gateway.plane
+        if plane is None:
+            raise Unavailable
+        access = plane.verifier.access(token, audience=AUD_API, now=clock.now(), address=address)
+        with self.store.view() as view:
+            refuse_ended(view, access)
+            return program_actor(view, access.client_id, access.org)
 
     def close(self) -> None:
         """Stop the pulse and close every connection."""
         self.pulse.stop()
+        if self._stripe is not None:
+            self._stripe.end()
         self.database.close()
 
 
@@ -110,7 +151,7 @@ class Pulse:
         taken = 0
         while True:
             sealed = journal.seal(self._house.store)
-            done = dispatch.dispatch(self._house.store, EFFECTS, self._house)
+            done = dispatch.dispatch(self._house.store, self._house.effects, self._house)
             taken += done
             if not sealed and not done:
                 return taken
@@ -147,5 +188,5 @@ def health(house: House) -> dict[str, Any]:
         "database": house.database.url.get_backend_name(),
         "database_ms": round(seconds * 1000, 2),
         "schema_current": migrations.is_current(house.database),
-        "lag": dispatch.lag(house.store, EFFECTS),
+        "lag": dispatch.lag(house.store, house.effects),
     }

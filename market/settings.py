@@ -7,6 +7,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from market.billing.settings import BillingSettings, StripeSettings
+from metering.settings import MeteringSettings
 from storage.settings import StorageSettings
 
 
@@ -69,6 +71,9 @@ class Settings(BaseSettings):
         "370200", pattern=r"^\d{6}$", description="GB/T 2260 code used in registration numbers."
     )
     storage: StorageSettings = StorageSettings()
+    metering: MeteringSettings = MeteringSettings()
+    billing: BillingSettings = BillingSettings()
+    stripe: StripeSettings = StripeSettings()
     limits: Limits = Limits()
     mail: MailSettings = MailSettings()
 
@@ -93,6 +98,10 @@ class Settings(BaseSettings):
         return self.model_copy(
             update={
                 "storage": self.storage.resolved(self.data_dir),
+                "metering": self.metering.resolved(self.data_dir).model_copy(
+                    update={"trusted_proxies": self.trusted_proxies, "page_rows": self.limits.page_rows}
+                ),
+                "billing": self.billing.model_copy(update={"timezone": self.timezone, "stripe": self.stripe}),
                 "public_url": (self.public_url or f"http://{self.host}:{self.port}").rstrip("/"),
                 "secret_key": SecretStr(secret),
             }

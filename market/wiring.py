@@ -1,7 +1,61 @@
-"""All that follows by itself from what happened, on one page."""
+"""All that follows by itself from what happened, on one page.
 
-from typing import Any
+A Reaction changes things inside the Unit that moves its cursor. An Errand is slow work that may run
+twice: it gets the House and the entry.
+"""
 
+from typing import Protocol
+
+from joserfc.jwk import OKPKey
+
+from contracts import actions as contracts
+from contracts.pdf import render_pdf
+from contracts.queries import one_contract
+from market.settings import Settings
+from market.trading import actions as trading
 from storage.dispatch import Errand, Reaction
+from storage.journal import Entry
+from storage.objects import Objects, keep
+from storage.unit import Store, Unit
 
-EFFECTS: tuple[Reaction | Errand[Any], ...] = ()
+
+class Context(Protocol):
+    """What an errand may use of the house."""
+
+    store: Store
+    objects: Objects
+    settings: Settings
+
+    def send(self, task: str, *arguments: str) -> None: ...
+    def document_key(self) -> OKPKey: ...
+
+
+def _cleanse(house: Context, entry: Entry) -> None:
+    """A requested or re-queued run goes to the queue."""
+    house.send("refinery.cleanse", entry.subject.removeprefix("run:"))
+
+
+def _print_contract(house: Context, entry: Entry) -> None:
+    """A witnessed contract is printed and kept."""
+    contract_id = entry.subject.removeprefix("contract:")
+    with house.store.view() as view:
+        contract = one_contract(view, contract_id)
+    if contract.pdf_sha256 is not None or contract.document is None:
+        return
+    printed = house.objects.put_bytes(render_pdf(contract.content, contract.document["acceptances"]))
+    with house.store.unit("system:print") as unit:
+        keep(unit, printed)
+        contracts.attach_pdf(unit, contract_id, printed.sha256)
+
+
+def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
+    """Every reaction and errand of a market whose days are counted in `zone`."""
+
+    def activate(unit: Unit, entry: Entry) -> None:
+        trading.activate_paid(unit, entry, zone)
+
+    return (
+        Reaction("activate-paid-orders", frozenset({"payment.confirmed"}), activate),
+        Errand("cleanse-runs", frozenset({"run.requested", "run.requeued"}), _cleanse),
+        Errand("print-contracts", frozenset({"contract.witnessed"}), _print_contract),
+    )

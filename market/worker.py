@@ -119,7 +119,7 @@ def run_worker(house: House) -> None:
     queue = Queue(house)
     if queue.embedded:
         raise RuntimeError("a worker of its own needs SHUGANG_BROKER_URL")
-    house.send = queue.send
+    house.queue = queue.send
     house.pulse.start()
     queue.app.set_current()
     queue.app.set_default()

@@ -97,6 +97,17 @@ def _standing(view: View, license_id: str, client_id: str, jti: str) -> Standing
     return None if row is None else Standing(row[0], bool(row[1]), bool(row[2]))
 
 
+def refuse_ended(view: View, access: Access) -> None:
+    """Raise InvalidToken when the credential behind a token has ended or the token was revoked."""
+    live = sa.exists().where(col(Credential.id) == access.client_id, col(Credential.ended_at).is_(None))
+    revoked = sa.exists().where(col(RevokedToken.jti) == access.jti)
+    alive, dead = view.session.execute(sa.select(live, revoked)).one()
+    if not alive:
+        raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
+    if dead:
+        raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
+
+
 def refuse(standing: Standing, item: ShelfItem, access: Access, mode: str, now: datetime) -> None:
     """Raise what forbids serving `item` to the bearer now: token, license, product, purpose, delivery mode."""
     gate = standing.gate

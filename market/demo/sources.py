@@ -17,7 +17,14 @@ _ROADS = (
     ("文化路", "即墨区"),
     ("泉州路", "胶州市"),
 )
-_BEACHES = ("第一海水浴场", "第三海水浴场", "石老人海水浴场", "金沙滩海水浴场", "银沙滩海水浴场", "仰口海水浴场")
+_BEACHES = (
+    "第一海水浴场",
+    "第三海水浴场",
+    "石老人海水浴场",
+    "金沙滩海水浴场",
+    "银沙滩海水浴场",
+    "仰口海水浴场",
+)
 _WEEKDAYS = ("周一", "周二", "周三", "周四", "周五", "周六", "周日")
 
 
@@ -52,7 +59,14 @@ def beaches() -> bytes:
             waves = random.randrange(2, 16)
             advice = "适宜" if waves < 10 else ("较适宜" if waves < 13 else "不适宜")
             rows.append(
-                (day.isoformat(), f"B{number:02d}", beach, f"{warmth // 10}.{warmth % 10}", f"{waves // 10}.{waves % 10}", advice)
+                (
+                    day.isoformat(),
+                    f"B{number:02d}",
+                    beach,
+                    f"{warmth // 10}.{warmth % 10}",
+                    f"{waves // 10}.{waves % 10}",
+                    advice,
+                )
             )
     header = ("监测日期", "浴场编号", "浴场名称", "水温", "浪高", "游泳建议")
     return _text(header, rows).encode("gb18030")
@@ -74,7 +88,15 @@ def road_speeds() -> bytes:
                     speed = random.choice(("", "-1", "999"))
                 level = "拥堵" if rush else "畅通"
                 plate = f"鲁B{random.randrange(10_000, 99_999)}"
-                row = (f"L{number:03d}", road, district, f"{day} {slot // 12:02d}:{slot % 12 * 5:02d}:00", speed, level, plate)
+                row = (
+                    f"L{number:03d}",
+                    road,
+                    district,
+                    f"{day} {slot // 12:02d}:{slot % 12 * 5:02d}:00",
+                    speed,
+                    level,
+                    plate,
+                )
                 rows.append(row)
                 if random.randrange(500) == 0:
                     rows.append(row)
@@ -88,7 +110,15 @@ def port_index() -> bytes:
     for week in range(150):
         day = date(2024, 1, 5) + timedelta(weeks=week)
         for code, port in (("QDG", "前湾港区"), ("DJK", "董家口港区"), ("DG", "大港港区")):
-            rows.append((day.isoformat(), code, port, 900 + week + random.randrange(-60, 61), 80 + random.randrange(0, 41)))
+            rows.append(
+                (
+                    day.isoformat(),
+                    code,
+                    port,
+                    900 + week + random.randrange(-60, 61),
+                    80 + random.randrange(0, 41),
+                )
+            )
     return _text(("week_end", "port_code", "port", "teu_index", "dwell_index"), rows).encode()
 
 

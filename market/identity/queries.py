@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlmodel import col, select
 
 from market.identity.passwords import hash_secret
-from market.identity.rules import Actor, Permission, Role, Verification
+from market.identity.rules import ROLES_OF, Actor, OrgKind, Permission, Role, Verification
 from market.identity.tables import LoginSession, Membership, Party, User
 from storage.kernel.problem import NotFound
 from storage.unit import View
@@ -66,6 +66,21 @@ def session_and_actor(view: View, secret: str, now: datetime) -> tuple[LoginSess
     if user is None or user.disabled_at is not None:
         return None
     return session, user, actor_of(view, user, session.party_id, second_factor=session.second_factor)
+
+
+PROGRAM_ROLES = frozenset({Role.BUYER, Role.DEALER, Role.OPERATOR, Role.PROVIDER})
+
+
+def program_actor(view: View, client_id: str, party_id: str) -> Actor:
+    """程序. The actor a client credential is: it buys and supplies for its organization, and decides nothing."""
+    owner = party(view, party_id)
+    return Actor(
+        id=client_id,
+        org=owner.id,
+        roles=ROLES_OF[owner.org_kind or OrgKind.ENTERPRISE] & PROGRAM_ROLES,
+        org_kind=owner.org_kind,
+        party_verified=owner.verification is Verification.VERIFIED,
+    )
 
 
 def actor_of(view: View, user: User, party_id: str | None, *, second_factor: bool) -> Actor:

@@ -9,10 +9,12 @@ from contracts import actions as contracts
 from contracts import queries as contract_queries
 from contracts import templates
 from contracts.tables import License
-from contracts.terms import Purpose, Term, Terms, Tier
+from contracts.terms import Purpose as Use
+from contracts.terms import Term, Terms, Tier
 from market.approvals import actions as approvals
 from market.approvals.rules import CaseKind, CaseState
 from market.billing import actions as billing
+from market.billing.rules import Purpose
 from market.catalogue import queries as catalogue
 from market.identity import actions as people
 from market.identity import queries as identity
@@ -26,7 +28,8 @@ from metering import actions as metering
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import Invalid, NotFound, invalid
+from storage.kernel.problem import Fault, Invalid, NotFound, invalid
+from storage.kernel.words import Words
 from storage.sequence import document_number
 from storage.unit import Unit
 
@@ -37,7 +40,7 @@ def place_order(
     *,
     product_id: str,
     plan_id: str,
-    purpose: Purpose,
+    purpose: Use,
     scenario: str,
     months: int,
     prepay_fen: int,
@@ -72,10 +75,8 @@ def place_order(
         rules_version=rules_version,
     )
     if not buyer.address.strip():
-        words = invalid(
-            "party", "party.address", "请先补充本单位住所。", "Add your organization's address first."
-        )
-        faults += words.faults
+        words = Words("请先补充本单位住所。", "Add your organization's address first.")
+        faults.append(Fault("party", "party.address", words))
     if faults:
         raise Invalid(*faults)
     now = clock.now()
@@ -204,7 +205,8 @@ def accept_contract(
             payer_id=order.buyer_id,
             payee_id=order.seller_id,
             amount_fen=order.due_fen,
-            purpose=_payment_purpose(order),
+            purpose=Purpose.PREPAY,  # fees and usage are invoiced by the month and drawn from it
+            expires_at=clock.now() + unpaid_for(),
         )
         order.payment_id = payment.id
         _move(unit, order, "bill")
@@ -267,8 +269,7 @@ def expire_order(unit: Unit, order_id: str) -> Order:
 def _end(unit: Unit, order: Order, verb: str, reason: str) -> None:
     _move(unit, order, verb)
     order.reason, order.expires_at = reason, None
-    if order.payment_id:
-        billing.cancel_payment(unit, order.payment_id, reason=reason)
+    billing.cancel_order_payments(unit, order.id, reason=reason)
     if order.contract_id:
         contracts.void_contract(unit, order.contract_id, reason=reason)
 
@@ -334,10 +335,6 @@ def _move(unit: Unit, order: Order, verb: str) -> None:
     order.state = ORDER.after(order.state, verb)
     unit.session.add(order)
     unit.session.flush()
-
-
-def _payment_purpose(order: Order) -> str:
-    return "prepay" if order.prepay_fen else "fee"
 
 
 def _tell(unit: Unit, order: Order, template: str) -> None:

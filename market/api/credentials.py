@@ -1,0 +1,82 @@
+"""Credentials of programs: kept by the buyer, secret shown once, rotated without a gap."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from metering.queries import credentials_of
+from pydantic import BaseModel, Field
+
+from market.http.who import ActorDep, HouseDep, allow
+from market.http.work import Work
+from market.identity.rules import Permission
+from metering import actions
+from metering.tables import Credential
+
+router = APIRouter(prefix="/credentials", tags=["credentials"])
+KEEP = allow(Permission.CREDENTIAL_KEEP, Permission.PRODUCT_BUILD)
+
+
+class CredentialForm(BaseModel, extra="forbid"):
+    name: str = Field(min_length=1, max_length=80, examples=["生产环境 production"])
+    cidrs: list[Annotated[str, Field(max_length=50)]] = Field(
+        [], max_length=20, description="允许的网段 networks"
+    )
+
+
+class CredentialView(BaseModel):
+    client_id: str
+    name: str
+    cidrs: list[str]
+    kept_at: datetime
+    ended_at: datetime | None
+
+
+class CredentialSecret(CredentialView):
+    client_secret: str = Field(description="只显示一次 shown once")
+
+
+def _view(row: Credential) -> CredentialView:
+    return CredentialView(
+        client_id=row.id, name=row.name, cidrs=list(row.cidrs), kept_at=row.kept_at, ended_at=row.ended_at
+    )
+
+
+def _secret(row: Credential, secret: str) -> CredentialSecret:
+    return CredentialSecret(**_view(row).model_dump(), client_secret=secret)
+
+
+@router.get("", dependencies=[KEEP])
+def credentials(house: HouseDep, actor: ActorDep) -> list[CredentialView]:
+    """接入凭证 · Your organization's client credentials."""
+    with house.store.view() as view:
+        return [_view(row) for row in credentials_of(view, actor.own_org)]
+
+
+@router.post("", status_code=201, dependencies=[KEEP])
+def keep(work: Work, body: CredentialForm) -> CredentialSecret:
+    """新建凭证 · The secret is shown once and kept as a hash; a retry with the same key makes another.
+
+    The Idempotency-Key is not needed here: repeating it would show the secret again.
+    """
+    with work.unit() as unit:
+        row, secret = actions.keep_credential(
+            unit, org_id=work.actor.own_org, name=body.name, cidrs=body.cidrs
+        )
+        return _secret(row, secret)
+
+
+@router.post("/{client_id}/rotation", dependencies=[KEEP])
+def rotate(work: Work, client_id: str) -> CredentialSecret:
+    """轮换密钥 · A new secret; the older one works for some days."""
+    hours = work.house.settings.metering.older_secret_hours
+    with work.unit() as unit:
+        row, secret = actions.rotate_credential(unit, client_id, org_id=work.actor.own_org, older_hours=hours)
+        return _secret(row, secret)
+
+
+@router.delete("/{client_id}", status_code=204, dependencies=[KEEP])
+def end(work: Work, client_id: str) -> None:
+    """停用凭证 · Its tokens are refused from the next request on."""
+    with work.unit() as unit:
+        actions.end_credential(unit, client_id, org_id=work.actor.own_org)
