@@ -188,11 +188,15 @@ def extend_gate(unit: Unit, license_id: str, *, serve_until: datetime | None) ->
 
 
 def raise_spend_cap(unit: Unit, license_id: str, *, add_fen: int) -> Gate:
-    """提高消费上限. Add a confirmed prepayment to the cap. Raises NotFound, Invalid."""
+    """提高消费上限. Add a confirmed prepayment to the cap; a license without a cap stays without one.
+
+    Raises NotFound, Invalid.
+    """
     if add_fen <= 0:
         raise invalid("add_fen", "positive", "金额必须大于零。", "The amount must be above zero.")
     row = _gate(unit, license_id)
-    row.spend_cap_fen = (row.spend_cap_fen or 0) + add_fen
+    if row.spend_cap_fen is not None:
+        row.spend_cap_fen += add_fen
     unit.session.add(row)
     unit.record("gate.cap_raised", f"license:{license_id}", add_fen=add_fen, cap_fen=row.spend_cap_fen)
     return row

@@ -25,7 +25,7 @@ from metering.tables import Delivery, Gate, OpenUsage, UsageEvent
 from metering.words import Kind
 from storage.objects import LocalObjects
 from storage.unit import Store
-from tests.metering.conftest import SomePolicy, SomePrice
+from tests.metering.shelf import SomePolicy, SomePrice
 from tests.servers import free_port
 
 ROWS = 250

@@ -36,7 +36,7 @@ from metering.words import Kind, PeriodState, Settled
 from storage.kernel.ids import new_key
 from storage.kernel.problem import Problem, Unavailable
 from storage.unit import Store
-from tests.metering.conftest import SomePolicy, SomePrice
+from tests.metering.shelf import SomePolicy, SomePrice
 
 Licensed = Callable[..., Any]
 

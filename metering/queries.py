@@ -1,0 +1,224 @@
+"""Usage questions, answered from the hourly sums; raw events are read only for a statement."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+from sqlmodel import col, select
+
+from metering.problems import NotOnShelf
+from metering.rating import Usage
+from metering.tables import (
+    Credential,
+    Delivery,
+    Gate,
+    OpenUsage,
+    Period,
+    ShelfItem,
+    ShelfVersion,
+    UsageEvent,
+    UsageHour,
+)
+from metering.words import Kind, PeriodState
+from storage.kernel.problem import NotFound
+from storage.unit import View
+
+
+def _sums() -> tuple[ColumnElement[int], ...]:
+    columns = (UsageHour.events, UsageHour.calls, UsageHour.rows, UsageHour.bytes, UsageHour.amount_fen)
+    # PostgreSQL sums bigint as numeric: cast back, quantities are whole numbers.
+    return tuple(sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger) for column in columns)
+
+
+def _where(
+    license_id: str | None, product_id: str | None, since: datetime, until: datetime
+) -> list[ColumnElement[bool]]:
+    clauses = [col(UsageHour.hour) >= since, col(UsageHour.hour) < until]
+    if license_id is not None:
+        clauses.append(col(UsageHour.license_id) == license_id)
+    if product_id is not None:
+        clauses.append(col(UsageHour.product_id) == product_id)
+    if license_id is None and product_id is None:
+        raise ValueError("name a license or a product")
+    return clauses
+
+
+def usage_by_hour(
+    view: View,
+    *,
+    license_id: str | None = None,
+    product_id: str | None = None,
+    since: datetime,
+    until: datetime,
+) -> list[tuple[datetime, Usage]]:
+    """每小时用量. Hours with usage in [since, until), oldest first; hours are UTC."""
+    rows = view.session.execute(
+        sa.select(col(UsageHour.hour), *_sums())
+        .where(*_where(license_id, product_id, since, until))
+        .group_by(col(UsageHour.hour))
+        .order_by(col(UsageHour.hour))
+    )
+    return [(row[0], Usage(*row[1:])) for row in rows]
+
+
+def usage_by_day(
+    view: View,
+    *,
+    license_id: str | None = None,
+    product_id: str | None = None,
+    since: datetime,
+    until: datetime,
+    zone: str = "Asia/Shanghai",
+) -> list[tuple[str, Usage]]:
+    """每日用量. Days (`YYYY-MM-DD` in `zone`) with usage in [since, until), oldest first."""
+    days: dict[str, Usage] = {}
+    hours = usage_by_hour(view, license_id=license_id, product_id=product_id, since=since, until=until)
+    for hour, usage in hours:
+        day = hour.astimezone(ZoneInfo(zone)).date().isoformat()
+        days[day] = days.get(day, Usage()) + usage
+    return list(days.items())
+
+
+def totals(view: View, license_id: str, since: datetime, until: datetime) -> dict[Kind, Usage]:
+    """合计. The usage of a license that happened in [since, until), by kind."""
+    return _by_kind(view, *_where(license_id, None, since, until))
+
+
+def totals_of_period(view: View, license_id: str, period: str) -> dict[Kind, Usage]:
+    """账期合计. What is billed to a license in a period (`YYYY-MM`), by kind; includes what was booked late."""
+    return _by_kind(view, col(UsageHour.license_id) == license_id, col(UsageHour.period) == period)
+
+
+def _by_kind(view: View, *clauses: ColumnElement[bool]) -> dict[Kind, Usage]:
+    rows = view.session.execute(
+        sa.select(col(UsageHour.kind), *_sums()).where(*clauses).group_by(col(UsageHour.kind))
+    )
+    return {row[0]: Usage(*row[1:]) for row in rows}
+
+
+def licenses_with_usage(view: View, period: str) -> list[str]:
+    """Licenses that have something to bill in a period, in order."""
+    return list(
+        view.session.exec(
+            select(UsageHour.license_id)
+            .where(UsageHour.period == period)
+            .distinct()
+            .order_by(UsageHour.license_id)
+        ).all()
+    )
+
+
+def gate(view: View, license_id: str) -> Gate:
+    """闸门. Limits, what is used and whether it is open. Raises NotFound."""
+    row = view.session.get(Gate, license_id)
+    if row is None:
+        raise NotFound(license=license_id)
+    return row
+
+
+def shelf(view: View, slug: str) -> ShelfItem:
+    """货架. The product by slug, also one that is no longer served. Raises NotOnShelf."""
+    row = view.session.exec(select(ShelfItem).where(ShelfItem.slug == slug)).first()
+    if row is None:
+        raise NotOnShelf(product=slug)
+    return row
+
+
+def shelf_versions(view: View, product_id: str) -> list[ShelfVersion]:
+    """The shelved versions of a product, newest first."""
+    return list(
+        view.session.exec(
+            select(ShelfVersion)
+            .where(ShelfVersion.product_id == product_id)
+            .order_by(col(ShelfVersion.version).desc())
+        ).all()
+    )
+
+
+def credentials(view: View, org_id: str) -> list[Credential]:
+    """The credentials of an organization, newest first, ended ones too."""
+    return list(
+        view.session.exec(
+            select(Credential).where(Credential.org_id == org_id).order_by(col(Credential.id).desc())
+        ).all()
+    )
+
+
+def events_of(
+    view: View, license_id: str, since: datetime, until: datetime, *, limit: int | None = None
+) -> list[UsageEvent]:
+    """用量明细. The events of a license in [since, until), in order of their ids."""
+    return list(
+        view.session.exec(
+            select(UsageEvent)
+            .where(UsageEvent.license_id == license_id, UsageEvent.at >= since, UsageEvent.at < until)
+            .order_by(col(UsageEvent.id))
+            .limit(limit)
+        ).all()
+    )
+
+
+def events_of_period(view: View, license_id: str, period: str) -> list[UsageEvent]:
+    """账期明细. The events billed to a license in a period, in order of their ids."""
+    return list(
+        view.session.exec(
+            select(UsageEvent)
+            .where(UsageEvent.license_id == license_id, UsageEvent.period == period)
+            .order_by(col(UsageEvent.id))
+        ).all()
+    )
+
+
+def deliveries(view: View, license_id: str) -> Sequence[Delivery]:
+    """交付记录. The downloads of a license of which bytes were sent, newest first."""
+    return view.session.exec(
+        select(Delivery).where(Delivery.license_id == license_id).order_by(col(Delivery.begun_at).desc())
+    ).all()
+
+
+def open_usage(view: View, product_id: str, since: datetime, until: datetime) -> Usage:
+    """公益用量. Approximate fetches of an open product in [since, until); there is no amount."""
+    columns = (OpenUsage.calls, OpenUsage.rows, OpenUsage.bytes)
+    calls, rows, size = view.session.execute(
+        sa.select(*(sa.cast(sa.func.coalesce(sa.func.sum(c), 0), sa.BigInteger) for c in columns)).where(
+            col(OpenUsage.product_id) == product_id,
+            col(OpenUsage.hour) >= since,
+            col(OpenUsage.hour) < until,
+        )
+    ).one()
+    return Usage(calls, calls, rows, size)
+
+
+def is_closed(view: View, period: str) -> bool:
+    """Whether a period (`YYYY-MM`) is closed."""
+    row = view.session.get(Period, period)
+    return row is not None and row.state is PeriodState.CLOSED
+
+
+def uncounted(view: View, license_id: str) -> dict[str, tuple[int, int]]:
+    """对账. Where events, hourly sums and the gate of a license differ; empty when they agree.
+
+    Values are (expected from the events, found).
+    """
+    columns = ("calls", "rows", "bytes", "amount_fen")
+    found: dict[str, tuple[int, int]] = {}
+    row = gate(view, license_id)
+    for name in columns:
+        event, hour = getattr(UsageEvent, name), getattr(UsageHour, name)
+        by_event = _total(view, event, col(UsageEvent.license_id) == license_id)
+        by_hour = _total(view, hour, col(UsageHour.license_id) == license_id)
+        by_gate = row.spent_fen if name == "amount_fen" else getattr(row, f"used_{name}")
+        if by_event != by_hour:
+            found[f"hours.{name}"] = (by_event, by_hour)
+        if by_event != by_gate:
+            found[f"gate.{name}"] = (by_event, by_gate)
+    return found
+
+
+def _total(view: View, column: ColumnElement[int], clause: ColumnElement[bool]) -> int:
+    total = view.session.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(column), 0)).where(clause)
+    ).scalar_one()
+    return int(total)

@@ -1,0 +1,181 @@
+"""What is written downward: shelf, gates, credentials, periods; statements and sums over what was counted."""
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from metering import actions, queries
+from metering.deliveries import note_sent
+from metering.gate import Charge, new_charge_key
+from metering.problems import NotOnShelf, PeriodNotOver
+from metering.statements import root_of_period, statement, verify_statement
+from metering.till import Till
+from metering.words import Kind
+from storage.kernel import clock
+from storage.kernel.problem import Invalid, NotFound
+from storage.unit import Store
+from tests.metering.shelf import BARE, SomePolicy, SomePrice
+
+Licensed = Callable[..., Any]
+
+
+def test_a_shelved_version_never_changes_and_a_new_one_becomes_current(
+    store: Store, shelve: Callable[..., None]
+) -> None:
+    shelve(BARE)
+    shelve(BARE)
+    with pytest.raises(Invalid):
+        shelve(BARE | {"rows": 5})
+    with pytest.raises(Invalid):
+        shelve(BARE, tier="public_good")
+    shelve(BARE | {"version": 2})
+    with store.view() as view:
+        item = queries.shelf(view, "product-1")
+        assert item.current_version == 2
+        assert [row.version for row in queries.shelf_versions(view, "prd_1")] == [2, 1]
+        with pytest.raises(NotOnShelf):
+            queries.shelf(view, "other")
+
+
+def test_a_gate_needs_a_shelved_product_and_a_known_version(
+    store: Store, shelve: Callable[..., None]
+) -> None:
+    def open_it(policy: SomePolicy) -> None:
+        with store.unit("system:test") as unit:
+            actions.open_gate(unit, license_id="lic_1", product_id="prd_1", buyer_id="org", policy=policy)
+
+    with pytest.raises(NotOnShelf):
+        open_it(SomePolicy())
+    shelve(BARE)
+    for version in ("2", "latest", "1.0"):
+        with pytest.raises(Invalid):
+            open_it(SomePolicy(version_rule="pinned", version=version))
+    open_it(SomePolicy(version_rule="pinned", version="1"))
+    with store.view() as view:
+        assert queries.gate(view, "lic_1").pinned_version == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "used_calls = 6",
+        "used_rows = -1",
+        "spent_fen = 11",
+        "call_fen = -1",
+        "tier = 'public_good', call_fen = 1",
+    ],
+)
+def test_the_database_itself_refuses_what_must_not_be(store: Store, licensed: Licensed, change: str) -> None:
+    licensed("lic_1", policy=SomePolicy(limit_calls=5, spend_cap_fen=10))
+    with pytest.raises(sa.exc.IntegrityError), store.database.writing() as connection:
+        connection.execute(sa.text(f"UPDATE gate SET {change}"))
+
+
+def test_open_usage_has_no_amount_at_all() -> None:
+    from metering.tables import OpenUsage
+
+    assert not [name for name in OpenUsage.model_fields if "fen" in name or "amount" in name]
+
+
+def test_another_organization_has_no_such_credential(store: Store, licensed: Licensed) -> None:
+    credential = licensed("lic_1")
+    with pytest.raises(NotFound), store.unit("system:test") as unit:
+        actions.end_credential(unit, credential.id, org_id="org_other", reason="x")
+    with pytest.raises(Invalid), store.unit("system:test") as unit:
+        actions.keep_credential(unit, org_id="org_buyer", name="x", cidrs=["300.0.0.0/8"])
+    with store.view() as view:
+        assert [row.id for row in queries.credentials(view, "org_buyer")] == [credential.id]
+        assert credential.secret_sha256 not in {"", None}
+
+
+def test_the_spend_cap_rises_by_the_prepayment_only(store: Store, licensed: Licensed) -> None:
+    licensed("lic_1", policy=SomePolicy(spend_cap_fen=10))
+    for add in (0, -5):
+        with pytest.raises(Invalid), store.unit("system:test") as unit:
+            actions.raise_spend_cap(unit, "lic_1", add_fen=add)
+    with store.unit("system:test") as unit:
+        assert actions.raise_spend_cap(unit, "lic_1", add_fen=5).spend_cap_fen == 15
+    until = clock.now() + timedelta(days=1)
+    with store.unit("system:test") as unit:
+        assert actions.extend_gate(unit, "lic_1", serve_until=until).serve_until == until
+
+
+def test_a_month_closes_after_its_end_and_once(store: Store) -> None:
+    with clock.held(datetime(2026, 6, 30, 15, 59, tzinfo=UTC)):
+        with pytest.raises(PeriodNotOver), store.unit("system:test") as unit:
+            actions.close_period(unit, "2026-06")
+        with pytest.raises(Invalid), store.unit("system:test") as unit:
+            actions.close_period(unit, "June")
+    with clock.held(datetime(2026, 6, 30, 16, 0, tzinfo=UTC)):
+        for _ in range(2):
+            with store.unit("system:test") as unit:
+                actions.close_period(unit, "2026-06")
+    with store.view() as view:
+        assert queries.is_closed(view, "2026-06")
+        assert not queries.is_closed(view, "2026-07")
+
+
+def test_sums_and_the_statement_agree_with_what_was_charged(
+    store: Store, till: Till, licensed: Licensed
+) -> None:
+    credential = licensed("lic_1", policy=SomePolicy(price=SomePrice(call_fen=2)))
+    for _ in range(7):
+        charge = Charge(
+            "lic_1",
+            "prd_1",
+            credential.id,
+            "",
+            "internal_business",
+            Kind.ROWS,
+            new_charge_key(),
+            b"f",
+            1,
+            3,
+            9,
+        )
+        till.charge(charge)
+    now = clock.now()
+    period = clock.period_of(now, "Asia/Shanghai")
+    since, until = now - timedelta(hours=2), now + timedelta(hours=2)
+    with store.view() as view:
+        document = statement(view, "lic_1", period)
+        assert root_of_period(view, "lic_1", period) == (7, document["root"])
+        assert queries.licenses_with_usage(view, period) == ["lic_1"]
+        (usage,) = queries.totals(view, "lic_1", since, until).values()
+        assert (usage.events, usage.calls, usage.rows, usage.size, usage.amount_fen) == (7, 7, 21, 63, 14)
+        days = queries.usage_by_day(view, product_id="prd_1", since=since, until=until)
+        assert sum(day.calls for _, day in days) == 7
+        assert len(queries.events_of(view, "lic_1", since, until)) == 7
+        assert queries.uncounted(view, "lic_1") == {}
+    assert verify_statement(document).ok
+    assert verify_statement(document, root=document["root"]).ok
+    for change in ("amount_fen", "rows"):
+        changed = copy.deepcopy(document)
+        changed["events"][3][change] += 1
+        assert not verify_statement(changed).ok
+    changed = copy.deepcopy(document)
+    changed["events"][0]["purpose"] = "resale"
+    assert verify_statement(changed).reason == "the Merkle root does not match the events"
+    shorter = copy.deepcopy(document)
+    shorter["events"].pop()
+    assert not verify_statement(shorter).ok
+    assert verify_statement(document, root="0" * 64).reason == "the invoice names another Merkle root"
+    assert not verify_statement({"format": "x"}).ok
+
+
+def test_ranges_of_several_deliveries_add_up(store: Store) -> None:
+    def sent(*spans: tuple[int, int]) -> bool:
+        return note_sent(
+            store.database, event_id=b"e" * 16, license_id="lic_1", sha256="0" * 64, size=100, spans=spans
+        )
+
+    assert not sent((0, 40))
+    assert not sent((60, 100))
+    assert sent((30, 60))
+    with store.view() as view:
+        (delivery,) = queries.deliveries(view, "lic_1")
+        assert delivery.ranges == [[0, 100]]

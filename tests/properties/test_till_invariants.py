@@ -1,0 +1,162 @@
+"""The till against a model that settles one charge at a time: I1 to I6 of the counting rules."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from metering import actions, queries
+from metering.gate import Charge, Receipt
+from metering.problems import (
+    ChargeKeyReused,
+    InvalidToken,
+    LicenseNotInForce,
+    PurposeRefused,
+    QuotaExhausted,
+    SpendCapReached,
+)
+from metering.settings import MeteringSettings
+from metering.tables import UsageEvent
+from metering.till import Till
+from metering.words import Kind, Settled
+from storage.kernel import clock
+from storage.kernel.ids import new_id
+from storage.kernel.problem import Problem
+from storage.unit import Store
+from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
+
+Outcome = str
+
+
+@dataclass
+class Model:
+    """What one license should have counted."""
+
+    policy: SomePolicy
+    in_force: bool = True
+    live: bool = True
+    cap: int | None = None
+    used: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    booked: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+
+    def settle(self, charge: Charge) -> Outcome:
+        if not self.live:
+            return InvalidToken.__name__
+        if not self.in_force:
+            return LicenseNotInForce.__name__
+        if charge.key in self.booked:
+            same = self.booked[charge.key][0] == charge.fingerprint
+            return Settled.DUPLICATE if same else ChargeKeyReused.__name__
+        if charge.purpose not in self.policy.purposes:
+            return PurposeRefused.__name__
+        policy, price = self.policy, self.policy.price
+        amount = charge.calls * price.call_fen + charge.rows * price.row_fen
+        after = [
+            u + n for u, n in zip(self.used, (charge.calls, charge.rows, charge.size, amount), strict=True)
+        ]
+        for limit, value in zip(
+            (policy.limit_calls, policy.limit_rows, policy.limit_bytes), after, strict=False
+        ):
+            if limit is not None and value > limit:
+                return QuotaExhausted.__name__
+        if self.cap is not None and after[3] > self.cap:
+            return SpendCapReached.__name__
+        self.used = after
+        self.booked[charge.key] = (charge.fingerprint, amount)
+        return Settled.CHARGED
+
+
+limit = st.none() | st.integers(1, 40)
+policies = st.builds(
+    SomePolicy,
+    limit_calls=limit,
+    limit_rows=limit,
+    limit_bytes=limit,
+    spend_cap_fen=limit,
+    price=st.builds(SomePrice, call_fen=st.integers(0, 5), row_fen=st.integers(0, 3)),
+)
+charges = st.builds(
+    Charge,
+    license_id=st.just(""),
+    product_id=st.just("prd_1"),
+    credential_id=st.just(""),
+    jti=st.just(""),
+    purpose=st.sampled_from(["internal_business"] * 9 + ["resale"]),
+    kind=st.sampled_from([Kind.ROWS, Kind.CALL]),
+    key=st.sampled_from("abcdefghijklmnop"),
+    fingerprint=st.sampled_from([b"x", b"x", b"x", b"y"]),
+    calls=st.just(1),
+    rows=st.integers(0, 9),
+    size=st.integers(0, 9),
+)
+steps = st.lists(
+    st.lists(charges, min_size=1, max_size=12) | st.sampled_from(["shut", "reopen", "raise", "end"]),
+    max_size=8,
+)
+
+
+@settings(max_examples=40)
+@given(policy=policies, plan=steps)
+def test_the_till_settles_like_one_charge_at_a_time(
+    store: Store, policy: SomePolicy, plan: list[Any]
+) -> None:
+    put_on_shelf(store, BARE)
+    license_id = new_id("lic")
+    with store.unit("system:test") as unit:
+        actions.open_gate(
+            unit, license_id=license_id, product_id="prd_1", buyer_id="org_buyer", policy=policy
+        )
+        credential, _ = actions.keep_credential(unit, org_id="org_buyer", name="program")
+    model = Model(policy, cap=policy.spend_cap_fen)
+    till = Till(store.database, MeteringSettings())
+    try:
+        for step in plan:
+            if isinstance(step, str):
+                _act(store, model, license_id, credential.id, step)
+                continue
+            batch = [replace(charge, license_id=license_id, credential_id=credential.id) for charge in step]
+            assert asyncio.run(_all(till, batch)) == [model.settle(charge) for charge in batch]
+    finally:
+        till.close()
+    with store.view() as view:
+        events = view.session.exec(select(UsageEvent).where(UsageEvent.license_id == license_id)).all()
+        gate = queries.gate(view, license_id)
+        used = [gate.used_calls, gate.used_rows, gate.used_bytes, gate.spent_fen]
+        assert used == model.used  # I4: never past a limit, because the model never is
+        assert len(events) == len(model.booked)  # I1, I2
+        assert sum(event.amount_fen for event in events) == sum(fen for _, fen in model.booked.values())
+        assert queries.uncounted(view, license_id) == {}  # I5
+        months = queries.totals_of_period(
+            view, license_id, clock.period_of(clock.now(), "Asia/Shanghai")
+        ).values()
+        assert sum(usage.amount_fen for usage in months) == model.used[3]
+
+
+def _act(store: Store, model: Model, license_id: str, credential_id: str, step: str) -> None:
+    with store.unit("system:test") as unit:
+        if step == "shut":
+            actions.shut_gate(unit, license_id, reason="suspended")
+            model.in_force = False
+        elif step == "reopen":
+            actions.reopen_gate(unit, license_id)
+            model.in_force = True
+        elif step == "raise":
+            actions.raise_spend_cap(unit, license_id, add_fen=7)
+            model.cap = None if model.cap is None else model.cap + 7
+        else:
+            actions.end_credential(unit, credential_id, org_id="org_buyer", reason="leaked")
+            model.live = False
+
+
+async def _all(till: Till, batch: list[Charge]) -> list[Outcome]:
+    async def one(charge: Charge) -> Outcome:
+        try:
+            receipt: Receipt = await till.charge_async(charge)
+        except Problem as problem:
+            return type(problem).__name__
+        return receipt.outcome
+
+    return await asyncio.gather(*map(one, batch))
