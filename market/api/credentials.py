@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from metering.queries import credentials_of
 from pydantic import BaseModel, Field
 
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
 from market.identity.rules import Permission
 from metering import actions
+from metering.queries import credentials as credentials_of
 from metering.tables import Credential
 
 router = APIRouter(prefix="/credentials", tags=["credentials"])
@@ -79,4 +79,4 @@ def rotate(work: Work, client_id: str) -> CredentialSecret:
 def end(work: Work, client_id: str) -> None:
     """停用凭证 · Its tokens are refused from the next request on."""
     with work.unit() as unit:
-        actions.end_credential(unit, client_id, org_id=work.actor.own_org)
+        actions.end_credential(unit, client_id, org_id=work.actor.own_org, reason="ended by its owner")

@@ -1,7 +1,7 @@
 """Licenses: what one holds or granted, and the stop button."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -16,7 +16,11 @@ from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
 from market.identity.rules import Actor, Permission
 from market.trading import actions
+from market.trading.closing import settle_license
 from market.trading.queries import OVERSEERS
+from metering.queries import gate, usage_by_day
+from metering.statements import statement
+from storage.kernel import clock
 from storage.unit import Unit, View
 
 router = APIRouter(prefix="/licenses", tags=["licenses"])
@@ -38,6 +42,31 @@ class LicenseView(BaseModel, from_attributes=True):
     serve_until: datetime | None
     terms: dict[str, Any]
     verbs: list[str] = []
+
+
+class DayView(BaseModel):
+    day: str
+    answers: int
+    calls: int
+    rows: int
+    bytes: int
+    amount_fen: int
+
+
+class UsageView(BaseModel):
+    days: list[DayView]
+    used_calls: int
+    used_rows: int
+    used_downloads: int
+    spent_fen: int
+    limit_calls: int | None
+    limit_rows: int | None
+    spend_cap_fen: int | None
+
+
+class SettledView(BaseModel):
+    invoice: str | None
+    gross_fen: int
 
 
 def _view(license: License) -> LicenseView:  # noqa: A002  # the word of the domain
@@ -78,6 +107,73 @@ def _stop(work: Worker, license_id: str, body: Reason, act: Callable[..., Licens
         return _view(act(unit, work.actor, license_id, reason=body.reason))
 
     return work.once(LicenseView, run)
+
+
+@router.post("/{license_id}/termination", dependencies=[allow(Permission.CONTRACT_ACCEPT)])
+def terminate(work: Work, license_id: str, body: Reason) -> LicenseView:
+    """终止许可 · Give a license back before its term is over."""
+    return _stop(work, license_id, body, actions.terminate_license)
+
+
+@router.get("/{license_id}/usage", dependencies=[allow(Permission.USAGE_READ)])
+def usage(
+    house: HouseDep, actor: ActorDep, license_id: str, days: Annotated[int, Query(ge=1, le=400)] = 31
+) -> UsageView:
+    """用量 · What was used by day, what is left, and the cost to date, for buyer and provider alike."""
+    with house.store.view() as view:
+        readable(view, actor, license_id)
+        now = clock.now()
+        by_day = usage_by_day(
+            view,
+            license_id=license_id,
+            since=now - timedelta(days=days),
+            until=now + timedelta(hours=1),
+            zone=house.settings.timezone,
+        )
+        held = gate(view, license_id)
+        return UsageView(
+            days=[
+                DayView(
+                    day=day,
+                    calls=u.calls,
+                    rows=u.rows,
+                    bytes=u.size,
+                    answers=u.events,
+                    amount_fen=u.amount_fen,
+                )
+                for day, u in by_day
+            ],
+            used_calls=held.used_calls,
+            used_rows=held.used_rows,
+            used_downloads=held.used_downloads,
+            spent_fen=held.spent_fen,
+            limit_calls=held.limit_calls,
+            limit_rows=held.limit_rows,
+            spend_cap_fen=held.spend_cap_fen,
+        )
+
+
+@router.get("/{license_id}/statement", dependencies=[allow(Permission.USAGE_READ)])
+def usage_statement(
+    house: HouseDep, actor: ActorDep, license_id: str, period: Annotated[str, Query(pattern=r"^\d{4}-\d{2}$")]
+) -> dict[str, Any]:
+    """对账单 · Every counted event of a month with the Merkle root; `shugang verify statement` checks it offline."""
+    with house.store.view() as view:
+        readable(view, actor, license_id)
+        return statement(view, license_id, period)
+
+
+@router.post("/{license_id}/settlement", dependencies=[allow(Permission.INVOICE_ISSUE)])
+def settle(work: Work, license_id: str) -> SettledView:
+    """结清 · Invoice what an ended license used this month."""
+
+    def act(unit: Unit) -> SettledView:
+        invoice = settle_license(unit, work.actor, license_id, work.house.settings.billing)
+        return SettledView(
+            invoice=invoice.id if invoice else None, gross_fen=invoice.gross_fen if invoice else 0
+        )
+
+    return work.once(SettledView, act)
 
 
 @router.post("/{license_id}/suspension", dependencies=[STOP])

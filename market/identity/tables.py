@@ -44,6 +44,17 @@ class Party(SQLModel, table=True):
     check_reason: str = ""
     created_at: datetime
 
+    def block(self) -> dict[str, str]:
+        """主体信息. The party block as plain values, for an invoice."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "id_type": str(self.id_type),
+            "id_number": self.id_number,
+            "address": self.address,
+            "bank_account": self.bank_account,
+        }
+
     def signatory(self) -> Signatory:
         """合同主体. The party block a contract, an invoice or a certificate prints.
 

@@ -277,7 +277,7 @@ def _end(unit: Unit, order: Order, verb: str, reason: str) -> None:
 def suspend_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> License:
     """中止许可. A compliance officer stops a license; the next request is refused. Raises NotFound, WrongState."""
     license = _decidable(unit, actor, license_id, reason)  # noqa: A001
-    metering.shut_gate(unit, license.id, reason=reason)
+    metering.shut_gate(unit, license.id, reason="suspended")
     return contracts.suspend_license(unit, license.id, reason=reason)
 
 
@@ -291,15 +291,27 @@ def resume_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) ->
 def revoke_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> License:
     """撤销许可. End a license for good; tokens minted a second ago are refused. Raises NotFound, WrongState."""
     license = _decidable(unit, actor, license_id, reason)  # noqa: A001
-    metering.shut_gate(unit, license.id, reason=reason)
+    metering.shut_gate(unit, license.id, reason="revoked")
     ended = contracts.revoke_license(unit, license.id, reason=reason)
     _complete(unit, license.id)
     return ended
 
 
+def terminate_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> License:
+    """终止许可. The buyer gives a license back before its term is over. Raises NotFound, WrongState."""
+    actor.require(Permission.CONTRACT_ACCEPT)
+    row = unit.session.get(License, license_id)
+    if row is None or row.buyer_id != actor.own_org:
+        raise NotFound(license=license_id)
+    metering.shut_gate(unit, license_id, reason="terminated")
+    ended = contracts.terminate_license(unit, license_id, reason=reason)
+    _complete(unit, license_id)
+    return ended
+
+
 def expire_license(unit: Unit, license_id: str) -> License:
     """许可到期. Note the end of a term; the gate has refused since `serve_until` by itself."""
-    metering.shut_gate(unit, license_id, reason="到期 expired")
+    metering.shut_gate(unit, license_id, reason="expired")
     ended = contracts.expire_license(unit, license_id)
     _complete(unit, license_id)
     return ended
