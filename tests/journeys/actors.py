@@ -1,6 +1,7 @@
 """People and programs of a journey, acting over real HTTP only."""
 
 import uuid
+from urllib.parse import quote
 from typing import Any
 
 import httpx2
@@ -32,7 +33,7 @@ class Person:
         return answer.json() if answer.content else None
 
     def upload(self, path: str, name: str, content: bytes, status: int = 201) -> Any:
-        answer = self.http.post(f"/api/v1{path}", content=content, headers={"X-File-Name": name})
+        answer = self.http.post(f"/api/v1{path}", content=content, headers={"X-File-Name": quote(name)})
         assert answer.status_code == status, answer.text
         return answer.json()
 
@@ -47,14 +48,14 @@ class Cast:
         self.server = server
         self.people: dict[str, Person] = {}
         operator = server.institution(
-            "青岛数港运营有限公司", OrgKind.MARKET_OPERATOR, "91370200MA3OPERAX"[:17].replace("O", "0")
+            "青岛数港运营有限公司", OrgKind.MARKET_OPERATOR, "91370200MA30PERA1"
         )
-        registrar = server.institution("青岛市数据登记中心", OrgKind.REGISTRAR, "12370200MB1RE61ST")
+        registrar = server.institution("青岛市数据登记中心", OrgKind.REGISTRAR, "12370200MB1RE61AT")
         self.company = server.institution(
             "青岛数据集团有限公司", OrgKind.STATE_DATA_COMPANY, "91370200MA3DATA01"
         )
         self.buyer = server.institution("海风出行科技有限公司", OrgKind.ENTERPRISE, "91370200MA3BUYER1")
-        self.rival = server.institution("另一家数据应用公司", OrgKind.ENTERPRISE, "91370200MA3R1VA01")
+        self.rival = server.institution("另一家数据应用公司", OrgKind.ENTERPRISE, "91370200MA3R1XA01")
         members = {
             "provider": (self.company, Role.OPERATOR),
             "registrar": (registrar, Role.REGISTRAR),
