@@ -9,6 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.settings import StorageSettings
 
+_SOURCE = Path(__file__).resolve().parents[1] / "templates"
+# Beside the packages in a checkout, inside this one in the wheel.
+TEMPLATES = _SOURCE if _SOURCE.exists() else Path(__file__).resolve().parent / "templates"
+
 
 class Limits(BaseModel, frozen=True):
     """上限. What the market accepts before it says no."""
