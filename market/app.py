@@ -11,6 +11,7 @@ from market.api import parties, problems, session
 from market.house import House
 from market.http.shell import Receive, Scope, Send, Shell, install
 from market.settings import Settings
+from market.web import account, compliance, entrance, frame, organization, portal
 
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -28,6 +29,7 @@ def build_api(house: House) -> FastAPI:
     for module in (session, parties):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(problems.router)
+    frame.install(app, [page.router for page in (portal, entrance, account, organization, compliance)])
     install(app)
     return app
 
