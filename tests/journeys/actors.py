@@ -1,13 +1,14 @@
 """People and programs of a journey, acting over real HTTP only."""
 
 import uuid
-from urllib.parse import quote
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
 from market.identity.passwords import totp_now
 from market.identity.rules import OrgKind, Role
+from storage.kernel.numbers import make_uscc
 from tests.live import PASSWORD, Server
 
 
@@ -45,17 +46,15 @@ class Cast:
     """Everybody the market needs: made in the database, acting over HTTP."""
 
     def __init__(self, server: Server) -> None:
-        self.server = server
+        self._server = server
         self.people: dict[str, Person] = {}
-        operator = server.institution(
-            "青岛数港运营有限公司", OrgKind.MARKET_OPERATOR, "91370200MA30PERA1"
-        )
+        operator = server.institution("青岛数港运营有限公司", OrgKind.MARKET_OPERATOR, "91370200MA30PERA1")
         registrar = server.institution("青岛市数据登记中心", OrgKind.REGISTRAR, "12370200MB1RE61AT")
-        self.company = server.institution(
+        self.company: str = server.institution(
             "青岛数据集团有限公司", OrgKind.STATE_DATA_COMPANY, "91370200MA3DATA01"
         )
-        self.buyer = server.institution("海风出行科技有限公司", OrgKind.ENTERPRISE, "91370200MA3BUYER1")
-        self.rival = server.institution("另一家数据应用公司", OrgKind.ENTERPRISE, "91370200MA3R1XA01")
+        buyer = server.institution("海风出行科技有限公司", OrgKind.ENTERPRISE, "91370200MA3BUYER1")
+        rival = server.institution("另一家数据应用公司", OrgKind.ENTERPRISE, "91370200MA3R1XA01")
         members = {
             "provider": (self.company, Role.OPERATOR),
             "registrar": (registrar, Role.REGISTRAR),
@@ -65,19 +64,18 @@ class Cast:
             "finance": (operator, Role.FINANCE),
             "finance2": (operator, Role.FINANCE),
             "auditor": (operator, Role.AUDITOR),
-            "buyer": (self.buyer, Role.BUYER),
-            "rival": (self.rival, Role.BUYER),
+            "buyer": (buyer, Role.BUYER),
+            "rival": (rival, Role.BUYER),
         }
         for name, (party, role) in members.items():
             login = f"{name}@journey.example"
             secret = server.person(login, name, party, role)
             self.people[name] = Person(server, login, secret)
-
-    def __getattr__(self, name: str) -> Person:
-        try:
-            return self.people[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        self.provider, self.registrar = self.people["provider"], self.people["registrar"]
+        self.approver, self.approver2 = self.people["approver"], self.people["approver2"]
+        self.finance, self.finance2 = self.people["finance"], self.people["finance2"]
+        self.compliance, self.auditor = self.people["compliance"], self.people["auditor"]
+        self.buyer, self.rival = self.people["buyer"], self.people["rival"]
 
     def close(self) -> None:
         for person in self.people.values():
@@ -89,6 +87,7 @@ ASSET: dict[str, Any] = {
     "title_en": "Departures from the New York airports (sample)",
     "abstract_zh": "2013 年三座机场的离港航班逐条记录，用于演示登记、清洗与计量。",
     "provider_name": "青岛数据集团有限公司",
+    "provider_code": make_uscc("91370200MA3DATA01"),
     "code": "370200-jt-0101",
     "category": "交通/航空/航班",
     "keywords": ["航班", "出行"],
