@@ -63,6 +63,7 @@ def run(app: Any, settings: Settings) -> None:
         port=settings.port,
         log_level="warning",
         access_log=False,
+        lifespan="on",  # a market that cannot start its till or worker must not look alive
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies) or None,

@@ -27,7 +27,7 @@ class Queue:
     def __init__(self, house: House) -> None:
         self.house = house
         self.embedded = not house.settings.broker_url
-        self.app = Celery("shugang", broker=house.settings.broker_url or "memory://", set_as_current=False)
+        self.app = Celery("shugang", broker=house.settings.broker_url or "memory://embedded", set_as_current=False)
         self.app.conf.update(
             timezone=house.settings.timezone,
             task_acks_late=True,  # every task may be run twice: what it does is guarded by states
@@ -44,13 +44,18 @@ class Queue:
         if self.embedded:
             self.app.conf.broker_transport_options = {"polling_interval": 0.05}
         self._tasks: dict[str, Any] = {}
-        self._add("clock.seconds", lambda: chores.each_few_seconds(house))
-        self._add("clock.minute", lambda: chores.each_minute(house))
-        self._add("clock.hour", lambda: chores.each_hour(house))
-        self._add("refinery.cleanse", lambda run_id: chores.cleanse(house, run_id))
+        self._add("clock.seconds", chores.each_few_seconds)
+        self._add("clock.minute", chores.each_minute)
+        self._add("clock.hour", chores.each_hour)
+        self._add("refinery.cleanse", chores.cleanse)
 
     def _add(self, name: str, run: Callable[..., None]) -> None:
-        self._tasks[name] = self.app.task(name=name)(run)
+        """Name a chore as a task; Celery reads a signature, so it gets a plain function."""
+
+        def task(*arguments: str) -> None:
+            run(self.house, *arguments)
+
+        self._tasks[name] = self.app.task(name=name)(task)
 
     def send(self, name: str, *arguments: str) -> None:
         """Ask a worker to run a task soon."""

@@ -10,7 +10,7 @@ from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
 from market.identity.rules import Permission
 from market.refinery import actions, queries
-from market.refinery.rules import RunState, check, parse
+from market.refinery.rules import RunState, parse
 from market.refinery.tables import Run
 from market.registry.queries import files_of, source_of_product
 from storage.kernel.problem import NotFound
@@ -64,7 +64,6 @@ def request(work: Work, asset_id: str, body: RunForm) -> RunView:
         file = next((row for row in files_of(unit, asset.id) if row.id == body.file_id), None)
         if file is None:
             raise NotFound(file=body.file_id)
-        check(recipe, [Column.parse(column) for column in file.profile["schema"]])
         return run_view(
             actions.request_run(
                 unit,
@@ -74,6 +73,7 @@ def request(work: Work, asset_id: str, body: RunForm) -> RunView:
                 recipe=recipe,
                 encoding=file.encoding or None,
                 indexes=body.indexes,
+                columns=[Column.parse(column) for column in file.profile["schema"]],
             )
         )
 

@@ -10,12 +10,13 @@ from sqlmodel import select
 from market.refinery import grammar as g
 from market.refinery.problems import RunCrashed, RunNotFound
 from market.refinery.queries import stale_runs
-from market.refinery.rules import RUN, RunState
+from market.refinery.rules import RUN, RunState, check_early
 from market.refinery.tables import LineageEdge, Run
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Problem
 from storage.objects import Stored, keep
+from storage.tabular.kinds import Column
 from storage.unit import Unit
 
 MAX_ATTEMPTS = 3
@@ -45,11 +46,16 @@ def request_run(
     recipe: g.Recipe,
     encoding: str | None = None,
     indexes: Sequence[str] = (),
+    columns: Sequence[Column] | None = None,
 ) -> Run:
-    """申请清洗. Queue a recipe for a registered file; the schema is checked when the file is read.
+    """申请清洗. Queue a recipe for a registered file; the schema is checked again when the file is read.
+
+    columns: as the upload was profiled; a recipe that cannot fit them raises Invalid at once.
 
     file_name is kept for refusals only and never enters the journal.
     """
+    if columns is not None:
+        check_early(recipe, columns)
     run = Run(
         id=new_id("run"),
         state=RUN.start,

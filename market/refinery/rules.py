@@ -79,6 +79,21 @@ def check(recipe: g.Recipe, columns: Sequence[Column]) -> tuple[Column, ...]:
     return trace(recipe, columns)[-1]
 
 
+def check_early(recipe: g.Recipe, columns: Sequence[Column]) -> None:
+    """预检. What can be said of a recipe before its file is read again; raises Invalid as `check` does.
+
+    columns: as the upload was profiled. Other `nulls` give other types, so only names are judged then.
+    """
+    try:
+        check(recipe, columns)
+    except Invalid as wrong:
+        sure = [
+            fault for fault in wrong.faults if fault.rule != "recipe.type_mismatch" or recipe.nulls == ("",)
+        ]
+        if sure:
+            raise Invalid(*sure) from None
+
+
 def trace(recipe: g.Recipe, columns: Sequence[Column]) -> list[tuple[Column, ...]]:
     """The columns before the first step and after every step. Raises Invalid as `check` does."""
     faults: list[Fault] = []
