@@ -332,6 +332,13 @@ def end_session(unit: Unit, secret: str) -> None:
         unit.record("session.ended", f"user:{session.user_id}")
 
 
+def forget_ended(unit: Unit) -> None:
+    """清理会话. Forget sessions and one-time links that ended a week ago."""
+    for table in (LoginSession, OneTimeLink):
+        unit.session.execute(sa.delete(table).where(col(table.expires_at) < clock.now() - timedelta(days=7)))
+    unit.record("sessions.forgotten", "system:clock")
+
+
 def act_for(unit: Unit, actor: Actor, secret: str, party_id: str) -> None:
     """切换组织. Act for another organization one is a member of. Raises NotFound."""
     actor.require(Permission.SELF)

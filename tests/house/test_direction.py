@@ -33,7 +33,10 @@ PLANTS: dict[str, list[tuple[str, str]]] = {
         ("market/trading/planted_one.py", "import market.trading.planted_two"),
         ("contracts/planted_one.py", "import contracts.planted_two"),
     ],
-    "pure": [("storage/kernel/planted.py", "import sqlalchemy"), ("market/trading/rules.py", "import sqlmodel")],
+    "pure": [
+        ("storage/kernel/planted.py", "import sqlalchemy"),
+        ("market/trading/rules.py", "import sqlmodel"),
+    ],
     "faces": [
         ("market/identity/planted.py", "import fastapi"),
         ("contracts/planted.py", "from starlette.responses import Response"),

@@ -3,6 +3,8 @@
 import ast
 import importlib
 import pkgutil
+import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -80,6 +82,17 @@ def sources() -> tuple[Source, ...]:
     return tuple(found)
 
 
+def unwritten() -> set[str]:
+    """Rooms that the layers name and nobody wrote yet; once all stand, no import may fail."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(each["layers"] for each in contracts["contracts"] if each["id"] == "rooms")
+    rooms = {name for layer in layers for name in re.findall(r"\w+", layer)}
+    missing = {f"market.{room}" for room in rooms if not any((ROOT / "market").glob(f"{room}*"))}
+    if len([*(ROOT / "metering").glob("*.py")]) < 2:
+        missing.add("metering")
+    return missing
+
+
 @cache
 def load_all() -> tuple[str, ...]:
     """Import every module, so that subclasses and tables can be found. Programs and Alembic's own files stay out."""
@@ -90,8 +103,13 @@ def load_all() -> tuple[str, ...]:
             last = item.name.rpartition(".")[2]
             if last in {"__main__", "env"} or ".versions" in item.name:
                 continue
-            importlib.import_module(item.name)
-            names.append(item.name)
+            try:
+                importlib.import_module(item.name)
+            except ImportError as error:
+                if error.name not in unwritten():
+                    raise
+            else:
+                names.append(item.name)
     assert len(names) >= 80
     return tuple(names)
 

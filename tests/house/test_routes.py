@@ -1,0 +1,235 @@
+"""Every route has a permission or is public for a written reason, and a second tenant gets nothing by an id."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from market.app import build_api
+from market.house import House
+from market.http.shell import Shell
+from market.http.who import ActorDep, allow
+from market.identity.rules import ROLES_OF, OrgKind, Permission, Role
+from market.identity.tables import Membership
+from market.settings import Settings
+from storage.kernel.ids import new_id
+from tests import people
+
+# Method and path → why nobody needs to be known here. An entry without a route fails, too.
+PUBLIC = {
+    "GET /docs": "the API's own documentation, offline",
+    "GET /docs/oauth2-redirect": "part of the documentation page",
+    "GET /redoc": "the API's own documentation, offline",
+    "POST /api/v1/session": "this is how one becomes known",
+    "POST /api/v1/parties/enterprises": "an enterprise registers itself",
+    "POST /api/v1/password-reset": "somebody who forgot the password cannot sign in; the answer never tells",
+    "POST /api/v1/password-link": "the one-time link is the proof",
+    "GET /problems/{slug}": "what a refusal means is no secret",
+}
+
+
+def contexts(app: FastAPI) -> Iterator[RouteContext]:
+    """Every API route as served; `app.routes` alone shows nothing of an included router."""
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute):
+            yield context
+
+
+def permissions_of(dependant: Dependant) -> tuple[Permission, ...]:
+    """What `allow(...)` asks, found anywhere among a route's dependencies."""
+    found: tuple[Permission, ...] = getattr(dependant.call, "permissions", ())
+    for inner in dependant.dependencies:
+        found += permissions_of(inner)
+    return found
+
+
+def unguarded(app: FastAPI) -> set[str]:
+    """`METHOD /path` of every route that asks no permission."""
+    return {
+        f"{method} {context.path}"
+        for context in contexts(app)
+        for method in context.methods or ()
+        if method != "HEAD" and not permissions_of(context.dependant)
+    }
+
+
+@pytest.fixture
+def bare_app(tmp_path: Path) -> Iterator[FastAPI]:
+    """The application, for looking at its routes only."""
+    house = House(Settings(data_dir=tmp_path / "var"))
+    yield build_api(house)
+    house.close()
+
+
+def test_the_walk_sees_what_openapi_sees(bare_app: FastAPI) -> None:
+    seen = {
+        (method.lower(), context.path_format)
+        for context in contexts(bare_app)
+        if context.include_in_schema
+        for method in context.methods or ()
+    }
+    documented = {(method, path) for path, item in bare_app.openapi()["paths"].items() for method in item}
+    assert seen == documented
+    assert len(documented) >= 18
+
+
+def test_every_route_has_a_permission_or_a_reason(bare_app: FastAPI) -> None:
+    bare = unguarded(bare_app)
+    surprising = "\n".join(f'    "{route}": "…",' for route in sorted(bare - set(PUBLIC)))
+    assert not bare - set(PUBLIC), (
+        f"give these allow(...), or add them to PUBLIC with a reason:\n{surprising}"
+    )
+    assert not set(PUBLIC) - bare, "on the public list, but guarded or gone"
+    assert all(len(reason) >= 10 for reason in PUBLIC.values())
+
+
+def test_a_route_without_permission_is_caught(bare_app: FastAPI) -> None:
+    @bare_app.get("/api/v1/planted")
+    def planted() -> None: ...
+
+    assert unguarded(bare_app) - set(PUBLIC) == {"GET /api/v1/planted"}
+    print("every route has a permission → caught: GET /api/v1/planted")
+
+
+# ------------------------------------------------------------------ the second tenant
+
+
+class World:
+    """A house with one organization that owns things, and a stranger who holds every role of an enterprise."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        store = house.store
+        self.owner = people.organization(store, OrgKind.ENTERPRISE, "青岛甲方数据有限公司")
+        self.owner_member = people.person(
+            store, self.owner, "owner@first.example", Role.ORG_ADMIN, Role.BUYER
+        )
+        other = people.organization(store, OrgKind.ENTERPRISE, "青岛乙方数据有限公司")
+        self.stranger = people.person(
+            store, other, "stranger@second.example", *sorted(ROLES_OF[OrgKind.ENTERPRISE])
+        )
+
+
+def _membership(world: World) -> str:
+    with world.house.store.view() as view:
+        return view.session.exec(select(Membership.id).where(Membership.party_id == world.owner.id)).one()
+
+
+# Path parameter → the id of something that exists and belongs to `world.owner`.
+IDS: dict[str, Callable[[World], str]] = {
+    "party_id": lambda world: world.owner.id,
+    "membership_id": _membership,
+}
+# `METHOD /path` → a body, where one made from the schema is not good enough to get past validation.
+BODIES: dict[str, dict[str, Any]] = {}
+# `METHOD /path` → why a signed-in stranger may see this by its id after all.
+SHARED: dict[str, str] = {}
+REFUSED = {403, 404}
+
+
+def example(schema: dict[str, Any], components: dict[str, Any]) -> Any:
+    """The least value a JSON schema accepts."""
+    if "$ref" in schema:
+        return example(components[schema["$ref"].rpartition("/")[2]], components)
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in schema:
+            return example(schema[key][0], components)
+    match schema.get("type"):
+        case "object":
+            properties = schema.get("properties", {})
+            return {name: example(properties[name], components) for name in schema.get("required", ())}
+        case "array":
+            return [example(schema["items"], components)] * max(1, schema.get("minItems", 0))
+        case "integer" | "number":
+            return schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+        case "boolean":
+            return True
+        case _:
+            formats = {"date": "2027-01-31", "date-time": "2027-01-31T00:00:00Z", "email": "a@b.example"}
+            return formats.get(schema.get("format", ""), "理由充分" * (1 + schema.get("minLength", 1) // 4))
+
+
+def by_id(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
+    """Every documented control-API operation whose path holds an id and that is not public."""
+    operations = app.openapi()["paths"]
+    return [
+        (method, path, operations.get(path, {}).get(method.lower(), {}))
+        for context in contexts(app)
+        if (path := context.path_format or "").startswith("/api/v1/") and "{" in path
+        for method in sorted(context.methods or ())
+        if f"{method} {path}" not in PUBLIC and f"{method} {path}" not in SHARED
+    ]
+
+
+def leaks(app: FastAPI, world: World) -> list[str]:
+    """What the stranger was given, operation by operation."""
+    limit = world.house.settings.limits.json_bytes
+    components = app.openapi()["components"]["schemas"]
+    complaints = []
+    shell = Shell(app, limit)
+    with TestClient(shell, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
+        people.sign_in(client, world.house.store, world.house.secret, world.stranger)
+        for method, path, operation in by_id(app):
+            missing = set(re.findall(r"{(\w+)(?::\w+)?}", path)) - set(IDS)
+            if missing:
+                complaints.append(f"{method} {path}: no fixture for {sorted(missing)}; add it to IDS")
+                continue
+            url = re.sub(r"{(\w+)(?::\w+)?}", lambda match: IDS[match[1]](world), path)
+            content = operation.get("requestBody", {}).get("content", {})
+            body: dict[str, Any] = {}
+            if f"{method} {path}" in BODIES:
+                body = {"json": BODIES[f"{method} {path}"]}
+            elif "application/json" in content:
+                body = {"json": example(content["application/json"]["schema"], components)}
+            elif method in {"POST", "PUT", "PATCH"}:
+                body = {"content": b"a,b\n1,2\n", "headers": {"content-type": "application/octet-stream"}}
+            headers = {"Idempotency-Key": new_id("key"), **body.pop("headers", {})}
+            answer = client.request(method, url, headers=headers, **body)
+            if answer.status_code not in REFUSED:
+                complaints.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+    return complaints
+
+
+@pytest.fixture
+def world(house: House) -> World:
+    return World(house)
+
+
+def test_a_second_tenant_gets_nothing_by_an_id(world: World) -> None:
+    app = build_api(world.house)
+    assert len(by_id(app)) >= 2
+    assert leaks(app, world) == []
+
+
+def test_a_route_that_shows_others_things_is_caught(world: World) -> None:
+    app = build_api(world.house)
+
+    @app.get("/api/v1/planted/{party_id}", dependencies=[allow(Permission.SELF)])
+    def planted(party_id: str, actor: ActorDep) -> str:
+        return f"{party_id} {actor.id}"
+
+    @app.get("/api/v1/unknown/{thing_id}", dependencies=[allow(Permission.SELF)])
+    def unknown(thing_id: str) -> str:
+        return thing_id
+
+    app.openapi_schema = None
+    seen = leaks(app, world)
+    assert [complaint.partition(":")[0] for complaint in seen] == [
+        "GET /api/v1/planted/{party_id}",
+        "GET /api/v1/unknown/{thing_id}",
+    ]
+    print(f"a second tenant gets nothing → caught: {seen[0]}")
