@@ -122,7 +122,7 @@ def test_monotonic_time_is_no_clock() -> None:
 FORBIDDEN = {
     "a path of one machine": re.compile(r"(?<![\w.}-])/(ro" + r"ot|wo" + r"rk|ho" + r"me/\w+)/[\w.]"),
     "a package index": re.compile(
-        r"(pypi\." + r"org/simple|files\.python" + r"hosted|index-u" + r"rl|extra-index|pypi\.tuna)"
+        r"(pypi\." + r"org/simple|files\.python" + r"hosted|index-u" + r"rl|extra-in" + r"dex|pypi\.tuna)"
     ),
     "a key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bsk_live_\w{8}"),
 }

@@ -2,13 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from sqlmodel import select
 from starlette.testclient import TestClient
 
@@ -18,9 +15,9 @@ from market.http.shell import Shell
 from market.http.who import ActorDep, allow
 from market.identity.rules import ROLES_OF, OrgKind, Permission, Role
 from market.identity.tables import Membership
-from market.settings import Settings
 from storage.kernel.ids import new_id
 from tests import people
+from tests.house.routes import bare_app, contexts, permissions_by_route
 
 # Method and path → why nobody needs to be known here. An entry without a route fails, too.
 PUBLIC = {
@@ -35,53 +32,31 @@ PUBLIC = {
 }
 
 
-def contexts(app: FastAPI) -> Iterator[RouteContext]:
-    """Every API route as served; `app.routes` alone shows nothing of an included router."""
-    for context in iter_route_contexts(app.routes):
-        if isinstance(context.original_route, APIRoute):
-            yield context
-
-
-def permissions_of(dependant: Dependant) -> tuple[Permission, ...]:
-    """What `allow(...)` asks, found anywhere among a route's dependencies."""
-    found: tuple[Permission, ...] = getattr(dependant.call, "permissions", ())
-    for inner in dependant.dependencies:
-        found += permissions_of(inner)
-    return found
-
-
 def unguarded(app: FastAPI) -> set[str]:
     """`METHOD /path` of every route that asks no permission."""
-    return {
-        f"{method} {context.path}"
-        for context in contexts(app)
-        for method in context.methods or ()
-        if method != "HEAD" and not permissions_of(context.dependant)
-    }
+    return {route for route, permissions in permissions_by_route(app).items() if not permissions}
 
 
 @pytest.fixture
-def bare_app(tmp_path: Path) -> Iterator[FastAPI]:
-    """The application, for looking at its routes only."""
-    house = House(Settings(data_dir=tmp_path / "var"))
-    yield build_api(house)
-    house.close()
+def app() -> Iterator[FastAPI]:
+    with bare_app() as app:
+        yield app
 
 
-def test_the_walk_sees_what_openapi_sees(bare_app: FastAPI) -> None:
+def test_the_walk_sees_what_openapi_sees(app: FastAPI) -> None:
     seen = {
         (method.lower(), context.path_format)
-        for context in contexts(bare_app)
+        for context in contexts(app)
         if context.include_in_schema
         for method in context.methods or ()
     }
-    documented = {(method, path) for path, item in bare_app.openapi()["paths"].items() for method in item}
+    documented = {(method, path) for path, item in app.openapi()["paths"].items() for method in item}
     assert seen == documented
     assert len(documented) >= 18
 
 
-def test_every_route_has_a_permission_or_a_reason(bare_app: FastAPI) -> None:
-    bare = unguarded(bare_app)
+def test_every_route_has_a_permission_or_a_reason(app: FastAPI) -> None:
+    bare = unguarded(app)
     surprising = "\n".join(f'    "{route}": "…",' for route in sorted(bare - set(PUBLIC)))
     assert not bare - set(PUBLIC), (
         f"give these allow(...), or add them to PUBLIC with a reason:\n{surprising}"
@@ -90,11 +65,11 @@ def test_every_route_has_a_permission_or_a_reason(bare_app: FastAPI) -> None:
     assert all(len(reason) >= 10 for reason in PUBLIC.values())
 
 
-def test_a_route_without_permission_is_caught(bare_app: FastAPI) -> None:
-    @bare_app.get("/api/v1/planted")
+def test_a_route_without_permission_is_caught(app: FastAPI) -> None:
+    @app.get("/api/v1/planted")
     def planted() -> None: ...
 
-    assert unguarded(bare_app) - set(PUBLIC) == {"GET /api/v1/planted"}
+    assert unguarded(app) - set(PUBLIC) == {"GET /api/v1/planted"}
     print("every route has a permission → caught: GET /api/v1/planted")
 
 
