@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from market.identity.rules import GRANTS, ROLES_OF, SECOND_FACTOR, Permission
 from market.settings import Settings
+from metering.gateway import ROUTES
 from storage.kernel.machine import Machine
 from storage.kernel.problem import Problem
 from storage.kernel.words import Worded
@@ -193,7 +194,23 @@ def permissions() -> str:
         + _table(["", *(f"{role.words.zh} {role.words.en}" for role in roles)], by_role),
         "## 机构与角色 Organizations\n\n" + _table(["机构 Organization", "角色", "Roles"], kinds),
         "## 接口与权限 Routes\n\n" + _table(["接口 Route", "权限 Permission"], by_route),
+        "## 数据面 Data plane\n\n"
+        + _table(["接口 Route", "谁可进入 Who", "令牌受众 Audience", "用途 For"], _gateway_rows()),
     )
+
+
+def _gateway_rows() -> list[list[str]]:
+    return [
+        [
+            f"`{method} {route.path}`",
+            f"{route.door.words.zh} {route.door.words.en}",
+            f"`{route.audience}`" if route.audience else "—",
+            f"{route.summary.zh} {route.summary.en}",
+        ]
+        for route in sorted(ROUTES, key=lambda each: each.path)
+        for method in route.methods
+        if method != "HEAD"
+    ]
 
 
 # ------------------------------------------------------------------ glossary

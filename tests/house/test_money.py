@@ -40,6 +40,8 @@ def _durations(tree: ast.Module) -> set[int]:
                 mark(name, value)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 mark(name, value)
+            case ast.For(target=ast.Name(id=name), iter=value):
+                mark(name, value)
             case ast.AnnAssign(target=ast.Name(id=name), value=value):
                 mark(name, value)
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=args):
@@ -71,7 +73,7 @@ def float_faults(source: Source) -> list[str]:
                 found.append(source.at(node, "a float literal"))
             case ast.Call(func=ast.Name(id="float")):
                 found.append(source.at(node, "float(…)"))
-            case ast.BinOp(op=ast.Div()) if not _is_path(node):
+            case ast.BinOp(op=ast.Div()) if not _is_path(node) and id(node) not in durations:
                 found.append(source.at(node, "true division; use // or a Fraction"))
             case ast.AugAssign(op=ast.Div()):
                 found.append(source.at(node, "true division; use // or a Fraction"))
