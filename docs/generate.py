@@ -66,7 +66,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInf
 def _kind(info: FieldInfo) -> str:
     kind: Any = info.annotation
     if isinstance(kind, type) and not get_args(kind):
-        return {SecretStr: "secret"}.get(kind, kind.__name__.lower())
+        return "secret" if kind is SecretStr else kind.__name__.lower()
     choices = [f"`{choice}`" for choice in get_args(kind) if isinstance(choice, str)]
     return " or ".join(choices) or str(kind).replace("typing.", "")
 
@@ -89,7 +89,7 @@ def _default(info: FieldInfo) -> str:
 
 def problems() -> str:
     """Every refusal as a tree, and what each means."""
-    kinds = [Problem, *descendants(Problem)]
+    kinds: list[type[Problem]] = [Problem, *descendants(Problem)]
     blocks = ["```text\n" + "\n".join(_branch(Problem, 0, set(kinds))) + "\n```"]
     for kind in sorted(kinds, key=lambda each: each.slug()):
         meaning = inspect.cleandoc(kind.__doc__ or "")
