@@ -42,7 +42,7 @@ PLANTS: dict[str, list[tuple[str, str]]] = {
         ("contracts/planted.py", "from starlette.responses import Response"),
         ("metering/planted.py", "import starlette"),
     ],
-    "tables-metering": [("market/web/planted.py", "import metering.tables")],
+    "tables-metering": [("market/trading/planted.py", "import metering.tables")],
     "tables-contracts": [("metering/planted.py", "from contracts.tables import License")],
     "door-stripe": [("contracts/planted.py", "import stripe")],
     "door-minio": [("contracts/planted.py", "import minio")],
