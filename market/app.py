@@ -43,6 +43,7 @@ API = (
     payments,
     journal,
 )
+OWN = {"/healthz", "/readyz"}  # the gateway's own answers are for when it runs alone; ours know more
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -79,7 +80,9 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http" and self.house.gateway.serves(scope["path"]):
+        elif (
+            scope["type"] == "http" and scope["path"] not in OWN and self.house.gateway.serves(scope["path"])
+        ):
             await self.house.gateway(scope, receive, send)
         else:
             await self.market(scope, receive, send)
