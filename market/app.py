@@ -27,6 +27,7 @@ from market.house import House
 from market.http.shell import Receive, Scope, Send, Shell, install
 from market.interop import stripe_hook
 from market.settings import Settings
+from market.web import account, compliance, entrance, frame, organization, portal
 from market.worker import EmbeddedWorker, Queue
 
 API = (
@@ -43,7 +44,6 @@ API = (
     payments,
     journal,
 )
-OWN = {"/healthz", "/readyz"}  # the gateway's own answers are for when it runs alone; ours know more
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -62,6 +62,7 @@ def build_api(house: House) -> FastAPI:
     app.include_router(problems.router)
     app.include_router(operations.router)
     app.include_router(stripe_hook.router)
+    frame.install(app, [page.router for page in (portal, entrance, account, organization, compliance)])
     install(app)
     return app
 
@@ -80,9 +81,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif (
-            scope["type"] == "http" and scope["path"] not in OWN and self.house.gateway.serves(scope["path"])
-        ):
+        elif scope["type"] == "http" and _is_data(scope["path"], self.house):
             await self.house.gateway(scope, receive, send)
         else:
             await self.market(scope, receive, send)
@@ -120,6 +119,11 @@ class Front:
         if worker is not None:
             worker.stop()
         self.house.pulse.stop()
+
+
+def _is_data(path: str, house: House) -> bool:
+    """Whether the data plane answers; the market speaks of its own health when both stand together."""
+    return path not in {"/healthz", "/readyz"} and house.gateway.serves(path)
 
 
 def create(settings: Settings | None = None) -> Front:

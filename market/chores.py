@@ -8,6 +8,7 @@ import structlog
 from contracts.queries import licenses_due
 from market.house import House
 from market.identity import actions as identity
+from market.identity import postman
 from market.refinery import actions as refinery
 from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
@@ -24,6 +25,7 @@ PICK_UP_AFTER = timedelta(seconds=20)  # a queued run this old was lost by the b
 
 def each_few_seconds(house: House) -> None:
     """Send waiting mail; pick up runs the queue lost."""
+    postman.send_waiting(house.store, house.settings)
     with house.store.view() as view:
         lost = [run.id for run in queued_runs(view) if run.requested_at < clock.now() - PICK_UP_AFTER]
     for run_id in lost:

@@ -11,6 +11,10 @@ from market.billing.settings import BillingSettings, StripeSettings
 from metering.settings import MeteringSettings
 from storage.settings import StorageSettings
 
+_SOURCE = Path(__file__).resolve().parents[1] / "templates"
+# Beside the packages in a checkout, inside this one in the wheel.
+TEMPLATES = _SOURCE if _SOURCE.exists() else Path(__file__).resolve().parent / "templates"
+
 
 class Limits(BaseModel, frozen=True):
     """上限. What the market accepts before it says no."""

@@ -11,6 +11,7 @@ from joserfc.jwk import OKPKey
 from contracts import actions as contracts
 from contracts.pdf import render_pdf
 from contracts.queries import one_contract
+from market.identity import postman
 from market.settings import Settings
 from market.trading import actions as trading
 from storage.dispatch import Errand, Reaction
@@ -48,6 +49,11 @@ def _print_contract(house: Context, entry: Entry) -> None:
         contracts.attach_pdf(unit, contract_id, printed.sha256)
 
 
+def _post(house: Context, _entry: Entry) -> None:
+    """Mail leaves soon after the Unit that wrote it; what fails is tried again by the clock."""
+    postman.send_waiting(house.store, house.settings)
+
+
 def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
     """Every reaction and errand of a market whose days are counted in `zone`."""
 
@@ -57,5 +63,8 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
     return (
         Reaction("activate-paid-orders", frozenset({"payment.confirmed"}), activate),
         Errand("cleanse-runs", frozenset({"run.requested", "run.requeued"}), _cleanse),
+        Errand(
+            "postman", frozenset({"link.made", "order.approved", "order.rejected", "order.activated"}), _post
+        ),
         Errand("print-contracts", frozenset({"contract.witnessed"}), _print_contract),
     )

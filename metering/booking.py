@@ -91,7 +91,7 @@ class Booking:
             gate.left("rows"),
         )
         self._touched[charge.license_id] = gate
-        self._booked[id_] = Booked(charge.fingerprint, replace(receipt, outcome=Settled.DUPLICATE))
+        self._booked[id_] = Booked(charge.fingerprint, receipt)
         self.events.append(
             (
                 id_,
@@ -116,7 +116,12 @@ class Booking:
             raise ChargeKeyReused(receipt=booked.receipt.document())
         if self.now - booked.receipt.at >= self.free:
             raise ChargeKeyUsed(receipt=booked.receipt.document())
-        return replace(booked.receipt, left_calls=gate.left("calls"), left_rows=gate.left("rows"))
+        return replace(
+            booked.receipt,
+            outcome=Settled.DUPLICATE,
+            left_calls=gate.left("calls"),
+            left_rows=gate.left("rows"),
+        )
 
     def _hours(self) -> list[HourRow]:
         """The batch summed by license, credential, purpose and kind."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, LargeBinary
+from sqlalchemy import CheckConstraint, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from metering.words import KeyState, Kind, PeriodState, Tier, VersionRule
@@ -144,11 +144,12 @@ class UsageEvent(Mechanism, table=True):
     __tablename__ = "usage_event"
     __table_args__ = (
         CheckConstraint("calls >= 0 AND rows >= 0 AND bytes >= 0 AND amount_fen >= 0", name="positive"),
+        Index("ix_usage_event_license_id_period", "license_id", "period"),  # for statements only
         {"sqlite_with_rowid": False},
     )
 
     id: bytes = Field(sa_type=LargeBinary, primary_key=True)
-    license_id: str = Field()
+    license_id: str
     product_id: str
     credential_id: str
     purpose: str

@@ -1,5 +1,6 @@
 """Gap-free running numbers, taken inside the transaction that uses them."""
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field
 
 from storage.columns import Big, Mechanism
@@ -20,9 +21,12 @@ def next_in_sequence(unit: Unit, name: str) -> int:
     """The next number of `name`, starting at 1. Rolled back with the Unit, so no number is lost."""
     row = unit.session.get(Sequence, name, with_for_update=True)
     if row is None:
-        row = Sequence(name=name)
-        unit.session.add(row)
+        # Two first takers at once: one inserts, the other waits for it and then reads what it left.
+        insert = sqlite.insert if unit.session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        unit.session.connection().execute(insert(Sequence).values(name=name, last=0).on_conflict_do_nothing())
+        row = unit.session.get_one(Sequence, name, with_for_update=True)
     row.last += 1
+    unit.session.add(row)
     unit.session.flush()
     return row.last
 

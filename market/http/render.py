@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,12 +12,9 @@ from fastapi.responses import HTMLResponse
 
 from market.http.who import house_of, lang_of, visitor
 from market.identity.rules import Permission
+from market.settings import TEMPLATES
 from storage.kernel import money
 from storage.kernel.words import Lang, Worded, Words
-
-_SOURCE = Path(__file__).resolve().parents[2] / "templates"
-_INSTALLED = Path(__file__).resolve().parents[1] / "templates"
-TEMPLATES = _SOURCE if _SOURCE.exists() else _INSTALLED
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -85,7 +86,7 @@ def answer(request: Request, problem: Problem) -> Response:
     if wants_page(request):
         if problem.status == 401 and request.method == "GET":
             target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return Response(status_code=303, headers={"Location": f"/login?next={target}"})
+            return Response(status_code=303, headers={"Location": f"/login?next={quote(target)}"})
         shown = page(request, "problem.html", status=problem.status, problem=problem)
         shown.headers.update(headers)
         return shown

@@ -339,6 +339,17 @@ def forget_ended(unit: Unit) -> None:
     unit.record("sessions.forgotten", "system:clock")
 
 
+def end_other_sessions(unit: Unit, actor: Actor, secret: str) -> None:
+    """结束其他会话. End every session of the actor but the one `secret` opened."""
+    actor.require(Permission.SELF)
+    unit.session.execute(
+        sa.delete(LoginSession).where(
+            col(LoginSession.user_id) == actor.id, col(LoginSession.secret_hash) != hash_secret(secret)
+        )
+    )
+    unit.record("session.others_ended", f"user:{actor.id}")
+
+
 def act_for(unit: Unit, actor: Actor, secret: str, party_id: str) -> None:
     """切换组织. Act for another organization one is a member of. Raises NotFound."""
     actor.require(Permission.SELF)

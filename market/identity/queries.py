@@ -5,8 +5,10 @@ from datetime import datetime
 from sqlmodel import col, select
 
 from market.identity.passwords import hash_secret
+from market.identity.problems import LinkSpent
 from market.identity.rules import ROLES_OF, Actor, OrgKind, Permission, Role, Verification
-from market.identity.tables import LoginSession, Membership, Party, User
+from market.identity.tables import LoginSession, Membership, OneTimeLink, Party, User
+from storage.kernel import clock
 from storage.kernel.problem import NotFound
 from storage.unit import View
 
@@ -55,6 +57,25 @@ def members(view: View, actor: Actor) -> list[tuple[Membership, User]]:
         .order_by(col(Membership.created_at))
     )
     return list(view.session.exec(query))
+
+
+def sessions(view: View, user_id: str) -> list[LoginSession]:
+    """会话. The sessions of a user that have not expired, newest first."""
+    query = (
+        select(LoginSession)
+        .where(LoginSession.user_id == user_id, col(LoginSession.expires_at) > clock.now())
+        .order_by(col(LoginSession.created_at).desc())
+    )
+    return list(view.session.exec(query))
+
+
+def open_link(view: View, secret: str) -> tuple[str, User]:
+    """What a one-time link is for (welcome, invite, reset) and whose it is. Raises LinkSpent."""
+    link = view.session.get(OneTimeLink, hash_secret(secret))
+    user = view.session.get(User, link.user_id) if link else None
+    if link is None or user is None or link.used_at or link.expires_at <= clock.now() or user.disabled_at:
+        raise LinkSpent
+    return link.purpose, user
 
 
 def session_and_actor(view: View, secret: str, now: datetime) -> tuple[LoginSession, User, Actor] | None:

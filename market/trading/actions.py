@@ -352,4 +352,4 @@ def _move(unit: Unit, order: Order, verb: str) -> None:
 def _tell(unit: Unit, order: Order, template: str) -> None:
     user = unit.session.get(User, order.placed_by)
     if user is not None:
-        people.send_mail(unit, user, template, {"order": order.id, "number": order.number})
+        people.send_mail(unit, user, template, {"path": f"/orders/{order.id}", "number": order.number})

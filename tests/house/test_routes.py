@@ -37,6 +37,17 @@ PUBLIC = {
     "GET /healthz": "for the machine that restarts us",
     "GET /readyz": "for the balancer in front of us",
     "POST /webhooks/stripe": "the signature of the message is the proof",
+    "GET /": "the front page",
+    "GET /lang/{lang}": "chooses the language of the pages",
+    "GET /login": "the page where one becomes known",
+    "POST /login": "this is how one becomes known",
+    "GET /register": "the page where an enterprise registers itself",
+    "POST /register": "an enterprise registers itself",
+    "GET /forgot": "somebody who forgot the password cannot sign in",
+    "POST /forgot": "the answer never tells whether there is such a login",
+    "GET /link/{secret}": "the one-time link is the proof",
+    "POST /link/{secret}": "the one-time link is the proof",
+    "GET /inbox": "embedded mode on loopback only: messages that would have been mailed",
     "GET /problems/{slug}": "what a refusal means is no secret",
 }
 

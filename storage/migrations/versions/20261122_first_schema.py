@@ -1151,6 +1151,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_usage_event")),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("usage_event", schema=None) as batch_op:
+        batch_op.create_index("ix_usage_event_license_id_period", ["license_id", "period"], unique=False)
+
     op.create_table(
         "usage_hour",
         sa.Column("license_id", sa.String(), nullable=False),
@@ -1972,6 +1975,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_usage_hour_product_id"))
 
     op.drop_table("usage_hour")
+    with op.batch_alter_table("usage_event", schema=None) as batch_op:
+        batch_op.drop_index("ix_usage_event_license_id_period")
+
     op.drop_table("usage_event")
     op.drop_table("token_key")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:

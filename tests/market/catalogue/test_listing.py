@@ -17,6 +17,7 @@ from market.identity.rules import Actor, OrgKind, Role
 from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from market.registry.rules import AssetState
 from market.registry.tables import Asset
+from metering.tables import ShelfItem
 from storage.journal import Entry
 from storage.kernel.problem import Invalid, NotFound, WrongState
 from storage.unit import Store
@@ -59,6 +60,14 @@ def kinds(store: Store, prefix: str) -> list[str]:
         return list(view.session.exec(query))
 
 
+def shelf(store: Store, product: Product) -> tuple[bool, int]:
+    """Whether the gateway serves the product, and in which version."""
+    with store.view() as view:
+        item = view.session.get(ShelfItem, product.id)
+    assert item is not None
+    return item.served, item.current_version
+
+
 def plan_of(store: Store, product: Product) -> Plan:
     with store.view() as view:
         return queries.plans(view, product.id)[0]
@@ -79,7 +88,7 @@ def test_an_approved_product_is_seen_found_and_shelved(store: Store) -> None:
     assert [entry["name"] for entry in page.dictionary] == ["lot_id", "visits"]
     assert page.versions[0].manifest["files"].keys() == {"csv", "parquet"}
     assert len(page.plans) == 1
-    assert "product.shelved" in kinds(store, "product.")
+    assert shelf(store, product) == (True, 1)
 
 
 def test_commercial_from_public_supply_needs_two_people(store: Store) -> None:
@@ -124,7 +133,7 @@ def test_two_approvers_at_once_one_is_told(store: Store) -> None:
         {APPROVER.id: "decided", SECOND_APPROVER.id: APPROVER.id},
         {SECOND_APPROVER.id: "decided", APPROVER.id: SECOND_APPROVER.id},
     )
-    assert kinds(store, "product.shelved") == ["product.shelved"]
+    assert kinds(store, "shelf.") == ["shelf.shelved"]
 
 
 def test_own_listing_wrong_role_and_foreign_product(store: Store) -> None:
@@ -285,6 +294,7 @@ def test_a_suspended_product_is_gone_and_comes_back(store: Store) -> None:
     with store.unit(COMPLIANCE.id, COMPLIANCE.org) as unit:
         listing.suspend_listing(unit, COMPLIANCE, product.id, reason="来源存疑，暂停核查")
     assert states(store, product.id) == ("suspended", "suspended")
+    assert shelf(store, product) == (False, 1)
     with store.view() as view:
         assert queries.search(view, "客流").total == 0
         assert queries.on_offer(view, product.id, plan_of(store, product).id) is None
@@ -294,6 +304,7 @@ def test_a_suspended_product_is_gone_and_comes_back(store: Store) -> None:
         listing.resume_listing(unit, COMPLIANCE, product.id, reason="核查通过，恢复")
     with store.view() as view:
         assert queries.search(view, "客流").total == 1
+    assert shelf(store, product) == (True, 1)
     assert kinds(store, "listing.") == [
         "listing.submitted",
         "listing.listed",
@@ -362,7 +373,7 @@ def test_a_new_version_of_a_listed_product_is_shelved_at_once(store: Store) -> N
             unit, PROVIDER, product.id, output=output(product.asset_id, "run_2"), dictionary=DICTIONARY
         )
     assert version.number == 2
-    assert kinds(store, "product.shelved") == ["product.shelved", "product.shelved"]
+    assert shelf(store, product) == (True, 2)
 
 
 def test_states_of_product_and_listing_move_together() -> None:

@@ -1,0 +1,110 @@
+"""A real market in a process of its own, on a free port with its own data folder."""
+
+import email
+import email.policy
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+
+from market.house import House
+from market.identity import actions, entrance, passwords
+from market.identity.actions import PartyForm
+from market.identity.queries import party, user_by_login
+from market.identity.rules import OrgKind, Role
+from market.settings import Settings
+from storage.kernel.numbers import make_uscc
+from tests import servers
+
+ROOT = Path(__file__).resolve().parents[1]
+PASSWORD = "long enough for anybody"
+
+
+class Server:
+    """A running market: its address, its data folder, and a house of our own on the same database."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, data_dir: Path, house: House) -> None:
+        self.process = process
+        self.url = url
+        self.data_dir = data_dir
+        self.house = house
+
+    def institution(self, name: str, kind: OrgKind, body: str) -> str:
+        """A verified organization of `kind`; body: 17 characters of its USCC. Returns its id."""
+        form = PartyForm(name=name, id_number=make_uscc(body), org_kind=kind)
+        with self.house.store.unit("system:test") as unit:
+            row = actions.register_party(unit, form)
+            actions.verify_at_birth(unit, row, "test")
+            return row.id
+
+    def person(self, login: str, name: str, party_id: str, *roles: Role, lang: str = "zh") -> str:
+        """A member with PASSWORD who has these roles. Returns the secret for one-time codes (always bound)."""
+        hashed = passwords.hash_password(PASSWORD)
+        secret = passwords.new_totp()
+        sealed = passwords.seal_totp(secret, self.house.secret)
+        with self.house.store.unit("system:test") as unit:
+            known = user_by_login(unit, login)
+            user = known or actions.create_user(unit, login=login, name=name, password_hash=hashed, lang=lang)
+            if known is None:
+                user.totp_sealed = sealed
+            actions.add_member(
+                unit, user.id, party(unit, party_id), frozenset(roles), invited_by="system:test"
+            )
+        return secret
+
+    def session(self, login: str, secret: str) -> str:
+        """The session cookie of a person, as if they had signed in (with their one-time code)."""
+        with self.house.store.unit("system:test") as unit:  # the same code may be used again and again here
+            user = user_by_login(unit, login)
+            assert user is not None
+            user.totp_step = 0
+            unit.record("user.totp_step_reset", f"user:{user.id}")
+        cookie, _session = entrance.sign_in(
+            self.house.store, self.house.secret, login, PASSWORD, passwords.totp_now(secret)
+        )
+        return cookie
+
+    def mails(self) -> list[str]:
+        """The messages kept so far, oldest first, as they were written to disk."""
+        out = []
+        for path in sorted((self.data_dir / "mail").glob("*.eml")):
+            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            assert isinstance(message, EmailMessage)
+            body = message.get_body(("plain",))
+            assert body is not None
+            out.append(f"{message['To']}\n{message['Subject']}\n{body.get_content()}")
+        return out
+
+
+@contextmanager
+def live_server(data_dir: Path, **settings: str) -> Iterator[Server]:
+    """Start `shugang serve` on a free port with SHUGANG_{name}=value settings; stop it afterwards."""
+    port = servers.free_port()
+    given = {"DATA_DIR": str(data_dir), "PORT": str(port), **settings}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
+    environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "market.cli", "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        try:
+            if not servers.wait_for(f"{url}/readyz", process, seconds=30):
+                log.seek(0)
+                raise RuntimeError(f"the market did not start: {log.read().decode()[-2000:]}")
+            house = House(Settings(data_dir=data_dir, port=port))
+            try:
+                yield Server(process, url, data_dir, house)
+            finally:
+                house.close()
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

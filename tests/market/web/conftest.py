@@ -1,0 +1,29 @@
+"""The pages without a browser: an application in this process, on a data folder of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from market.app import Front
+from market.house import House
+from market.settings import Settings
+
+HOST = "http://127.0.0.1:8000"
+# What a browser adds to a form sent from our own page.
+OWN = {"Origin": HOST, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(Settings(data_dir=tmp_path / "var"))
+    house.migrate()
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def client(house: House) -> TestClient:
+    front = Front(house, background=False)
+    return TestClient(front, base_url=HOST, headers=OWN, follow_redirects=False, client=("127.0.0.1", 5000))
