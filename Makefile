@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test check docs format lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ check: .venv/dev ## Lint, types and the laws of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/house
+
+docs: .venv/dev ## Write the pages that follow from the code (settings, problems, states, permissions, glossary)
+	@$(BIN)/python -m docs.generate
 
 format: .venv/dev ## Format the code
 	@$(BIN)/ruff check --fix .

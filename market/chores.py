@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-import sqlalchemy as sa
 import structlog
-from sqlmodel import col
 
 from contracts.queries import licenses_due
 from market.house import House
+from market.identity import actions as identity
 from market.identity import postman
-from market.identity.tables import LoginSession, OneTimeLink
 from market.refinery import actions as refinery
 from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
@@ -50,11 +48,7 @@ def each_minute(house: House) -> None:
 def each_hour(house: House) -> None:
     """Forget ended sessions and spent links; sweep objects nobody refers to."""
     with house.store.unit("system:clock") as unit:
-        for table in (LoginSession, OneTimeLink):
-            unit.session.execute(
-                sa.delete(table).where(col(table.expires_at) < clock.now() - timedelta(days=7))
-            )
-        unit.record("sessions.forgotten", "system:clock")
+        identity.forget_ended(unit)
     sweep(house.store, house.objects, timedelta(hours=house.settings.storage.orphan_hours))
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -172,6 +171,7 @@ class LocalObjects:
         return path if path.exists() else None
 
     def exists(self, sha256: str) -> bool:
+        slow("objects")
         return self._path(sha256).exists()
 
     def delete(self, sha256: str) -> None:
@@ -185,7 +185,8 @@ class LocalObjects:
 
     def sweep_incoming(self, older_than_seconds: float) -> int:
         """Remove half-written files of killed uploads. Returns how many."""
-        limit, removed = time.time() - older_than_seconds, 0
+        slow("objects")
+        limit, removed = clock.now().timestamp() - older_than_seconds, 0
         for path in (self.folder / "incoming").iterdir():
             if path.stat().st_mtime < limit:
                 path.unlink(missing_ok=True)

@@ -128,6 +128,8 @@ def decide(work: Work, case_id: str, body: Ruling) -> CaseDetail:
 
     def act(unit: Unit) -> CaseDetail:
         decide_case(unit, work, case_id, body)
-        return _detail(unit, unit.session.get_one(Case, case_id))
+        kind = queries.kind_of(unit, case_id)
+        assert kind is not None  # it was decided a line ago
+        return _detail(unit, queries.case(unit, work.actor, case_id, permission=PERMISSION[kind]))
 
     return work.once(CaseDetail, act)

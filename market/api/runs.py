@@ -23,7 +23,7 @@ BUILD = allow(Permission.PRODUCT_BUILD)
 
 class RunForm(BaseModel, extra="forbid"):
     file_id: str = Field(max_length=40)
-    recipe: dict[str, Any] = Field(examples=[{"steps": [{"do": "drop", "columns": ["secret"]}]}])
+    recipe: dict[str, Any] = Field(examples=[{"steps": [{"step": "drop", "columns": ["secret"]}]}])
     indexes: list[Annotated[str, Field(max_length=120)]] = Field(
         [], max_length=16, description="查询字段 columns the rows API finds by"
     )

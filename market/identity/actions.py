@@ -332,6 +332,13 @@ def end_session(unit: Unit, secret: str) -> None:
         unit.record("session.ended", f"user:{session.user_id}")
 
 
+def forget_ended(unit: Unit) -> None:
+    """清理会话. Forget sessions and one-time links that ended a week ago."""
+    for table in (LoginSession, OneTimeLink):
+        unit.session.execute(sa.delete(table).where(col(table.expires_at) < clock.now() - timedelta(days=7)))
+    unit.record("sessions.forgotten", "system:clock")
+
+
 def end_other_sessions(unit: Unit, actor: Actor, secret: str) -> None:
     """结束其他会话. End every session of the actor but the one `secret` opened."""
     actor.require(Permission.SELF)

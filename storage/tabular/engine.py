@@ -10,6 +10,7 @@ from storage.kernel.words import Words
 from storage.tabular import sql
 from storage.tabular.kinds import Column, Kind, Limits
 from storage.tabular.problems import OutOfRoom
+from storage.unit import slow
 
 ENGINE = f"duckdb {duckdb.__version__}"
 Connection = duckdb.DuckDBPyConnection
@@ -22,6 +23,7 @@ def engine(work: Path, limits: Limits, *, readable: Sequence[Path] = ()) -> Iter
 
     Raises OutOfRoom in place of the engine's own words when memory or disk ran out.
     """
+    slow("DuckDB")
     connection = duckdb.connect(
         config={
             "threads": limits.threads,

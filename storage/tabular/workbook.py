@@ -14,6 +14,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from storage.kernel.words import Words
 from storage.tabular.kinds import Limits, Source
 from storage.tabular.problems import BrokenWorkbook, OversizedWorkbook, RaggedRow
+from storage.unit import slow
 
 _BOMB_FLOOR = 10 * 2**20  # below ten MiB unpacked no ratio is dangerous
 
@@ -24,6 +25,7 @@ def workbook_to_csv(path: Path, source: Source, plain: Path, limits: Limits) -> 
     Raises OversizedWorkbook before anything is unpacked, BrokenWorkbook, RaggedRow for values to
     the right of the header.
     """
+    slow("XLSX")
     _refuse_bomb(path, source, limits)
     try:
         with path.open("rb") as packed, plain.open("w", encoding="utf-8", newline="") as file:
@@ -114,6 +116,7 @@ def _cell(value: Any) -> str:
 
 def write_workbook(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write one sheet as a stream; values must already be safe for people to open."""
+    slow("XLSX")
     book = Workbook(write_only=True)
     sheet = book.create_sheet("data")
     sheet.append(list(names))

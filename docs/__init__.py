@@ -1,0 +1,1 @@
+"""Documentation; the pages marked as generated come from the code itself."""
