@@ -20,6 +20,20 @@ def render_html(content: Mapping[str, Any], lang: Lang, *, root: Path = ROOT) ->
     )
 
 
+def plain_text(content: Mapping[str, Any], lang: Lang) -> str:
+    """许可全文. The whole text in `lang` as plain lines, for answers that carry no page."""
+    text = content["text"][lang]
+    lines = [text["title"], text["note"], *(f"{label}: {value}" for label, value in text["cover"])]
+    for party in text["parties"]:
+        lines += [party["role"], *(f"{label}: {value}" for label, value in party["rows"])]
+    lines += text["preamble"]
+    for section in [*text["articles"], *text["annexes"]]:
+        lines.append(f"{section['number']} {section['heading']}")
+        for clause in section["clauses"]:
+            lines += [f"{clause['number']} {clause['text']}", *clause["points"]]
+    return "\n".join([*lines, *text["closing"]])
+
+
 @cache
 def _environment(root: Path) -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(

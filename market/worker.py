@@ -27,7 +27,9 @@ class Queue:
     def __init__(self, house: House) -> None:
         self.house = house
         self.embedded = not house.settings.broker_url
-        self.app = Celery("shugang", broker=house.settings.broker_url or "memory://embedded", set_as_current=False)
+        self.app = Celery(
+            "shugang", broker=house.settings.broker_url or "memory://embedded", set_as_current=False
+        )
         self.app.conf.update(
             timezone=house.settings.timezone,
             task_acks_late=True,  # every task may be run twice: what it does is guarded by states

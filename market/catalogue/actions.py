@@ -148,7 +148,7 @@ def publish_version(
         files={name: file.sha256 for name, file in output.files.items()},
     )
     if product.state is ProductState.LISTED:
-        put_on_shelf(unit, product, version, license_note=license_note(unit, product))
+        put_on_shelf(unit, product, version)
     return version
 
 
@@ -258,9 +258,3 @@ def refuse_locked(unit: Unit, product: Product) -> None:
     ).first()
     if waiting or product.state is not ProductState.DRAFT:
         raise ListingLocked(product=product.id, listing=waiting, state=str(product.state))
-
-
-def license_note(unit: Unit, product: Product) -> dict[str, str]:
-    """许可提示. What the gateway says beside the data."""
-    asset = source_of_product(unit, product.asset_id, product.provider_id)
-    return {"tier": str(product.tier), "open": str(asset.open_attr or ""), "asset": asset.number or ""}

@@ -7,7 +7,7 @@ from market.approvals import actions as approvals
 from market.approvals.queries import kind_of
 from market.approvals.rules import CaseKind, CaseState, reason_faults
 from market.catalogue import offers, queries
-from market.catalogue.actions import license_note, own_product, refuse_locked
+from market.catalogue.actions import own_product, refuse_locked
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
 from market.catalogue.rules import LISTING, PRODUCT_STATE, ProductState, Profile, Standing, profile_faults
 from market.catalogue.shelving import put_on_shelf, take_off_shelf
@@ -203,7 +203,7 @@ def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: 
     if product.state is ProductState.LISTED:
         version = queries.newest_version(unit, product.id)
         assert version is not None  # checked before every move to the shelf
-        put_on_shelf(unit, product, version, license_note=license_note(unit, product))
+        put_on_shelf(unit, product, version)
     elif before is ProductState.LISTED:
         take_off_shelf(unit, product, reason=reason)
 

@@ -1,10 +1,14 @@
 """挂牌要约 The standing offer of each plan: drawn up, hashed, and frozen when the provider accepts it."""
 
 from collections.abc import Sequence
+from datetime import date
+from typing import Any
 
 from contracts import templates
 from contracts.offers import Offer
-from contracts.terms import Price, Quota
+from contracts.pages import plain_text
+from contracts.templates import compose, content_hash
+from contracts.terms import Price, Quota, Terms
 from contracts.terms import Product as Licensed
 from market.catalogue import queries
 from market.catalogue.rules import PlanKind, Standing
@@ -86,6 +90,35 @@ def standing_hash(view: View, actor: Actor, product_id: str, standing: Standing)
     """The hash to show beside the offer before it is accepted. Raises NotFound, and what `draw` raises."""
     product = queries.own_product(view, actor, product_id)
     return hash_of(draw(view, product, queries.plans(view, product.id), standing))
+
+
+def open_license(offer: Offer, version: int) -> dict[str, Any]:
+    """开放许可. The license anybody accepts by taking public-good data: names, whole text, and its hash.
+
+    The text follows from the frozen offer and the version alone, so the same data always says the same.
+    """
+    template = templates.load(offer.template_slug, offer.template_version)
+    terms = Terms(
+        tier=offer.tier,
+        product=offer.product,
+        version=str(version),
+        version_rule=offer.version_rule,
+        purposes=offer.purposes,
+        scenario="按许可文本向社会开放 open to everybody under this license",
+        territory=offer.territory,
+        delivery=offer.delivery,
+        rights=offer.rights,
+        seller=offer.seller,
+    )
+    number = f"{template.code}-{offer.product.slug}-{version}"
+    # A license for everybody has no day of signing: it counts from the version it covers.
+    content = compose(template, terms, offer.slots, number=number, dated=date(2026, 1, 1))
+    return {
+        "number": number,
+        "name": template.title.both(),
+        "sha256": content_hash(content),
+        "text": {lang: plain_text(content, lang) for lang in ("zh", "en")},
+    }
 
 
 def freeze(plan: Plan, offer: Offer, *, by: str) -> None:

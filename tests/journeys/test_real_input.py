@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import subprocess
 import time
 import uuid
 import zipfile
@@ -11,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx2
 import pytest
 
@@ -152,9 +154,16 @@ def test_flights_from_upload_to_invoice(
     assert table[0] == expected[0]
     assert len(table) == len(expected) == len(rows) + 1
     names = table[0]
+    parquet = next(made for made in run["outputs"] if made["kind"] == "parquet")
+    path = server.data_dir / "objects" / parquet["sha256"][:2] / parquet["sha256"]
+    moment = "strftime(time_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+    with duckdb.connect() as engine:
+        kept = engine.execute(
+            f"SELECT * REPLACE ({moment} AS time_hour) FROM read_parquet('{path}')"
+        ).fetchall()
+    assert len(kept) == len(rows)
     differences = sum(
-        ["" if row[name] is None else str(row[name]) for name in names] != cells
-        for row, cells in zip(rows, table[1:], strict=True)
+        [row[name] for name in names] != list(cells) for row, cells in zip(rows, kept, strict=True)
     )
     assert differences == 0
     tail = names.index("tailnum")
@@ -181,3 +190,49 @@ def test_flights_from_upload_to_invoice(
             f"client's own log ¥{owed / 100:.2f}; difference {invoice['gross_fen'] - owed}"
         )
     api.close()
+
+
+def test_open_data_needs_no_account(market: tuple[Server, Cast]) -> None:
+    """国内行政区划: registered and listed once, then fetched by curl without any account."""
+    server, cast = market
+    content = (files("cpca") / "resources" / "adcodes.csv").read_bytes()
+    description = ASSET | {
+        "title_zh": "行政区划代码", "title_en": "Administrative divisions", "code": "370200-zw-0001",
+        "open_attr": "U", "grade": "G1",
+    }  # fmt: skip
+    asset, file = register(cast, description, "adcodes.csv", content)
+    run = cleansed(cast, asset, file["id"], {"steps": [{"step": "dedupe"}]}, ["adcode"])
+    profile = {
+        "title_zh": "行政区划代码", "title_en": "Administrative divisions", "summary_zh": "省、市、区县代码与坐标",
+        "summary_en": "Codes and positions of divisions", "description": "公开数据。", "kind": "dataset",
+        "zone": "government", "tier": "public_good", "delivery": ["api", "file"], "scenarios": ["地址解析"],
+        "keywords": ["区划"],
+    }  # fmt: skip
+    plan = {"code": "free", "title_zh": "免费", "title_en": "Free", "kind": "free"}
+    standing = {
+        "template_slug": "open-license", "template_version": "2026.1",
+        "purposes": ["personal", "industry", "research_nonprofit"], "months": None,
+        "slots": {"data_source": "公开许可的数据包", "update_cycle": "每年"},
+    }  # fmt: skip
+    listed(cast, asset, run, "adcodes", profile, plan, standing)
+    page = httpx2.get(f"{server.url}/api/v1/products/adcodes", trust_env=False).json()
+    manifest = page["versions"][0]["files"]["csv"]
+    got = subprocess.run(
+        ["curl", "-fsS", "--noproxy", "*", f"{server.url}/open/v1/adcodes/files/csv"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert hashlib.sha256(got).hexdigest() == manifest["sha256"]
+    license_text = httpx2.get(f"{server.url}/open/v1/adcodes", trust_env=False).json()
+    assert "注明来源" in license_text["license"]["text"]["zh"]
+    rows = httpx2.get(
+        f"{server.url}/open/v1/adcodes/rows?name=prefix.青岛&limit=100", trust_env=False
+    ).json()["rows"]
+    assert any("青岛" in str(row.values()) for row in rows)
+    refused = cast.buyer.post(
+        "/orders",
+        {"product_id": page["id"], "plan_id": page["plans"][0]["id"], "purpose": "industry",
+         "scenario": "公益数据不需要下单的测试", "months": 1, "prepay_fen": 0},
+        status=409,
+    )  # fmt: skip
+    assert refused["type"] == "/problems/order-not-needed"
