@@ -1,7 +1,6 @@
 """Assets: describe, upload, submit; and the registrar's desk."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,15 +8,14 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from market.api.orders import EntryView, Reason
-from market.http.body import Upload, receive
+from market.http.body import receive
+from market.http.intake import EVIDENCE_BYTES, keep_evidence, keep_file
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
-from market.http.work import Work, Worker
+from market.http.work import Work
 from market.identity.rules import Permission
 from market.registry import actions, queries
 from market.registry.rules import ASSET, AssetState, Description
 from market.registry.tables import Asset
-from storage.kernel.problem import invalid
-from storage.tabular.apart import inspect_apart
 from storage.tabular.kinds import Encoding
 from storage.unit import Unit
 
@@ -127,32 +125,9 @@ async def upload(request: Request, work: Work, asset_id: str, encoding: Encoding
     """上传数据文件 · A raw body (name in X-File-Name) or a multipart form; streamed and profiled."""
     taken = await receive(request, work.house.incoming, work.house.settings.limits.upload_bytes)
     try:
-        return await run_in_threadpool(keep_file, work, asset_id, taken, encoding)
+        return FileView.model_validate(await run_in_threadpool(keep_file, work, asset_id, taken, encoding))
     finally:
         taken.discard()
-
-
-def keep_file(work: Worker, asset_id: str, taken: Upload, encoding: Encoding | None) -> FileView:
-    """Profile an upload apart, keep the object, attach it: slow work first, then one Unit."""
-    if not taken.size:
-        raise invalid("file", "file.empty", "文件为空。", "The file is empty.")
-    with work.house.store.view() as view:
-        queries.asset(view, work.actor, asset_id)  # unknown or another's: say so before the work
-    found = inspect_apart(taken.path, taken.name, work.house.workshop.limits, encoding)
-    stored = work.house.objects.put_file(taken.path, taken.sha256)
-    with work.unit() as unit:
-        row = actions.attach_file(
-            unit,
-            work.actor,
-            asset_id,
-            stored=stored,
-            name=taken.name,
-            format=found["format"],
-            encoding=found["encoding"],
-            rows=found["profile"]["rows"],
-            profile=found["profile"],
-        )
-        return FileView.model_validate(row)
 
 
 @router.delete("/{asset_id}/files/{file_id}", status_code=204, dependencies=[DRAFT])
@@ -165,18 +140,11 @@ def remove_file(work: Work, asset_id: str, file_id: str) -> None:
 @router.post("/{asset_id}/evidence", dependencies=[DRAFT], openapi_extra=FILE_BODY)
 async def evidence(request: Request, work: Work, asset_id: str) -> AssetView:
     """上传来源证明 · A document that proves the lawful source; raw body or multipart."""
-    taken = await receive(request, work.house.incoming, 50 << 20)
+    taken = await receive(request, work.house.incoming, EVIDENCE_BYTES)
     try:
-        return await run_in_threadpool(keep_evidence, work, asset_id, taken.path, taken)
+        return asset_view(await run_in_threadpool(keep_evidence, work, asset_id, taken))
     finally:
         taken.discard()
-
-
-def keep_evidence(work: Worker, asset_id: str, path: Path, taken: Upload) -> AssetView:
-    """Keep a proof of source and note it on the asset."""
-    stored = work.house.objects.put_file(path, taken.sha256)
-    with work.unit() as unit:
-        return asset_view(actions.attach_evidence(unit, work.actor, asset_id, stored=stored, name=taken.name))
 
 
 @router.get("/{asset_id}/history", dependencies=[allow(Permission.ASSET_DRAFT, Permission.ASSET_REVIEW)])

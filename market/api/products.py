@@ -10,12 +10,10 @@ from pydantic import BaseModel, Field
 from contracts.terms import Tier
 from market.api.orders import Reason
 from market.catalogue import actions, listing, offers, queries
-from market.catalogue.rules import Column as Served
+from market.catalogue.publishing import publish_run
 from market.catalogue.rules import (
-    File,
     ListingState,
     Meaning,
-    Output,
     PlanKind,
     Price,
     ProductKind,
@@ -28,9 +26,6 @@ from market.catalogue.tables import Listing, Plan, Version
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
 from market.http.work import Work, Worker
 from market.identity.rules import Permission
-from market.refinery import queries as refinery
-from market.refinery.rules import RunState
-from market.refinery.tables import Run
 from storage.unit import Unit
 
 router = APIRouter(prefix="/products", tags=["products"])
@@ -164,26 +159,6 @@ def page_view(page: queries.Page) -> ProductPage:
     )
 
 
-def output_of(run: Run) -> Output:
-    """What a finished run hands to the catalogue, as plain values."""
-    columns = run.schema_ or []
-    profile = run.profile or {}
-    names = [column["name"] for column in columns]
-    return Output(
-        run_id=run.id,
-        asset_id=run.asset_id,
-        succeeded=run.state is RunState.SUCCEEDED,
-        rows=run.output_rows or 0,
-        columns=tuple(Served(name=column["name"], type=column["kind"]) for column in columns),
-        query_columns=tuple(run.indexes),
-        files={
-            made["kind"]: File(**{k: made[k] for k in ("sha256", "size", "name")})
-            for made in run.outputs or []
-        },
-        sample=tuple(dict(zip(names, row, strict=True)) for row in profile.get("sample", [])),
-    )
-
-
 @router.get("")
 def search(
     house: HouseDep,
@@ -237,15 +212,13 @@ def edit(work: Work, product_id: str, body: Profile) -> ProductView:
 @router.post("/{product_id}/versions", status_code=201, dependencies=[BUILD])
 def publish(work: Work, product_id: str, body: VersionForm) -> VersionView:
     """发布版本 · Make a finished run the newest, immutable version."""
-    return work.once(VersionView, lambda unit: version_view(publish_run(unit, work, product_id, body)))
 
+    def act(unit: Unit) -> VersionView:
+        return version_view(
+            publish_run(unit, work.actor, product_id, run_id=body.run_id, dictionary=body.dictionary)
+        )
 
-def publish_run(unit: Unit, work: Worker, product_id: str, body: VersionForm) -> Version:
-    """Publish one's own run as a version. Raises NotFound, and what the catalogue raises."""
-    run = refinery.run(unit, body.run_id, org=work.actor.own_org)
-    return actions.publish_version(
-        unit, work.actor, product_id, output=output_of(run), dictionary=body.dictionary
-    )
+    return work.once(VersionView, act)
 
 
 @router.post("/{product_id}/plans", status_code=201, dependencies=[PROPOSE])

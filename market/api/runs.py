@@ -9,12 +9,11 @@ from pydantic import BaseModel, Field
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
 from market.identity.rules import Permission
-from market.refinery import actions, queries
+from market.refinery import queries
+from market.refinery.asking import ask_run
 from market.refinery.rules import RunState, parse
 from market.refinery.tables import Run
-from market.registry.queries import files_of, source_of_product
-from storage.kernel.problem import NotFound
-from storage.tabular.kinds import Column
+from market.registry.queries import source_of_product
 from storage.unit import Unit
 
 router = APIRouter(tags=["runs"])
@@ -60,21 +59,8 @@ def request(work: Work, asset_id: str, body: RunForm) -> RunView:
     recipe = parse(body.recipe)
 
     def act(unit: Unit) -> RunView:
-        asset = source_of_product(unit, asset_id, work.actor.own_org)
-        file = next((row for row in files_of(unit, asset.id) if row.id == body.file_id), None)
-        if file is None:
-            raise NotFound(file=body.file_id)
         return run_view(
-            actions.request_run(
-                unit,
-                asset_id=asset.id,
-                asset_file_sha256=file.sha256,
-                file_name=file.name,
-                recipe=recipe,
-                encoding=file.encoding or None,
-                indexes=body.indexes,
-                columns=[Column.parse(column) for column in file.profile["schema"]],
-            )
+            ask_run(unit, work.actor, asset_id, file_id=body.file_id, recipe=recipe, indexes=body.indexes)
         )
 
     return work.once(RunView, act)

@@ -1,0 +1,27 @@
+"""Prepare the demo once, and say who can sign in."""
+
+from collections.abc import Callable
+
+from market.demo import cast, story
+from market.house import House
+
+
+def prepare(house: House, say: Callable[[str], None]) -> bool:
+    """Make the demo market unless it is there. Returns whether it was made now.
+
+    Raises RuntimeError outside embedded mode on loopback, where demo accounts must not exist.
+    """
+    settings = house.settings
+    if settings.mode != "embedded" or settings.host not in {"127.0.0.1", "::1", "localhost"}:
+        raise RuntimeError("the demo is for embedded mode on a loopback address only")
+    if cast.is_there(house):
+        return False
+    cast.invite(house)
+    story.tell(house, say)
+    return True
+
+
+def accounts() -> list[tuple[str, str, str]]:
+    """Login, name and roles (Chinese) of everybody in the demo."""
+    players = [*cast.PLAYERS, cast.CITIZEN]
+    return [(p.address, p.name, "、".join(role.words.zh for role in p.roles)) for p in players]
