@@ -95,7 +95,7 @@ def live_server(data_dir: Path, **settings: str) -> Iterator[Server]:
             [sys.executable, "-m", "market.cli", "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log
         )
         try:
-            if not servers.wait_for(f"{url}/readyz", process, seconds=30):
+            if not servers.wait_for(f"{url}/readyz", process, seconds=120):
                 log.seek(0)
                 raise RuntimeError(f"the market did not start: {log.read().decode()[-2000:]}")
             house = House(Settings(data_dir=data_dir, port=port))

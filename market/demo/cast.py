@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from market.house import House
 from market.identity import actions, passwords
 from market.identity.queries import actor_of, memberships, user_by_login
-from market.identity.rules import Actor, OrgKind, PartyKind, Role
+from market.identity.rules import SECOND_FACTOR, Actor, IdType, OrgKind, PartyKind, Role
 from market.identity.tables import Party
 from storage.kernel.numbers import make_uscc
 
@@ -45,6 +45,7 @@ ORGS = (
     Org("bureau", "青岛市大数据发展管理局", OrgKind.DATA_BUREAU, "11370200MBDEM0003"),
     Org("company", "青岛数据集团有限公司", OrgKind.STATE_DATA_COMPANY, "91370200MADEM0004"),
     Org("marine", "青岛市海洋发展局", OrgKind.DEPARTMENT, "11370200MBDEM0005"),
+    Org("service", "青岛市行政审批服务局", OrgKind.DEPARTMENT, "11370200MBDEM0009"),
     Org("dealer", "胶州湾数据商有限公司", OrgKind.DEALER, "91370200MADEM0006"),
     Org("breeze", "海风出行科技有限公司", OrgKind.ENTERPRISE, "91370200MADEM0007"),
     Org("harbor", "前湾供应链有限公司", OrgKind.ENTERPRISE, "91370200MADEM0008"),
@@ -61,11 +62,17 @@ PLAYERS = (
     Player("mandator", "褚主管", "bureau", (Role.MANDATOR,)),
     Player("provider", "卫运营", "company", (Role.OPERATOR, Role.PROVIDER, Role.ORG_ADMIN)),
     Player("marine", "蒋海洋", "marine", (Role.PROVIDER,)),
+    Player("service", "何审批局", "service", (Role.PROVIDER,)),
     Player("dealer", "沈数商", "dealer", (Role.DEALER,)),
     Player("buyer", "韩买方", "breeze", (Role.BUYER, Role.ORG_ADMIN)),
     Player("buyer2", "杨买方", "harbor", (Role.BUYER, Role.ORG_ADMIN)),
 )
 CITIZEN = Player("citizen", "朱市民", "", (Role.CITIZEN,))
+
+
+def organization(key: str) -> Org:
+    """The organization of the demo under this key."""
+    return next(org for org in ORGS if org.key == key)
 
 
 def is_there(house: House) -> bool:
@@ -96,7 +103,8 @@ def invite(house: House) -> None:
             actions.verify_at_birth(unit, parties[org.key], "演示主体 demo party")
         for player in PLAYERS:
             user = actions.create_user(unit, login=player.address, name=player.name, password_hash=hashed)
-            user.totp_sealed = sealed
+            if SECOND_FACTOR & frozenset(player.roles):
+                user.totp_sealed = sealed
             actions.add_member(
                 unit, user.id, parties[player.org], frozenset(player.roles), invited_by="system:demo"
             )
@@ -107,7 +115,7 @@ def invite(house: House) -> None:
                 id_number="DEMO-0001",
                 kind=PartyKind.PERSON,
                 org_kind=None,
-                id_type=actions.IdType.OTHER,
+                id_type=IdType.OTHER,
             ),
         )
         actions.create_user(unit, login=CITIZEN.address, name=CITIZEN.name, password_hash=hashed)

@@ -25,6 +25,15 @@ _BEACHES = (
     "银沙滩海水浴场",
     "仰口海水浴场",
 )
+_HOLIDAYS = {
+    "New Year's Day": "元旦",
+    "Spring Festival": "春节",
+    "Tomb-sweeping Day": "清明节",
+    "Labour Day": "劳动节",
+    "Dragon Boat Festival": "端午节",
+    "National Day": "国庆节",
+    "Mid-autumn Festival": "中秋节",
+}
 _WEEKDAYS = ("周一", "周二", "周三", "周四", "周五", "周六", "周日")
 
 
@@ -44,7 +53,15 @@ def holidays() -> bytes:
         on_holiday, name = chinese_calendar.get_holiday_detail(day)
         kind = "休息日" if on_holiday else "工作日"
         shifted = not on_holiday and day.weekday() >= 5
-        rows.append((day.isoformat(), _WEEKDAYS[day.weekday()], kind, name or "", "是" if shifted else "否"))
+        rows.append(
+            (
+                day.isoformat(),
+                _WEEKDAYS[day.weekday()],
+                kind,
+                _HOLIDAYS.get(name or "", ""),
+                "是" if shifted else "否",
+            )
+        )
         day += timedelta(days=1)
     return _text(("日期", "星期", "类型", "节日", "调休上班"), rows).encode()
 

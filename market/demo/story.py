@@ -14,7 +14,7 @@ from market.catalogue import queries as catalogue_queries
 from market.catalogue.publishing import output_of
 from market.catalogue.rules import Meaning, PlanKind, Price, Profile, Standing, Zone
 from market.demo import sources
-from market.demo.cast import acting
+from market.demo.cast import acting, organization
 from market.house import House
 from market.identity.rules import Actor
 from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
@@ -60,7 +60,7 @@ class Piece:
 
 HOLIDAYS = Piece(
     slug="holidays",
-    owner="marine",
+    owner="service",
     title_zh="法定节假日与调休安排",
     title_en="Public holidays and shifted working days",
     file_name="节假日.csv",
@@ -181,13 +181,14 @@ def tell(house: House, say: Callable[[str], None]) -> None:
 
 def _describe(piece: Piece) -> Description:
     columns = [word[0] for word in piece.words]
+    owner = organization({"provider": "company"}.get(piece.owner, piece.owner))
     return Description(
         title_zh=piece.title_zh,
         title_en=piece.title_en,
         abstract_zh=piece.summary_zh,
         abstract_en=piece.summary_en,
-        provider_name="青岛市海洋发展局" if piece.owner == "marine" else "青岛数据集团有限公司",
-        provider_code=make_uscc("11370200MBDEM0005" if piece.owner == "marine" else "91370200MADEM0004"),
+        provider_name=owner.name,
+        provider_code=make_uscc(owner.body),
         code=f"370200-demo-{piece.slug}",
         category="演示/示例/数据",
         format_kind=FormatKind.SHEET,
