@@ -27,7 +27,7 @@ from market.house import House
 from market.http.shell import Receive, Scope, Send, Shell, install
 from market.interop import stripe_hook
 from market.settings import Settings
-from market.web import account, compliance, entrance, frame, organization, portal
+from market.web import account, compliance, entrance, frame, orders, organization, portal
 from market.worker import EmbeddedWorker, Queue
 
 API = (
@@ -44,6 +44,7 @@ API = (
     payments,
     journal,
 )
+PAGES = (portal, entrance, account, organization, compliance, orders)
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -62,7 +63,7 @@ def build_api(house: House) -> FastAPI:
     app.include_router(problems.router)
     app.include_router(operations.router)
     app.include_router(stripe_hook.router)
-    frame.install(app, [page.router for page in (portal, entrance, account, organization, compliance)])
+    frame.install(app, [page.router for page in PAGES])
     install(app)
     return app
 
