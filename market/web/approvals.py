@@ -119,7 +119,7 @@ def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
     plans = catalogue.plans(view, product.id)
     return {
         "listing": asked,
-        "asset": asset,
+        "source": asset,
         "plans": plans,
         "version": catalogue.newest_version(view, product.id),
         "broken": tier_faults(listing.policy_offer(product, asset, plans, asked.provider_kind)),
