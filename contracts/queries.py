@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import col, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from contracts.policy import Policy, policy_between
 from contracts.problems import ContractNotFound, LicenseNotFound
@@ -55,7 +56,31 @@ def licenses_held(
     before: str | None = None,
 ) -> Sequence[License]:
     """Licenses a buyer holds, newest first. `before`: the last id of the previous page."""
-    wanted = select(License).where(License.buyer_id == buyer_id)
+    return _newest(view, select(License).where(License.buyer_id == buyer_id), state, limit, before)
+
+
+def licenses_granted(
+    view: View,
+    seller_id: str,
+    *,
+    state: LicenseState | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> Sequence[License]:
+    """Licenses a provider granted, newest first. `before`: the last id of the previous page."""
+    return _newest(view, select(License).where(License.seller_id == seller_id), state, limit, before)
+
+
+def licenses_all(
+    view: View, *, state: LicenseState | None = None, limit: int = 50, before: str | None = None
+) -> Sequence[License]:
+    """Every license, newest first, for those who oversee the market. `before`: the last id of the previous page."""
+    return _newest(view, select(License), state, limit, before)
+
+
+def _newest(
+    view: View, wanted: SelectOfScalar[License], state: LicenseState | None, limit: int, before: str | None
+) -> Sequence[License]:
     if state:
         wanted = wanted.where(License.state == state)
     if before:

@@ -27,7 +27,21 @@ from market.house import House
 from market.http.shell import Receive, Scope, Send, Shell, install
 from market.interop import stripe_hook
 from market.settings import Settings
-from market.web import account, compliance, entrance, frame, organization, portal
+from market.web import (
+    account,
+    approvals,
+    compliance,
+    demo,
+    entrance,
+    frame,
+    money,
+    organization,
+    portal,
+    rulebook,
+)
+from market.web import journal as journal_pages
+from market.web import licenses as license_pages
+from market.web import orders as order_pages
 from market.worker import EmbeddedWorker, Queue
 
 API = (
@@ -43,6 +57,19 @@ API = (
     credentials,
     payments,
     journal,
+)
+PAGES = (
+    portal,
+    entrance,
+    account,
+    organization,
+    compliance,
+    approvals,
+    order_pages,
+    license_pages,
+    money,
+    journal_pages,
+    rulebook,
 )
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -62,7 +89,8 @@ def build_api(house: House) -> FastAPI:
     app.include_router(problems.router)
     app.include_router(operations.router)
     app.include_router(stripe_hook.router)
-    frame.install(app, [page.router for page in (portal, entrance, account, organization, compliance)])
+    pages = (*PAGES, demo) if house.settings.demo else PAGES
+    frame.install(app, [page.router for page in pages])
     install(app)
     return app
 

@@ -8,14 +8,11 @@ from pydantic import BaseModel
 
 from contracts import keyring
 from contracts.problems import ContractNotFound
-from contracts.queries import one_contract
 from contracts.rules import ContractState
-from contracts.tables import Contract
 from market.http.who import ActorDep, HouseDep, allow
-from market.identity.rules import Actor, Permission
-from market.trading.queries import OVERSEERS
+from market.identity.rules import Permission
+from market.trading.queries import readable_contract
 from storage.kernel.problem import NotFound
-from storage.unit import View
 
 router = APIRouter(tags=["contracts"])
 READ = allow(Permission.ORDER_READ)
@@ -31,25 +28,18 @@ class ContractView(BaseModel, from_attributes=True):
     content: dict[str, Any]
 
 
-def readable(view: View, actor: Actor, contract_id: str) -> Contract:
-    """A contract one signs or oversees. Raises ContractNotFound."""
-    if actor.roles & OVERSEERS:
-        return one_contract(view, contract_id)
-    return one_contract(view, contract_id, party_id=actor.own_org)
-
-
 @router.get("/contracts/{contract_id}", dependencies=[READ])
 def contract(house: HouseDep, actor: ActorDep, contract_id: str) -> ContractView:
     """合同 · Text, hash and state of a contract."""
     with house.store.view() as view:
-        return ContractView.model_validate(readable(view, actor, contract_id))
+        return ContractView.model_validate(readable_contract(view, actor, contract_id))
 
 
 @router.get("/contracts/{contract_id}/file", dependencies=[READ])
 def signed_file(house: HouseDep, actor: ActorDep, contract_id: str) -> JSONResponse:
     """签署文件 · The witnessed file for `shugang verify contract`."""
     with house.store.view() as view:
-        found = readable(view, actor, contract_id)
+        found = readable_contract(view, actor, contract_id)
     if found.document is None:
         raise ContractNotFound(contract=contract_id)
     return JSONResponse(
@@ -61,7 +51,7 @@ def signed_file(house: HouseDep, actor: ActorDep, contract_id: str) -> JSONRespo
 def printed(house: HouseDep, actor: ActorDep, contract_id: str) -> Response:
     """打印本 · The contract as PDF/A, made soon after both sides accepted."""
     with house.store.view() as view:
-        found = readable(view, actor, contract_id)
+        found = readable_contract(view, actor, contract_id)
     if found.pdf_sha256 is None:
         raise NotFound(contract=contract_id)
     with house.objects.open(found.pdf_sha256) as source:

@@ -7,21 +7,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from contracts.queries import licenses_held, one_license
+from contracts.queries import licenses_held
 from contracts.rules import LICENSE, LicenseState
 from contracts.tables import License
 from contracts.terms import Tier
 from market.api.orders import Reason
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
-from market.identity.rules import Actor, Permission
+from market.identity.rules import Permission
 from market.trading import actions
 from market.trading.closing import settle_license
-from market.trading.queries import OVERSEERS
+from market.trading.queries import readable_license
 from metering.queries import gate, usage_by_day
 from metering.statements import statement
 from storage.kernel import clock
-from storage.unit import Unit, View
+from storage.unit import Unit
 
 router = APIRouter(prefix="/licenses", tags=["licenses"])
 READ = allow(Permission.ORDER_READ)
@@ -73,13 +73,6 @@ def _view(license: License) -> LicenseView:  # noqa: A002  # the word of the dom
     return LicenseView.model_validate(license).model_copy(update={"verbs": LICENSE.verbs(license.state)})
 
 
-def readable(view: View, actor: Actor, license_id: str) -> License:
-    """A license one holds, granted or oversees. Raises LicenseNotFound."""
-    if actor.roles & OVERSEERS:
-        return one_license(view, license_id)
-    return one_license(view, license_id, party_id=actor.own_org)
-
-
 @router.get("", dependencies=[READ])
 def licenses(
     house: HouseDep,
@@ -99,7 +92,7 @@ def licenses(
 def one(house: HouseDep, actor: ActorDep, license_id: str) -> LicenseView:
     """许可详情 · One license with its frozen terms."""
     with house.store.view() as view:
-        return _view(readable(view, actor, license_id))
+        return _view(readable_license(view, actor, license_id))
 
 
 def _stop(work: Worker, license_id: str, body: Reason, act: Callable[..., License]) -> LicenseView:
@@ -121,7 +114,7 @@ def usage(
 ) -> UsageView:
     """用量 · What was used by day, what is left, and the cost to date, for buyer and provider alike."""
     with house.store.view() as view:
-        readable(view, actor, license_id)
+        readable_license(view, actor, license_id)
         now = clock.now()
         by_day = usage_by_day(
             view,
@@ -159,7 +152,7 @@ def usage_statement(
 ) -> dict[str, Any]:
     """对账单 · Every counted event of a month with the Merkle root; `shugang verify statement` checks it offline."""
     with house.store.view() as view:
-        readable(view, actor, license_id)
+        readable_license(view, actor, license_id)
         return statement(view, license_id, period)
 
 

@@ -1,5 +1,7 @@
 """挂牌 Submit, decide, suspend, resume and end a listing; the shelf follows in the same Unit."""
 
+from collections.abc import Sequence
+
 from sqlmodel import col, select
 
 from contracts.terms import DeliveryMode, Tier
@@ -11,13 +13,14 @@ from market.catalogue.actions import own_product, refuse_locked
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
 from market.catalogue.rules import LISTING, PRODUCT_STATE, ProductState, Profile, Standing, profile_faults
 from market.catalogue.shelving import put_on_shelf, take_off_shelf
-from market.catalogue.tables import Listing, Product
+from market.catalogue.tables import Listing, Plan, Product
 from market.identity.problems import PartyUnverified
 from market.identity.rules import Actor, OrgKind, Permission
 from market.policy.inputs import OpenAttr
 from market.policy.rules import PACK, Offer, deciders_needed, tier_faults
 from market.registry.queries import source_of_product
 from market.registry.rules import AssetState
+from market.registry.tables import Asset
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Fault, Invalid, NotFound
@@ -208,6 +211,23 @@ def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: 
         take_off_shelf(unit, product, reason=reason)
 
 
+def policy_offer(product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind) -> Offer:
+    """要约要素. What the tier rules look at, of a product whose asset is registered."""
+    return Offer(
+        tier=product.tier,
+        supply=asset.supply or product.supply,
+        open_attr=asset.open_attr or OpenAttr.CLOSED,
+        grade=asset.grade or product.grade,
+        delivery=frozenset(mode for mode in DeliveryMode if mode in product.delivery),
+        provider_kind=provider_kind,
+        highest_price_fen=max(
+            (max(plan.call_fen, plan.row_fen, plan.download_fen, plan.fee_fen) for plan in plans), default=0
+        ),
+        contains_pi=bool(asset.contains_pi or asset.contains_spi),
+        pi_basis=bool(asset.pi_basis.strip()),
+    )
+
+
 def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
     """Everything a listing stands on, all faults in one Invalid; returns how many must approve."""
     asset = source_of_product(unit, product.asset_id, product.provider_id)
@@ -224,19 +244,7 @@ def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
     if not plans:
         words = Words("请至少设置一个计价方案。", "Add at least one plan.")
         faults.append(Fault("plans", "listing.plan", words))
-    offer = Offer(
-        tier=product.tier,
-        supply=asset.supply,
-        open_attr=asset.open_attr or OpenAttr.CLOSED,
-        grade=asset.grade,
-        delivery=frozenset(mode for mode in DeliveryMode if mode in product.delivery),
-        provider_kind=provider_kind,
-        highest_price_fen=max(
-            (max(plan.call_fen, plan.row_fen, plan.download_fen, plan.fee_fen) for plan in plans), default=0
-        ),
-        contains_pi=bool(asset.contains_pi or asset.contains_spi),
-        pi_basis=bool(asset.pi_basis.strip()),
-    )
+    offer = policy_offer(product, asset, plans, provider_kind)
     if faults := [*faults, *tier_faults(offer)]:
         raise Invalid(*faults)
     return deciders_needed(product.tier, asset.supply, asset.grade)

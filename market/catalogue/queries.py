@@ -17,6 +17,7 @@ from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
 from market.policy.rules import deciders_needed
 from storage.kernel.problem import NotFound
+from storage.kernel.words import Words
 from storage.unit import View
 
 PAGE = 20
@@ -243,3 +244,9 @@ def listing_of_case(view: View, case_id: str) -> Listing:
     if found is None:
         raise NotFound(case=case_id)
     return found
+
+
+def titles(view: View, ids: set[str]) -> dict[str, Words]:
+    """产品名称. The names of products by id, whatever their state: for lists of orders and licenses."""
+    rows = view.session.exec(select(Product).where(col(Product.id).in_(ids))).all()
+    return {row.id: Words(row.title_zh, row.title_en) for row in rows}

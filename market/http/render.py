@@ -28,6 +28,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.filters["yuan"] = lambda fen: f"¥{money.yuan(fen)}"
+    env.filters["capital"] = money.capital
     env.filters["count"] = lambda number: f"{number:,}"
     env.filters["size"] = human_size
     env.globals["Permission"] = Permission

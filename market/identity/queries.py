@@ -38,6 +38,14 @@ def user_by_login(view: View, login: str) -> User | None:
     return view.session.exec(select(User).where(User.login == login)).first()
 
 
+def users_at(view: View, domain: str) -> list[User]:
+    """The users whose login is an address at `domain`, in the order they were made."""
+    query = select(User).where(
+        col(User.login).endswith(f"@{domain}", autoescape=True), col(User.disabled_at).is_(None)
+    )
+    return list(view.session.exec(query.order_by(col(User.id))))
+
+
 def memberships(view: View, user_id: str) -> list[tuple[Membership, Party]]:
     """Which parties a user acts for, oldest membership first."""
     query = (

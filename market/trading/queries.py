@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from sqlmodel import col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from contracts.queries import one_contract, one_license
+from contracts.tables import Contract, License
 from market.identity.rules import Actor, Permission, Role
 from market.trading.problems import OrderNotFound
 from market.trading.rules import OrderState
@@ -60,3 +62,17 @@ def overdue(view: View, at: datetime, limit: int = 200) -> list[str]:
     """Ids of orders nobody signed or paid in time."""
     query = select(Order.id).where(col(Order.expires_at) <= at).order_by(col(Order.expires_at)).limit(limit)
     return list(view.session.exec(query))
+
+
+def readable_contract(view: View, actor: Actor, contract_id: str) -> Contract:
+    """A contract one signs or oversees. Raises ContractNotFound."""
+    if actor.roles & OVERSEERS:
+        return one_contract(view, contract_id)
+    return one_contract(view, contract_id, party_id=actor.own_org)
+
+
+def readable_license(view: View, actor: Actor, license_id: str) -> License:
+    """A license one holds, granted or oversees. Raises LicenseNotFound."""
+    if actor.roles & OVERSEERS:
+        return one_license(view, license_id)
+    return one_license(view, license_id, party_id=actor.own_org)

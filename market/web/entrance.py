@@ -8,6 +8,7 @@ from market.http.who import COOKIE, HouseDep, VisitorDep, allow
 from market.identity import entrance, queries
 from market.identity.actions import PartyForm
 from market.identity.rules import OrgKind, Permission
+from market.web.demo import accounts
 from market.web.forms import GUARDED, Form, FormDep, again, leave, local
 from storage.kernel.problem import Fault, Invalid, invalid
 from storage.kernel.words import Words
@@ -17,9 +18,9 @@ SESSION_SECONDS = 12 * 3600
 
 
 @router.get("/login")
-def login(request: Request, form: FormDep) -> Response:
-    """登录 · The sign-in form."""
-    return page(request, "login.html", form=form)
+def login(request: Request, house: HouseDep, form: FormDep) -> Response:
+    """登录 · The sign-in form, and the demo's people where this is a demo."""
+    return page(request, "login.html", form=form, demo=accounts(house))
 
 
 @router.post("/login")

@@ -1,21 +1,27 @@
 """Forms that come back: what was written is kept, and each message stands beside its field."""
 
+import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Annotated, ParamSpec, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 
+from market.house import House
 from market.http.problems import CsrfMissing, as_problem
 from market.http.who import SAFE, csrf_field
 from market.identity.problems import LinkSpent, SecondFactorNeeded, Unauthenticated
+from market.identity.rules import Actor
+from storage import idempotency
 from storage.kernel.problem import Fault, Invalid, NotFound, Problem
 from storage.kernel.words import Words
+from storage.unit import Unit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,6 +66,18 @@ class Form:
     def refused(self, problem: Problem) -> "Form":
         """The same form with the refusal to be shown in it."""
         return Form(self.values, problem)
+
+    @property
+    def key(self) -> str:
+        """What the hidden field `key` holds: fresh, and the same again when the form came back refused."""
+        spent = isinstance(self.problem, idempotency.IdempotencyKeyReused | None)
+        return str(uuid4()) if spent or not self["key"] else self["key"]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what was written, without the tokens: the same key must not carry something else."""
+        written = sorted((name, value) for name, value in self.values.items() if name not in {"csrf", "key"})
+        return hashlib.sha256(repr(written).encode()).hexdigest()
 
     def filled(self, **values: str | Sequence[str]) -> "Form":
         """The same form where fields that were not sent hold `values`."""
@@ -157,6 +175,25 @@ def again(show: Callable[..., Response]) -> Callable[[Callable[P, R]], Callable[
         return post
 
     return around
+
+
+def once(request: Request, house: House, actor: Actor, form: Form, act: Callable[[Unit], str]) -> str:
+    """Do `act` once for the form's hidden `key` and give the id it returned ever after: a double click does it once.
+
+    Raises IdempotencyKeyMissing without the field, IdempotencyKeyReused when it was sent with other values.
+    """
+    if not 1 <= len(form["key"]) <= 200 or not form["key"].isprintable():
+        raise idempotency.IdempotencyKeyMissing
+    print_of = f"{request.url.path} {form.fingerprint}"
+
+    def attempt() -> str:
+        with house.store.unit(actor.id, actor.org) as unit:
+            return str(idempotency.once(unit, form["key"], print_of, lambda: {"id": act(unit)})["id"])
+
+    try:
+        return attempt()
+    except IntegrityError:  # its twin committed first: the answer is there now
+        return attempt()
 
 
 def local(target: str) -> str:

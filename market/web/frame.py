@@ -56,11 +56,11 @@ DESK = (
     Place(
         "/approvals",
         Words("审批", "Approvals"),
-        (Permission.ORDER_APPROVE, Permission.LISTING_APPROVE, Permission.ASSET_REVIEW),
+        (Permission.ORDER_APPROVE, Permission.LISTING_APPROVE),
     ),
     Place("/compliance/parties", Words("主体核验", "Identity checks"), (Permission.PARTY_VERIFY,)),
     Place("/orders", Words("订单", "Orders"), (Permission.ORDER_READ,)),
-    Place("/licenses", Words("我的许可", "My licenses"), (Permission.CREDENTIAL_KEEP,)),
+    Place("/licenses", Words("许可", "Licenses"), (Permission.ORDER_READ, Permission.INVOICE_ISSUE)),
     Place("/usage", Words("用量", "Usage"), (Permission.USAGE_READ,)),
     Place("/invoices", Words("账单", "Invoices"), (Permission.INVOICE_READ,)),
     Place("/payments", Words("收付款", "Payments"), (Permission.PAYMENT_READ, Permission.ORDER_PLACE)),

@@ -33,4 +33,35 @@ NOTICES: dict[str, Words] = {
     "decided": Words(
         "核验结论已记录并通知申请方可见。", "The decision is recorded and visible to the applicant."
     ),
+    "ordered": Words(
+        "订单已提交，审批结论将发送到您的邮箱并显示在本页。",
+        "Your order is placed. The decision comes by mail and appears on this page.",
+    ),
+    "contracted": Words("合同已签署并由平台见证。", "The contract is signed and witnessed by the platform."),
+    "cancelled": Words("订单已取消。", "The order is cancelled."),
+    "ruled": Words("审批意见已记录，申请方可见。", "Your decision is recorded; the applicant can read it."),
+    "received": Words(
+        "到账已登记，等待另一名财务人员复核。",
+        "The receipt is reported; a second finance person confirms it.",
+    ),
+    "confirmed": Words(
+        "到账已复核，许可随即生效。", "The receipt is confirmed; the license becomes active at once."
+    ),
+    "sent_back": Words("登记已退回，付款单恢复待付款。", "The report is sent back; the payment waits again."),
+    "invoice_asked": Words("付款单已生成。", "The payment request is made."),
+    "closed": Words("账期已结账，账单已开具。", "The month is closed and its invoices are issued."),
+    "settled": Words("已结清并开具账单。", "Settled; the invoice is issued."),
+    "nothing_due": Words("没有需要结算的用量。", "There is no usage to settle."),
+    "license_moved": Words(
+        "许可状态已变更，下一次请求即按新状态执行。",
+        "The license has changed; the very next request feels it.",
+    ),
+    "credential_ended": Words(
+        "凭证已停用，其令牌自下一次请求起被拒绝。",
+        "The credential has ended; its tokens are refused from now on.",
+    ),
+    "credential_shown": Words(
+        "凭证已创建，密钥已在上一页显示过一次；如未记下，请轮换。",
+        "The credential is made and its secret was shown once; rotate it if you did not keep it.",
+    ),
 }

@@ -1,0 +1,157 @@
+"""The approval desk: what waits, everything needed to decide on one page, and the decision with its reason."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from market import wiring
+from market.approvals import queries
+from market.approvals.rules import CaseKind, CaseState, own_matter, reason_faults
+from market.approvals.tables import Case
+from market.catalogue import listing
+from market.catalogue import queries as catalogue
+from market.catalogue.tables import Product
+from market.http.render import page
+from market.http.who import ActorDep, HouseDep, allow
+from market.identity.queries import parties, party
+from market.identity.rules import Actor, Permission
+from market.policy.rules import tier_faults
+from market.registry.queries import source_of_product
+from market.trading import queries as trading
+from market.web.forms import GUARDED, FormDep, again, leave, once
+from storage.kernel import clock
+from storage.kernel.problem import Fault, Invalid
+from storage.kernel.words import Words
+from storage.unit import View
+
+DECIDE = allow(Permission.LISTING_APPROVE, Permission.ORDER_APPROVE)
+router = APIRouter(prefix="/approvals", dependencies=[*GUARDED, DECIDE])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the queue: the case, what it is about, and what to look at."""
+
+    case: Case
+    title: Words
+    product: Product
+    highest_fen: int
+    due_fen: int | None = None
+
+
+@router.get("")
+def queue(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
+    """待审批 · What waits for a decision the reader may take, the most urgent first."""
+    kind = next((each for each in wiring.CASES if each.value == form["kind"]), None)
+    with house.store.view() as view:
+        rows = [_row(view, actor, case) for case in wiring.waiting_cases(view, actor, kind)]
+        people = parties(view, {row.case.submitted_org for row in rows})
+    return page(
+        request,
+        "approvals.html",
+        rows=rows,
+        people=people,
+        kinds=[each for each, (permission, _) in wiring.CASES.items() if actor.may(permission)],
+        kind=form["kind"],
+        now=clock.now(),
+    )
+
+
+def _product(view: View, actor: Actor, case: Case) -> Product:
+    if case.kind is CaseKind.LISTING:
+        return catalogue.product(view, actor, catalogue.listing_of_case(view, case.id).product_id)
+    order = trading.of_case(view, case.id)
+    assert order is not None  # a case of this kind is opened with its order
+    return catalogue.product(view, actor, order.product_id)
+
+
+def _row(view: View, actor: Actor, case: Case) -> Row:
+    product = _product(view, actor, case)
+    order = trading.of_case(view, case.id) if case.kind is CaseKind.ORDER else None
+    plans = catalogue.plans(view, product.id)
+    highest = max((max(p.call_fen, p.row_fen, p.download_fen, p.fee_fen) for p in plans), default=0)
+    title = Words(product.title_zh, product.title_en)
+    return Row(case, title, product, highest, order.due_fen if order else None)
+
+
+@router.get("/{case_id}")
+def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
+    """审批事项 · One case: what is asked, by whom, on what ground, and what was said so far."""
+    with house.store.view() as view:
+        case = wiring.readable_case(view, actor, case_id)
+        decisions = queries.decisions(view, case.id)
+        product = _product(view, actor, case)
+        about: dict[str, Any] = _listing(view, case, product) if case.kind is CaseKind.LISTING else {}
+        order = trading.of_case(view, case.id)
+        if order is not None:
+            contract = (
+                trading.readable_contract(view, actor, order.contract_id) if order.contract_id else None
+            )
+            about = {"order": order, "buyer": party(view, order.buyer_id), "contract": contract}
+        people = parties(
+            view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org}
+        )
+    own = own_matter(
+        person=actor.id, org=actor.org, submitted_by=case.submitted_by, submitted_org=case.submitted_org
+    )
+    return page(
+        request,
+        "approval.html",
+        form=form,
+        case=case,
+        product=product,
+        decisions=decisions,
+        people=people,
+        own=own,
+        said=any(decision.by == actor.id for decision in decisions),
+        waiting=case.state is CaseState.WAITING,
+        now=clock.now(),
+        **about,
+    )
+
+
+def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
+    """What stands behind a listing: asset, plans, standing terms, and the tier rules as they hold now."""
+    asked = catalogue.listing_of_case(view, case.id)
+    asset = source_of_product(view, product.asset_id, product.provider_id)
+    plans = catalogue.plans(view, product.id)
+    return {
+        "listing": asked,
+        "source": asset,
+        "plans": plans,
+        "version": catalogue.newest_version(view, product.id),
+        "broken": tier_faults(listing.policy_offer(product, asset, plans, asked.provider_kind)),
+    }
+
+
+@router.post("/{case_id}")
+@again(matter)
+def decide(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
+    """审批 · Approve or reject, with a reason the applicant reads."""
+    faults = list(reason_faults(form["reason"]))
+    if form["verdict"] not in {"approve", "reject"}:
+        words = Words("请选择同意或否决。", "Choose to approve or to reject.")
+        faults.insert(0, Fault("verdict", "required", words))
+    if faults:
+        raise Invalid(*faults)
+    version = int(form["version"]) if form["version"].isascii() and form["version"].isdigit() else 0
+    once(
+        request,
+        house,
+        actor,
+        form,
+        lambda unit: (
+            wiring.decide_case(
+                unit,
+                actor,
+                case_id,
+                approve=form["verdict"] == "approve",
+                reason=form["reason"],
+                expected_version=version,
+                zone=house.settings.timezone,
+            ).id
+        ),
+    )
+    return leave("/approvals", done="ruled")

@@ -1,0 +1,74 @@
+"""The journal for those who audit: search, one thing's history, and whether the chain holds."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from market.audit.queries import entries, history
+from market.http.render import page
+from market.http.who import HouseDep, allow
+from market.identity.queries import parties
+from market.identity.rules import Permission
+from market.web.forms import GUARDED, FormDep, leave
+from market.web.words import KINDS
+from storage import journal
+from storage.kernel.problem import NotFound
+
+router = APIRouter(prefix="/journal", dependencies=[*GUARDED, allow(Permission.JOURNAL_READ)])
+SHOWN = 50
+# Where a thing can be looked at; the rest is shown by its entries alone.
+PLACES = {
+    "order": "/orders/",
+    "license": "/licenses/",
+    "payment": "/payments/",
+    "invoice": "/invoices/",
+}
+
+
+@router.get("")
+def search(request: Request, house: HouseDep, form: FormDep) -> Response:
+    """流水查询 · Sealed entries, newest first; a thing's id leads to its history."""
+    if form["subject"]:
+        return leave(f"/journal/{quote(form['subject'], safe=':')}")
+    before = int(form["before"]) if form["before"].isascii() and form["before"].isdigit() else None
+    with house.store.view() as view:
+        rows = entries(
+            view,
+            kind=form["kind"] or None,
+            actor=form["actor"] or None,
+            before_seq=before if before and before < 1 << 62 else None,
+            limit=SHOWN,
+        )
+        people = parties(view, {row.org for row in rows if row.org})
+    verdict = journal.verify_stored(house.store) if form["verify"] else None
+    return page(
+        request,
+        "journal.html",
+        form=form,
+        rows=rows,
+        people=people,
+        kinds=KINDS,
+        verdict=verdict,
+        limit=SHOWN,
+    )
+
+
+@router.get("/{subject}")
+def subject(request: Request, house: HouseDep, subject: str) -> Response:
+    """全程留痕 · Everything that happened to one thing (`order:ord_…`). Raises NotFound."""
+    with house.store.view() as view:
+        rows = history(view, subject)
+        people = parties(view, {row.org for row in rows if row.org})
+    if not rows:
+        raise NotFound(subject=subject)
+    noun, _, thing = subject.partition(":")
+    return page(
+        request,
+        "journal_subject.html",
+        subject=subject,
+        rows=rows,
+        people=people,
+        kinds=KINDS,
+        place=PLACES[noun] + thing if noun in PLACES else "",
+    )

@@ -1,0 +1,125 @@
+"""Licenses on pages: who sees them, who stops them, and a secret that is shown once."""
+
+import re
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from contracts.rules import LicenseState
+from contracts.tables import License
+from market.house import House
+from market.trading.tables import Order
+from market.web.licenses import bars
+from metering.queries import gate
+from metering.rating import Usage
+from metering.tables import Credential
+from tests.market.web.trade import Market
+
+
+@pytest.fixture
+def market(house: House) -> Market:
+    return Market(house)
+
+
+@pytest.fixture
+def order(market: Market) -> Order:
+    return market.paid()
+
+
+def state(market: Market, order: Order) -> LicenseState:
+    with market.house.store.view() as view:
+        return view.session.get_one(License, order.license_id).state
+
+
+def test_both_sides_and_the_desk_see_it_and_nobody_else(market: Market, order: Order) -> None:
+    path = f"/licenses/{order.license_id}"
+    page = market["buyer"].get(path)
+    assert f"license={order.license_id}" in page
+    assert "purpose=internal_business" in page
+    assert "¥1,000.50" in page
+    assert "如何调用" not in market["provider"].get(path)
+    for name, listed in (
+        ("buyer", "/licenses"),
+        ("provider", "/licenses?granted=1"),
+        ("compliance", "/licenses"),
+    ):
+        assert path in market[name].get(listed), name
+    assert path in market["provider"].get("/licenses")  # it holds none, so it sees what it granted
+    market["rival"].get(path, 404)
+    assert path not in market["rival"].get("/licenses")
+    market["rival"].post(f"{path}/decision", 404, verb="terminate", reason="不是我们的许可")
+    assert path not in market["buyer"].get("/licenses", state="revoked")
+
+
+def test_compliance_stops_resumes_and_revokes(market: Market, order: Order) -> None:
+    path = f"/licenses/{order.license_id}/decision"
+    refused = market["compliance"].post(path, 422, reason="短").text
+    assert 'id="e-verb"' in refused
+    assert 'id="e-reason"' in refused
+    for verb, after, open_ in (
+        ("suspend", LicenseState.SUSPENDED, False),
+        ("resume", LicenseState.ACTIVE, True),
+        ("revoke", LicenseState.REVOKED, False),
+    ):
+        market["compliance"].post(path, verb=verb, reason="发现异常调用，核查处理")
+        assert state(market, order) is after
+        with market.house.store.view() as view:
+            assert gate(view, str(order.license_id)).in_force is open_
+    page = market["compliance"].get(f"/licenses/{order.license_id}")
+    assert "发现异常调用" in page
+    assert 'name="verb"' not in page
+    market["compliance"].post(path, 409, verb="resume", reason="撤销之后不能恢复")
+
+
+def test_each_verb_belongs_to_its_own_people(market: Market, order: Order) -> None:
+    path = f"/licenses/{order.license_id}/decision"
+    market["buyer"].post(path, 403, verb="suspend", reason="买方不能中止许可")
+    market["provider"].post(path, 403, verb="revoke", reason="提供方不能撤销许可")
+    market["compliance"].post(path, 403, verb="terminate", reason="合规不能代为终止")
+    assert state(market, order) is LicenseState.ACTIVE
+    market["finance"].post(f"/licenses/{order.license_id}/settlement", 409)
+    market["buyer"].post(path, verb="terminate", reason="项目结束，提前终止")
+    assert state(market, order) is LicenseState.TERMINATED
+    answer = market["finance"].post(f"/licenses/{order.license_id}/settlement")
+    assert answer.headers["location"].endswith("?done=nothing_due")
+    market["buyer"].post(f"/licenses/{order.license_id}/settlement", 403)
+
+
+def test_a_secret_is_shown_once_and_a_double_click_makes_one(market: Market) -> None:
+    key = str(uuid4())
+    first = market["buyer"].post("/credentials", 200, key=key, name="生产环境", cidrs="203.0.113.0/24")
+    secret = re.search(r"shg_live_[\w-]+", first.text)
+    assert secret
+    assert first.headers["cache-control"] == "no-store"
+    market["buyer"].post("/credentials", 303, key=key, name="生产环境", cidrs="203.0.113.0/24")
+    assert market.count(Credential) == 1
+    assert secret[0] not in market["buyer"].get("/credentials")
+    assert "203.0.113.0/24" in market["buyer"].get("/credentials")
+    with market.house.store.view() as view:
+        stored = view.session.connection().exec_driver_sql("SELECT answer FROM idempotency_key").fetchall()
+    assert secret[0] not in str(stored)
+
+
+def test_credentials_are_checked_rotated_and_ended(market: Market) -> None:
+    refused = market["buyer"].post("/credentials", 422, name="", cidrs="").text
+    assert 'id="e-name"' in refused
+    refused = market["buyer"].post("/credentials", 422, name="x", cidrs="not-a-network").text
+    assert 'id="e-cidrs"' in refused
+    made = market["buyer"].post("/credentials", 200, name="数据仓库", cidrs="")
+    found = re.search(r"cli_\w+", made.text)
+    assert found
+    path = f"/credentials/{found[0]}"
+    market["rival"].post(f"{path}/rotation", 404)
+    market["rival"].post(f"{path}/end", 404)
+    assert "shg_live_" in market["buyer"].post(f"{path}/rotation", 200).text
+    assert "旧密钥有效至" in market["buyer"].get("/credentials")
+    market["buyer"].post(f"{path}/end")
+    assert "已停用" in market["buyer"].get("/credentials")
+    market["approver"].get("/credentials", 403)
+
+
+def test_days_without_use_are_drawn_as_zero() -> None:
+    drawn = bars([("2026-11-20", Usage(3, 3, 30, 300, 6))], datetime(2026, 11, 21, tzinfo=UTC))
+    assert len(drawn) == 31
+    assert drawn[-2:] == [("11-20", 3), ("11-21", 0)]

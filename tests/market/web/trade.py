@@ -1,0 +1,186 @@
+"""A market in this process with everybody signed in, and a deal taken as far as a test needs it."""
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx2
+from sqlmodel import func, select
+from starlette.testclient import TestClient
+
+from contracts.terms import DeliveryMode, Tier
+from market.app import Front
+from market.catalogue.queries import plans
+from market.catalogue.rules import PlanKind, Price
+from market.catalogue.tables import Product
+from market.house import House
+from market.identity.actions import open_session
+from market.identity.rules import Actor, OrgKind, Role, Verification
+from market.identity.tables import Membership, Party, User
+from market.trading.rules import RULES_VERSION
+from market.trading.tables import Order
+from storage.kernel import clock
+from storage.kernel.ids import new_id
+from tests.market.people import APPROVER, AUDITOR, BUYER, COMPLIANCE, PROVIDER, SECOND_APPROVER
+from tests.market.products import listed_product, seated
+
+HOST = "http://127.0.0.1:8000"
+OWN = {"Origin": HOST, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+
+
+def _of_operator(user: str, *roles: Role) -> Actor:
+    return Actor(user, "pty_operator", frozenset(roles), OrgKind.MARKET_OPERATOR, party_verified=True)
+
+
+FINANCE = _of_operator("usr_finance", Role.FINANCE)
+FINANCE2 = _of_operator("usr_finance2", Role.FINANCE)
+RIVAL = Actor("usr_rival", "pty_rival", frozenset({Role.BUYER}), OrgKind.ENTERPRISE, party_verified=True)
+CAST = {
+    "approver": APPROVER,
+    "approver2": SECOND_APPROVER,
+    "auditor": AUDITOR,
+    "buyer": BUYER,
+    "compliance": COMPLIANCE,
+    "finance": FINANCE,
+    "finance2": FINANCE2,
+    "provider": PROVIDER,
+    "rival": RIVAL,
+}
+
+
+class Person:
+    """Somebody in front of a browser: forms carry the session's token and a fresh key."""
+
+    def __init__(self, client: TestClient, cookie: str, csrf: str) -> None:
+        self.client = client
+        self.client.cookies.set("shugang_session", cookie)
+        self.csrf = csrf
+
+    def get(self, path: str, status: int = 200, **query: str) -> str:
+        answer = self.client.get(path + (f"?{urlencode(query)}" if query else ""))
+        assert answer.status_code == status, f"{path}: {answer.status_code} {answer.text[:2000]}"
+        return str(answer.text)
+
+    def post(self, path: str, status: int = 303, key: str = "", **form: str) -> httpx2.Response:
+        data = {"csrf": self.csrf, "key": key or str(uuid4())} | form
+        answer = self.client.post(path, data=data)
+        assert answer.status_code == status, f"{path}: {answer.status_code} {_main(answer.text)}"
+        return answer
+
+
+def _main(text: str) -> str:
+    found = re.search(r"<main.*</main>", text, re.DOTALL)
+    return re.sub(r"<[^>]+>|\s+", " ", found[0] if found else text)[:1500]
+
+
+class Market:
+    """Everybody, one commercial product, and the steps of a deal."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.front = Front(house, background=False)
+        self.people = {name: self._arrive(actor) for name, actor in CAST.items()}
+        self.product: Product = listed_product(
+            house.store,
+            tier=Tier.COMMERCIAL,
+            delivery=(DeliveryMode.API, DeliveryMode.FILE),
+            price=Price(call_fen=200),
+            kind=PlanKind.PER_CALL,
+        )
+        with house.store.view() as view:
+            self.plan = plans(view, self.product.id)[0]
+
+    def _arrive(self, actor: Actor) -> Person:
+        seated(self.house.store, actor)
+        with self.house.store.unit("system:test") as unit:
+            owner = unit.session.get_one(Party, actor.own_org)
+            owner.verification, owner.name = Verification.VERIFIED, f"机构 {actor.own_org}"
+            unit.session.add(owner)
+            now = clock.now()
+            unit.session.add(
+                User(
+                    id=actor.id,
+                    login=f"{actor.id}@a.example",
+                    name=actor.id,
+                    password_hash="",
+                    lang="zh",
+                    created_at=now,
+                )
+            )
+            unit.session.flush()
+            roles = sorted(str(role) for role in actor.roles)
+            unit.session.add(
+                Membership(
+                    id=new_id("mem"),
+                    user_id=actor.id,
+                    party_id=actor.own_org,
+                    roles=roles,
+                    invited_by="system:test",
+                    created_at=now,
+                )
+            )
+            unit.session.flush()
+            cookie, session = open_session(unit, actor.id, totp_step=1)
+        client = TestClient(
+            self.front, base_url=HOST, headers=OWN, follow_redirects=False, client=("127.0.0.1", 5000)
+        )
+        return Person(client, cookie, session.csrf)
+
+    def __getitem__(self, name: str) -> Person:
+        return self.people[name]
+
+    def form(self, **changes: str) -> dict[str, str]:
+        """An order the rules have nothing against."""
+        return {
+            "product": self.product.id,
+            "plan": self.plan.id,
+            "purpose": "internal_business",
+            "scenario": "用于本单位停车场周转率分析",
+            "months": "3",
+            "prepay_fen": "1,000.50",
+            "rules_version": RULES_VERSION,
+        } | changes
+
+    def order(self, order_id: str) -> Order:
+        with self.house.store.view() as view:
+            return view.session.get_one(Order, order_id)
+
+    def count(self, table: Any) -> int:
+        with self.house.store.view() as view:
+            return int(view.session.exec(select(func.count()).select_from(table)).one())
+
+    def placed(self) -> Order:
+        answer = self["buyer"].post("/orders/new", **self.form())
+        return self.order(answer.headers["location"].split("/")[-1].split("?")[0])
+
+    def approved(self) -> Order:
+        order = self.placed()
+        for name in ("approver", "approver2"):
+            if self.order(order.id).state.value == "submitted":
+                self.rule(name, order)
+        return self.order(order.id)
+
+    def rule(self, name: str, order: Order, status: int = 303, **changes: str) -> httpx2.Response:
+        page = self[name].get(f"/approvals/{order.case_id}")
+        version = re.search(r'name="version" value="(\d+)"', page)
+        form = {"verdict": "approve", "reason": "用途明确，同意", "version": version[1] if version else "1"}
+        return self[name].post(f"/approvals/{order.case_id}", status, **(form | changes))
+
+    def signed(self) -> Order:
+        order = self.approved()
+        page = self["buyer"].get(f"/orders/{order.id}/contract")
+        found = re.search(r'name="content_hash" value="([0-9a-f]{64})"', page)
+        assert found
+        self["buyer"].post(f"/orders/{order.id}/acceptance", agree="yes", content_hash=found[1])
+        return self.order(order.id)
+
+    def paid(self) -> Order:
+        order = self.signed()
+        path = f"/payments/{order.payment_id}"
+        self["finance"].post(
+            f"{path}/receipt", amount_fen="1000.50", bank_reference=f"BANK{uuid4().hex[:12]}"
+        )
+        self["finance2"].post(f"{path}/confirmation", agree="yes")
+        self.house.pulse.beat()
+        return self.order(order.id)
