@@ -27,7 +27,10 @@ from market.house import House
 from market.http.shell import Receive, Scope, Send, Shell, install
 from market.interop import stripe_hook
 from market.settings import Settings
-from market.web import account, compliance, entrance, frame, organization, portal
+from market.web import account, catalog, compliance, entrance, frame, listings, organization, portal
+from market.web import assets as asset_pages
+from market.web import products as product_pages
+from market.web import runs as run_pages
 from market.worker import EmbeddedWorker, Queue
 
 API = (
@@ -43,6 +46,18 @@ API = (
     credentials,
     payments,
     journal,
+)
+PAGES = (
+    portal,
+    entrance,
+    account,
+    organization,
+    compliance,
+    catalog,
+    asset_pages,
+    product_pages,
+    run_pages,
+    listings,
 )
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -62,7 +77,7 @@ def build_api(house: House) -> FastAPI:
     app.include_router(problems.router)
     app.include_router(operations.router)
     app.include_router(stripe_hook.router)
-    frame.install(app, [page.router for page in (portal, entrance, account, organization, compliance)])
+    frame.install(app, [page.router for page in PAGES])
     install(app)
     return app
 
