@@ -30,18 +30,23 @@ from market.settings import Settings
 from market.web import (
     account,
     approvals,
+    catalog,
     compliance,
     demo,
     entrance,
     frame,
+    listings,
     money,
     organization,
     portal,
     rulebook,
 )
+from market.web import assets as asset_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
 from market.web import orders as order_pages
+from market.web import products as product_pages
+from market.web import runs as run_pages
 from market.worker import EmbeddedWorker, Queue
 
 API = (
@@ -70,6 +75,11 @@ PAGES = (
     money,
     journal_pages,
     rulebook,
+    catalog,
+    asset_pages,
+    product_pages,
+    run_pages,
+    listings,
 )
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 

@@ -23,6 +23,7 @@ from market.catalogue.rules import (
     ProductState,
     Profile,
     Standing,
+    code_faults,
     manifest,
     plan_faults,
     public_sample,
@@ -182,7 +183,7 @@ def add_plan(
         for name, title in (("title_zh", title_zh), ("title_en", title_en))
         if not 1 <= len(title.strip()) <= 100
     ]
-    if faults := [*faults, *slug_faults(f"plan-{code}")]:
+    if faults := [*faults, *code_faults(code)]:
         raise Invalid(*faults)
     if any(plan.code == code for plan in queries.plans(unit, product.id, active_only=False)):
         raise PlanCodeTaken(code=code)

@@ -118,6 +118,7 @@ LEADING = {
 PRICES = ("call_fen", "row_fen", "download_fen", "fee_fen")
 QUOTAS = ("included_calls", "included_rows", "included_downloads")
 SAMPLE_ROWS = 20
+CODE = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 SLUG = re.compile(r"(?=.{3,60}\Z)[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 Short = Annotated[str, Field(max_length=200)]
@@ -243,6 +244,17 @@ def slug_faults(slug: str) -> list[Fault]:
         "The slug has 3 to 60 lower-case letters or digits, parted by single hyphens.",
     )
     return [Fault("slug", "slug.form", words)]
+
+
+def code_faults(code: str) -> list[Fault]:
+    """A plan's code: at most 40 of a-z, 0-9 and single hyphens between."""
+    if CODE.fullmatch(code):
+        return []
+    words = Words(
+        "方案代码为 1 至 40 位小写字母或数字，可用单个连字符分隔。",
+        "A code has 1 to 40 lower-case letters or digits, parted by single hyphens.",
+    )
+    return [Fault("code", "plan.code", words)]
 
 
 def plan_faults(tier: Tier, kind: PlanKind, price: Price) -> list[Fault]:

@@ -67,6 +67,10 @@ _RULES = {
     "string_too_short": Words("内容过短。", "Too short."),
     "string_too_long": Words("内容过长。", "Too long."),
     "enum": Words("不在可选范围内。", "Not one of the choices."),
+    "date_from_datetime_parsing": Words("日期应写作 2026-01-31。", "Write the date as 2026-01-31."),
+    "date_parsing": Words("日期应写作 2026-01-31。", "Write the date as 2026-01-31."),
+    "too_short": Words("请至少选择一项。", "Choose at least one."),
+    "too_long": Words("项目过多。", "Too many."),
     "json_invalid": Words("JSON 格式错误。", "Not valid JSON."),
 }
 

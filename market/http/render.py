@@ -1,5 +1,6 @@
 """Pages: Jinja templates with strict names, escaped, in the reader's language."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -31,8 +32,16 @@ def environment() -> jinja2.Environment:
     env.filters["capital"] = money.capital
     env.filters["count"] = lambda number: f"{number:,}"
     env.filters["size"] = human_size
+    env.filters["words"] = options
+    env.filters["say_words"] = lambda words, lang: words.say(lang)
+    env.filters["word_in"] = lambda value, lang: value.words.say(lang)
     env.globals["Permission"] = Permission
     return env
+
+
+def options(kind: Iterable[Worded], lang: Lang) -> list[tuple[str, str]]:
+    """The members of an enum as (value, label) pairs of a choice."""
+    return [(member.value, member.words.say(lang)) for member in kind]
 
 
 def human_size(size: int) -> str:

@@ -64,4 +64,39 @@ NOTICES: dict[str, Words] = {
         "凭证已创建，密钥已在上一页显示过一次；如未记下，请轮换。",
         "The credential is made and its secret was shown once; rotate it if you did not keep it.",
     ),
+    "asset_drafted": Words(
+        "草稿已保存。请上传数据文件与来源佐证，补全信息后提交。",
+        "The draft is kept. Upload the data and the evidence, complete the form, then submit.",
+    ),
+    "saved": Words("修改已保存。", "Your changes are kept."),
+    "file_kept": Words(
+        "文件已上传并完成检视，请核对下方的字段与样例。",
+        "The file is in and was read through. Check its columns and sample below.",
+    ),
+    "evidence_kept": Words("来源佐证已上传。", "The evidence is in."),
+    "file_removed": Words("文件已移除。", "The file is removed."),
+    "items_derived": Words("已按文件填写信息项与数据规模。", "Data items and scale are taken from the file."),
+    "asset_submitted": Words("已提交登记机构审核。", "Submitted; the registrar examines it next."),
+    "asset_withdrawn": Words("申请已撤回。", "The application is withdrawn."),
+    "asset_accepted": Words("已受理，请作出登记结论。", "Taken up for review. Decide on the registration."),
+    "asset_returned": Words("已退回申请方补正。", "Returned to the applicant for correction."),
+    "asset_registered": Words("已登记并赋码。", "Registered and numbered."),
+    "asset_rejected": Words("已作出不予登记的结论。", "The registration is refused."),
+    "product_drafted": Words(
+        "产品草稿已建立。接下来清洗数据、发布版本、设置方案、申请挂牌。",
+        "The product is drafted. Next: cleanse the data, publish a version, add plans, apply for listing.",
+    ),
+    "run_asked": Words("清洗任务已提交。", "The run is queued."),
+    "version_published": Words("新版本已发布，不可更改。", "The version is published and will not change."),
+    "plan_added": Words("计价方案已增加。", "The plan is added."),
+    "plan_retired": Words("方案已停用，已有许可不受影响。", "The plan is retired; running licenses keep it."),
+    "listing_submitted": Words("挂牌申请已提交审批。", "The listing waits for approval."),
+    "listing_withdrawn": Words(
+        "挂牌申请已撤回，可继续修改。", "The application is withdrawn; you may edit again."
+    ),
+    "listing_suspended": Words(
+        "已暂停挂牌，产品立即下架。", "Suspended: the product is off the shelf at once."
+    ),
+    "listing_resumed": Words("已恢复挂牌。", "The product is back on the shelf."),
+    "listing_ended": Words("已摘牌。", "The listing has ended."),
 }

@@ -10,6 +10,9 @@ import markupsafe
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from contracts.terms import Tier
+from market.catalogue import queries as catalogue
+from market.catalogue.rules import Zone
 from market.http.render import page
 from market.http.who import LANG_COOKIE, HouseDep, VisitorDep, client_ip
 from market.identity import queries
@@ -36,8 +39,19 @@ def portal(request: Request, house: HouseDep, caller: VisitorDep) -> Response:
         and caller.actor.may(Permission.PARTY_EDIT)
         and owner.verification in {Verification.UNVERIFIED, Verification.REJECTED}
     )
+    with house.store.view() as view:
+        found = catalogue.search(view, per_page=6)
+        providers = queries.parties(view, {row.provider_id for row in found.products})
     return page(
-        request, "portal.html", owner=owner, unverified=unverified, code_missing=needs_code(caller.actor)
+        request,
+        "portal.html",
+        owner=owner,
+        unverified=unverified,
+        code_missing=needs_code(caller.actor),
+        found=found,
+        providers=providers,
+        zones=[(Zone(zone), count) for zone, count in found.facets["zone"].items()],
+        tiers=[(tier, found.facets["tier"].get(tier.value, 0)) for tier in Tier],
     )
 
 
