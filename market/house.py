@@ -10,6 +10,7 @@ import structlog
 from joserfc.jwk import OKPKey
 
 from contracts import keyring
+from market import logs
 from market.billing.rail_stripe import StripeRail
 from market.billing.rail_transfer import TransferRail
 from market.billing.rails import Rail
@@ -38,6 +39,7 @@ class House:
     """One process's share of the market: settings, database, objects, and the pulse of the journal."""
 
     def __init__(self, settings: Settings) -> None:
+        logs.configure()
         self.settings = settings.settled()
         self.database = Database(self.settings.storage.database_url, self.settings.storage.pool_size)
         self.store = Store(self.database)
