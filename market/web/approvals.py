@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from contracts.terms import DeliveryMode
 from market import wiring
 from market.approvals import queries
 from market.approvals.rules import CaseKind, CaseState, own_matter, reason_faults
@@ -108,6 +109,7 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
         said=any(decision.by == actor.id for decision in decisions),
         waiting=case.state is CaseState.WAITING,
         now=clock.now(),
+        delivery=[mode for mode in DeliveryMode if mode in product.delivery],
         **about,
     )
 

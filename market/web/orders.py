@@ -6,6 +6,7 @@ import markupsafe
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from contracts.offers import Offer
 from contracts.pages import render_html
 from contracts.problems import ContractNotFound
 from contracts.rules import ContractState
@@ -14,13 +15,14 @@ from market.approvals.rules import reason_faults
 from market.audit.queries import history
 from market.billing import queries as billing
 from market.catalogue import queries as catalogue
+from market.house import House
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow, lang_of
 from market.identity.queries import parties, party
 from market.identity.rules import Permission
 from market.trading import actions, queries
 from market.trading.problems import NotOnOffer
-from market.trading.rules import ORDER, RULES_VERSION, OrderState
+from market.trading.rules import ORDER, RULES_VERSION, OrderState, order_faults
 from market.trading.tables import Order
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
 from market.web.words import KINDS
@@ -49,17 +51,15 @@ UNPAID = frozenset({OrderState.AWAITING_PAYMENT, OrderState.PAID})
 @router.get("/new", dependencies=[PLACE])
 def new(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
     """下单 · The order form of one plan. Raises NotOnOffer."""
+    offer = _offer(house, form)
     with house.store.view() as view:
-        offered = catalogue.on_offer(view, form["product"], form["plan"])
-        if offered is None:
-            raise NotOnOffer(product=form["product"], plan=form["plan"])
         buyer = party(view, actor.own_org)
     return page(
         request,
         "order_new.html",
-        form=form.filled(months="12" if (offered.offer.months or 12) >= 12 else str(offered.offer.months)),
-        offer=offered.offer,
-        least_fen=max(offered.offer.min_prepay_fen, 1) if offered.offer.price.metered else 0,
+        form=form.filled(months="12" if (offer.months or 12) >= 12 else str(offer.months)),
+        offer=offer,
+        least_fen=max(offer.min_prepay_fen, 1) if offer.price.metered else 0,
         buyer=buyer,
         rules_version=RULES_VERSION,
     )
@@ -69,7 +69,7 @@ def new(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Re
 @again(new)
 def place(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
     """下单 · Ask to use a product under a plan for one purpose."""
-    asked = _asked(form)
+    asked = _asked(form, _offer(house, form))
     zone = house.settings.timezone
     order_id = once(
         request, house, actor, form, lambda unit: actions.place_order(unit, actor, **asked, zone=zone).id
@@ -77,13 +77,23 @@ def place(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> 
     return leave(f"/orders/{order_id}", done="ordered")
 
 
-def _asked(form: Form) -> dict[str, Any]:
-    """What the form says, as `place_order` wants it. Raises Invalid with every fault that can be seen here."""
+def _offer(house: House, form: Form) -> Offer:
+    """The offer of the plan the form names. Raises NotOnOffer."""
+    with house.store.view() as view:
+        offered = catalogue.on_offer(view, form["product"], form["plan"])
+    if offered is None:
+        raise NotOnOffer(product=form["product"], plan=form["plan"])
+    return offered.offer
+
+
+def _asked(form: Form, offer: Offer) -> dict[str, Any]:
+    """What the form says, as `place_order` wants it. Raises Invalid with every fault at once."""
     faults: list[Fault] = []
     purpose = next((each for each in Purpose if each.value == form["purpose"]), None)
     if purpose is None:
         faults.append(Fault("purpose", "required", Words("请选择使用目的。", "Choose the purpose.")))
-    if not (form["months"].isascii() and form["months"].isdigit() and len(form["months"]) < 4):
+    readable = form["months"].isascii() and form["months"].isdigit() and len(form["months"]) < 4
+    if not readable:
         faults.append(Fault("months", "integer", Words("请填写整月数。", "Write a whole number of months.")))
     if not form["rules_version"]:
         words = Words("请阅读并接受交易规则。", "Read and accept the trading rules.")
@@ -93,17 +103,24 @@ def _asked(form: Form) -> dict[str, Any]:
         prepay_fen = parse_yuan(form["prepay_fen"] or "0", "prepay_fen")
     except Invalid as wrong:
         faults += wrong.faults
-    if faults:
-        raise Invalid(*faults)
-    return {
-        "product_id": form["product"],
-        "plan_id": form["plan"],
-        "purpose": purpose,
+    said: dict[str, Any] = {
+        "purpose": purpose or offer.purposes[0],
         "scenario": form["scenario"],
-        "months": int(form["months"]),
+        "months": int(form["months"]) if readable else 1,
         "prepay_fen": prepay_fen,
-        "rules_version": form["rules_version"],
+        "rules_version": form["rules_version"] or RULES_VERSION,
     }
+    if faults:  # with these the rules cannot be asked about everything: the rest is said now, not next time
+        known = {fault.field for fault in faults}
+        rest = order_faults(
+            **said,
+            purposes=frozenset(offer.purposes),
+            longest_months=offer.months,
+            least_prepay_fen=offer.min_prepay_fen,
+            metered=offer.price.metered,
+        )
+        raise Invalid(*faults, *(fault for fault in rest if fault.field not in known))
+    return said | {"product_id": form["product"], "plan_id": form["plan"]}
 
 
 @router.get("", dependencies=[READ])
