@@ -89,7 +89,7 @@ def test_the_whole_examination(client: TestClient, house: House) -> None:
     assert "请盖章" in text
     who.send(f"{home}/submission")
     desk.send(f"{home}/acceptance")
-    assert "4 个字" in desk.send(f"{home}/registration", 422, reason="好")
+    assert "4 至 500 字" in desk.send(f"{home}/registration", 422, reason="好")
     desk.send(f"{home}/registration", reason="材料齐全")
     assert "SG-370200-R-" in desk.see(home)
     with house.store.view() as view:

@@ -100,7 +100,7 @@ def test_compliance_stops_a_listing_and_puts_it_back(client: TestClient, house: 
     provider.send("/catalog/car-parks/suspension", 403, reason="收到投诉")
     operator = organization(house.store, OrgKind.MARKET_OPERATOR, "海港数据交易中心")
     officer = Browser(client, house, person(house.store, operator, "c@market.example", Role.COMPLIANCE))
-    assert "4 个字" in officer.send("/catalog/car-parks/suspension", 422, reason="停")
+    assert "4 至 500 字" in officer.send("/catalog/car-parks/suspension", 422, reason="停")
     officer.send("/catalog/car-parks/suspension", reason="收到投诉，核查中")
     assert client.get("/catalog/car-parks").status_code == 404
     assert "未上架" in officer.see("/catalog/car-parks")

@@ -219,7 +219,7 @@ def test_a_provider_ends_its_listing_with_a_reason(browser: Browser, house: Hous
     product = listed_product(house.store, actor=owner.actor)
     home = f"/products/{product.id}"
     assert f"/catalog/{product.slug}" in browser.see(home)
-    assert "4 个字" in browser.send(f"{home}/delisting", 422, reason="好")
+    assert "4 至 500 字" in browser.send(f"{home}/delisting", 422, reason="好")
     browser.send(f"{home}/delisting", reason="数据停止更新")
     assert "已下架" in browser.see(home)
 
