@@ -50,12 +50,12 @@ def request_run(
 ) -> Run:
     """申请清洗. Queue a recipe for a registered file; the schema is checked again when the file is read.
 
-    columns: as the upload was profiled; a recipe that cannot fit them raises Invalid at once.
+    columns: as the upload was profiled; a recipe or an index that cannot fit them raises Invalid at once.
 
     file_name is kept for refusals only and never enters the journal.
     """
     if columns is not None:
-        check_early(recipe, columns)
+        check_early(recipe, columns, indexes)
     run = Run(
         id=new_id("run"),
         state=RUN.start,

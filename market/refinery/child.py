@@ -11,7 +11,6 @@ import json
 import resource
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from market.refinery import rules
 from market.refinery.compile import INNER, OUTER, Compiled, compile_recipe
 from market.refinery.problems import CastFailed, NothingLeft, RecipeFailed
 from storage.kernel.canonical import sha256_hex
-from storage.kernel.problem import Fault, Invalid, Problem
+from storage.kernel.problem import Problem
 from storage.kernel.words import Words
 from storage.tabular import engine as db
 from storage.tabular.exports import to_csv
@@ -64,7 +63,7 @@ def refine(folder: Path, job: dict[str, Any], limits: Limits, key: bytes) -> dic
     taken = folder / _TAKEN
     intake = take_in(folder / "input", replace(source, nulls=recipe.nulls), taken, folder, limits)
     compiled = compile_recipe(recipe, intake.columns)
-    _check_indexes(job["indexes"], compiled)
+    rules.check_indexes(job["indexes"], compiled.columns)
     product = folder / "data.parquet"
     counts = _run(compiled, product, limits, key)
     taken.unlink()
@@ -83,17 +82,6 @@ def refine(folder: Path, job: dict[str, Any], limits: Limits, key: bytes) -> dic
         "profile": profile(product, folder, limits).document(),
         "engine": db.ENGINE,
     }
-
-
-def _check_indexes(indexes: Sequence[str], compiled: Compiled) -> None:
-    names = {column.name for column in compiled.columns}
-    faults = [
-        Fault(f"indexes.{i}", "missing_column", Words(f"没有列“{name}”。", f"There is no column “{name}”."))
-        for i, name in enumerate(indexes)
-        if name not in names
-    ]
-    if faults:
-        raise Invalid(*faults)
 
 
 def _run(compiled: Compiled, product: Path, limits: Limits, key: bytes) -> list[int]:
