@@ -49,7 +49,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        if not servers.wait_for(f"{self.url}/readyz", self.process, seconds=30):
+        if not servers.wait_for(f"{self.url}/readyz", self.process, seconds=120):
             self.kill()
             raise RuntimeError(f"the market did not start: {self.log()[-2000:]}")
 

@@ -5,11 +5,8 @@ Reads `job.json` and `input` in FOLDER; writes `result.json`, or `refusal.json` 
 recipe is at fault. Any other end is a crash.
 """
 
-import ctypes
 import itertools
 import json
-import resource
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +19,7 @@ from storage.kernel.canonical import sha256_hex
 from storage.kernel.problem import Problem
 from storage.kernel.words import Words
 from storage.tabular import engine as db
+from storage.tabular.confine import confine
 from storage.tabular.exports import to_csv
 from storage.tabular.intake import take_in, write_parquet
 from storage.tabular.kinds import Encoding, Limits
@@ -29,8 +27,6 @@ from storage.tabular.profile import profile
 from storage.tabular.serving import to_serving
 from storage.tabular.sniffing import sniff
 
-_ADDRESS_SLACK = 3 * 2**30  # code, thread stacks and the allocator's reserve beside the engine's memory
-_PDEATHSIG = 1
 _TAKEN = "taken.parquet"
 
 
@@ -38,7 +34,8 @@ def main(folder: Path, key: bytes) -> int:
     """Do the job in `folder`. Returns 0, or 2 when it wrote a refusal."""
     job = json.loads((folder / "job.json").read_bytes())
     limits = Limits(**job["limits"])
-    _confine(limits)
+    seconds = limits.seconds * limits.threads
+    confine(parent=job["parent"], memory_bytes=limits.memory_bytes, cpu_seconds=seconds)
     try:
         result = refine(folder, job, limits, key)
     except Problem as problem:
@@ -121,18 +118,6 @@ def _set_key(connection: db.Connection, key: bytes) -> None:
     for variable, pad in ((INNER, 0x36), (OUTER, 0x5C)):
         padded = bytes(byte ^ pad for byte in block).hex()
         connection.execute(f"SET VARIABLE {variable} = unhex('{padded}')")
-
-
-def _confine(limits: Limits) -> None:
-    """Bound memory and processor time, leave no core file, and die with the parent."""
-    memory = limits.memory_bytes + _ADDRESS_SLACK
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (limits.seconds * limits.threads, limits.seconds * limits.threads + 5)
-    )
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 def _write(path: Path, content: bytes) -> None:
