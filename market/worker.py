@@ -85,6 +85,7 @@ class EmbeddedWorker:
 
     def start(self) -> None:
         """Begin to work; returns once the worker listens. Raises RuntimeError when it does not."""
+        chores.at_start(self._queue.house)
         app = self._queue.app
         app.finalize()
         # Without these a task is received and never run: the worker looks for the current app.
