@@ -72,8 +72,6 @@ _RULES = {
     "dict_type": Words("必须是对象。", "Must be an object."),
     "model_type": Words("必须是对象。", "Must be an object."),
     "model_attributes_type": Words("必须是 JSON 对象。", "Must be a JSON object."),
-    "too_short": Words("项目过少。", "Too few items."),
-    "too_long": Words("项目过多。", "Too many items."),
     "enum": Words("不在可选范围内。", "Not one of the choices."),
     "date_from_datetime_parsing": Words("日期应写作 2026-01-31。", "Write the date as 2026-01-31."),
     "date_parsing": Words("日期应写作 2026-01-31。", "Write the date as 2026-01-31."),

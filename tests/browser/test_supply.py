@@ -77,7 +77,7 @@ class Cast:
 def approve(server: Server, operator: str, slug: str) -> None:
     """Two approvers agree to the listing; their own pages are tested elsewhere."""
     with server.house.store.view() as view:
-        product_id = server.house.store and view.session.exec(_by_slug(slug)).one()
+        product_id = view.session.exec(_by_slug(slug)).one()
         living = queries.living_listing(view, product_id)
         assert living is not None
         assert living.case_id is not None

@@ -19,7 +19,7 @@ class Browser:
 
     def __init__(self, client: TestClient, house: House, who: Person) -> None:
         self.client = TestClient(
-            client.app, base_url=str(client.base_url), headers=client.headers, follow_redirects=False
+            client.app, base_url=str(client.base_url), headers=dict(client.headers), follow_redirects=False
         )
         sign_in(self.client, house.store, house.secret, who)
         found = re.search(r'name="csrf" value="([^"]+)"', self.client.get("/account").text)

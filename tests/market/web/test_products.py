@@ -40,7 +40,13 @@ def test_a_product_is_drafted_from_its_asset(browser: Browser, house: House, own
     asset = drafted_product(house.store, "other", actor=owner.actor).asset_id
     text = browser.see(f"/products/new?asset={asset}")
     assert 'value="公共停车场客流量"' in text
-    form = {"asset_id": asset, "slug": "Car Parks", "title_zh": "客流", "kind": "dataset", "zone": "parking"}
+    form: dict[str, Any] = {
+        "asset_id": asset,
+        "slug": "Car Parks",
+        "title_zh": "客流",
+        "kind": "dataset",
+        "zone": "parking",
+    }
     form |= {"tier": "commercial", "delivery": ["api", "file"], "keywords": "停车，客流"}
     text = browser.send("/products/new", 422, **form)
     assert 'id="e-slug"' in text

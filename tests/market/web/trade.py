@@ -62,7 +62,7 @@ class Person:
         assert answer.status_code == status, f"{path}: {answer.status_code} {answer.text[:2000]}"
         return str(answer.text)
 
-    def post(self, path: str, status: int = 303, key: str = "", **form: str) -> httpx2.Response:
+    def post(self, path: str, status: int = 303, key: str = "", **form: Any) -> httpx2.Response:
         data = {"csrf": self.csrf, "key": key or str(uuid4())} | form
         answer = self.client.post(path, data=data)
         assert answer.status_code == status, f"{path}: {answer.status_code} {_main(answer.text)}"
@@ -130,7 +130,7 @@ class Market:
     def __getitem__(self, name: str) -> Person:
         return self.people[name]
 
-    def form(self, **changes: str) -> dict[str, str]:
+    def form(self, **changes: str) -> dict[str, Any]:
         """An order the rules have nothing against."""
         return {
             "product": self.product.id,
