@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,7 @@ class House:
         self.effects: tuple[dispatch.Reaction | dispatch.Errand[Context], ...] = effects(
             self.settings.timezone
         )
+        self.answered: Counter[tuple[str, int]] = Counter()  # (plane, status) since the start, for /metrics
         self.queue: Callable[..., None] | None = None  # until a worker is at hand
         self.gateway = build_gateway(
             self.store,
