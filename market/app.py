@@ -25,7 +25,7 @@ from market.api import (
 )
 from market.house import House
 from market.http.describe import describe
-from market.http.shell import Receive, Scope, Send, Shell, install
+from market.http.shell import Message, Receive, Scope, Send, Shell, install
 from market.interop import stripe_hook
 from market.settings import Settings
 from market.web import (
@@ -122,9 +122,20 @@ class Front:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http" and _is_data(scope["path"], self.house):
-            await self.house.gateway(scope, receive, send)
+            await self.house.gateway(scope, receive, self._counted("data", send))
         else:
-            await self.market(scope, receive, send)
+            await self.market(scope, receive, self._counted("market", send))
+
+    def _counted(self, plane: str, send: Send) -> Send:
+        """Count the status of the answer; on one event loop a plain counter is enough."""
+        answered = self.house.answered
+
+        def counting(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                answered[plane, message["status"]] += 1
+            return send(message)
+
+        return counting
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -64,6 +65,7 @@ class House:
         self.effects: tuple[dispatch.Reaction | dispatch.Errand[Context], ...] = effects(
             self.settings.timezone
         )
+        self.answered: Counter[tuple[str, int]] = Counter()  # (plane, status) since the start, for /metrics
         self.queue: Callable[..., None] | None = None  # until a worker is at hand
         self.gateway = build_gateway(
             self.store,

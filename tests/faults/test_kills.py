@@ -213,6 +213,10 @@ class Pager:
         self.program.close()
         self.done.set()
 
+    def wait_beyond(self, answers: int) -> None:
+        """Wait until more than this many answers were written down, or all of them."""
+        eventually(lambda: len(self.charges) > answers or self.done.is_set(), 60)
+
     def _ask(self, query: dict[str, str]) -> Any:
         key = goods.fresh_key()
         while True:
@@ -256,7 +260,7 @@ def test_killed_during_a_page_run(where: str, request: pytest.FixtureRequest) ->
     dice = random.Random(20261122)
     for _kill in range(3):
         seen = len(pager.charges)
-        eventually(lambda seen=seen: len(pager.charges) > seen + 5 or pager.done.is_set(), 60)
+        pager.wait_beyond(seen + 5)
         time.sleep(dice.uniform(0, 0.05))
         market.kill_and_restart()
     assert pager.done.wait(120), len(pager.charges)

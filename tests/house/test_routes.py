@@ -53,6 +53,7 @@ PUBLIC = {
     "GET /link/{secret}": "the one-time link is the proof",
     "POST /link/{secret}": "the one-time link is the proof",
     "GET /inbox": "embedded mode on loopback only: messages that would have been mailed",
+    "GET /metrics": "figures for callers on the loopback address; a 404 for everybody else",
     "GET /problems/{slug}": "what a refusal means is no secret",
 }
 

@@ -40,29 +40,27 @@ DATA = [
     (None if i % 11 == 0 else i % 9 - 4, None if i % 13 == 0 else TEXTS[i % len(TEXTS)]) for i in range(1, 90)
 ]
 # All the words a statement may hold besides the columns of the copy.
-KEYWORDS = set(
-    [
-        "SELECT",
-        "_row",
-        "FROM",
-        "data",
-        "WHERE",
-        "AND",
-        "OR",
-        "NOT",
-        "IS",
-        "NULL",
-        "IN",
-        "BETWEEN",
-        "ORDER",
-        "BY",
-        "ASC",
-        "DESC",
-        "LIMIT",
-        "0",
-        "1",
-    ]
-)
+KEYWORDS = {
+    "SELECT",
+    "_row",
+    "FROM",
+    "data",
+    "WHERE",
+    "AND",
+    "OR",
+    "NOT",
+    "IS",
+    "NULL",
+    "IN",
+    "BETWEEN",
+    "ORDER",
+    "BY",
+    "ASC",
+    "DESC",
+    "LIMIT",
+    "0",
+    "1",
+}
 operators = st.sampled_from([*OPERATORS, "like", "", "eq.eq"])
 operands = st.text(max_size=12) | st.sampled_from(TEXTS) | st.integers(-6, 6).map(str)
 

@@ -1,0 +1,388 @@
+"""`shugang` as an operator runs it: what it prints, in two languages or as JSON, and how it exits."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+from sqlmodel import col
+
+from contracts.rules import LicenseState
+from contracts.signatures import Acceptance, sign
+from contracts.templates import content_hash
+from market.cli import main
+from market.house import House
+from market.identity.rules import OrgKind, Role
+from market.settings import Settings
+from metering.statements import FORMAT, leaf, merkle_root
+from metering.tables import Gate
+from storage import journal
+from storage.settings import StorageSettings
+from tests import people, servers
+from tests.house.planting import Planter
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+Desk = tuple[pytest.MonkeyPatch, pytest.CaptureFixture[str]]
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs the command with the settings of one house, in this process: starting Python takes seconds."""
+
+    def __init__(self, url: str, folder: Path, desk: Desk) -> None:
+        self.url, self.folder, self.desk = url, folder, desk
+
+    def at(self, url: str, folder: Path) -> "Shell":
+        """The same command over another database and folder."""
+        return Shell(url, folder, self.desk)
+
+    def __call__(self, *arguments: str | Path, **settings: str) -> Ran:
+        given = {
+            "DATA_DIR": str(self.folder / "var"),
+            "STORAGE__DATABASE_URL": self.url,
+            "STORAGE__OBJECTS_URL": f"file://{self.folder}/objects",
+            **settings,
+        }
+        patch, captured = self.desk
+        with patch.context() as changed:
+            for name in [name for name in os.environ if name.startswith("SHUGANG_")]:
+                changed.delenv(name)
+            for name, value in given.items():
+                changed.setenv(f"SHUGANG_{name}", value)
+            changed.setenv("COLUMNS", "200")
+            changed.setattr(sys, "argv", ["shugang", *map(str, arguments)])
+            captured.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        out, err = captured.readouterr()
+        return Ran(int(ended.value.code or 0), out, err)
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return monkeypatch, capsys
+
+
+@pytest.fixture
+def shell(house: House, tmp_path: Path, desk: Desk) -> Shell:
+    return Shell(house.database.url.render_as_string(hide_password=False), tmp_path, desk)
+
+
+@pytest.fixture
+def plain(tmp_path: Path, desk: Desk) -> Shell:
+    """No database at all: what is verified needs none."""
+    return Shell("sqlite:////nowhere/at/all.db", tmp_path, desk)
+
+
+# ------------------------------------------------------------------ verify
+
+
+def contract(tmp_path: Path) -> tuple[dict[str, Any], Path]:
+    key = OKPKey.generate_key("Ed25519", {"kid": "witness-1"})
+    content = {"number": "HT-1", "terms": {"seller": {"id": "pty_a"}, "buyer": {"id": "pty_b"}}}
+    at, hashed = datetime(2026, 1, 2, tzinfo=UTC), content_hash(content)
+    accepted = [
+        Acceptance("seller", "pty_a", "usr_a", at, hashed),
+        Acceptance("buyer", "pty_b", "usr_b", at, hashed),
+    ]
+    keys = tmp_path / "keys.json"
+    public = key.as_dict(private=False) | {"kid": "witness-1", "made_at": at.isoformat(), "ended_at": None}
+    keys.write_text(json.dumps({"keys": [public]}))
+    return sign(content, accepted, key, at=at), keys
+
+
+def test_a_contract_is_verified_with_given_keys_only(plain: Shell, tmp_path: Path) -> None:
+    document, keys = contract(tmp_path)
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps(document, ensure_ascii=False))
+    good = plain("verify", "contract", file, "--keys", keys)
+    assert good.code == 0, good.err
+    assert good.out.count("✓") == 5
+    assert "The contract is genuine" in good.out
+    file.write_text(json.dumps(document | {"content": document["content"] | {"number": "HT-2"}}))
+    changed = plain("verify", "contract", file, "--keys", keys, "--json")
+    assert changed.code == 1
+    assert [c["check"] for c in changed.data["checks"] if not c["passed"]] == ["content"]
+    keys.write_text('{"keys": []}')
+    file.write_text(json.dumps(document))
+    unknown = plain("verify", "contract", file, "--keys", keys, "--json").data
+    assert [c["check"] for c in unknown["checks"] if not c["passed"]] == ["key", "signature"]
+    assert plain("verify", "contract", file).code == 2  # keys are never taken from the file
+
+
+def test_a_statement_is_verified_against_the_invoices_root(plain: Shell, tmp_path: Path) -> None:
+    line = {"charge_id": "chg_1", "calls": 1, "rows": 2, "bytes": 3, "amount_fen": 4}
+    root = merkle_root([leaf(line)])
+    totals = {name: line[name] for name in ("calls", "rows", "bytes", "amount_fen")}
+    document = {"format": FORMAT, "count": 1, "totals": totals, "root": root, "events": [line]}
+    file = tmp_path / "statement.json"
+    file.write_text(json.dumps(document))
+    assert plain("verify", "statement", file, "--root", root, "--json").data["ok"] is True
+    other = plain("verify", "statement", file, "--root", "0" * 64)
+    assert other.code == 1
+    assert "another Merkle root" in other.out
+    file.write_text(json.dumps(document | {"totals": totals | {"amount_fen": 5}}))
+    assert plain("verify", "statement", file).code == 1
+
+
+def test_the_journal_is_verified_in_place_and_as_export(house: House, shell: Shell, tmp_path: Path) -> None:
+    for number in range(3):
+        with house.store.unit("usr_1") as unit:
+            unit.record("thing.made", f"thing:{number}")
+    journal.seal(house.store)
+    assert shell("verify", "journal", "--json").data["entries"] == 3
+    rows = list(journal.sealed_rows(house.store))
+    file = tmp_path / "journal.ndjson"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert shell("verify", "journal", file).code == 0
+    rows[1]["actor"] = "usr_2"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    broken = shell("verify", "journal", file, "--json")
+    assert (broken.code, broken.data["broken_at"]) == (1, 2)
+
+
+def test_keys_are_exported_without_their_private_half(house: House, shell: Shell) -> None:
+    kid = house.document_key().kid
+    text = shell("keys", "export")
+    (key,) = json.loads(text.out)["keys"]
+    assert key["kid"] == kid
+    assert "d" not in key
+    assert shell("keys", "export", "--json").data["keys"] == [key]
+
+
+# ------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "says"),
+    [
+        (["worker"], {}, "SHUGANG_BROKER_URL"),
+        (["verify", "statement", "absent.json"], {}, "absent.json"),
+        (["reconcile"], {"MODE": "production"}, "SHUGANG_SECRET_KEY"),
+        (["reconcile"], {"PORT": "many"}, "SHUGANG_PORT"),
+        (["reconcile"], {"STORAGE__OBJECTS_URL": "s3://nothing"}, "expected s3://"),
+        (["reconcile"], {"STORAGE__DATABASE_URL": "postgresql+psycopg://u@127.0.0.1:9/x"}, "DATABASE_URL"),
+        (["gateway"], {"METERING__MASTER_KEY": "c2hvcnQ="}, "32 bytes"),
+        (["close", "2026-01", "--by", "nobody@example.com"], {}, "nobody@example.com"),
+        (["user", "create", "a@b.example"], {}, "--admin"),
+        (["restore", "absent"], {}, "manifest.json"),
+    ],
+)
+def test_a_refusal_speaks_both_languages_and_exits_with_one(
+    plain: Shell,
+    tmp_path: Path,
+    sqlite_template: Path,
+    command: list[str],
+    settings: dict[str, str],
+    says: str,
+) -> None:
+    database = tmp_path / "market.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    shell = plain.at(f"sqlite:///{database}", tmp_path)
+    run = shell(*command, **settings)
+    assert run.code == 1
+    assert says in run.err
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in run.err)
+    told = shell(*command, "--json", **settings)
+    assert told.code == 1
+    assert told.data["titles"].keys() == {"zh", "en"}
+    assert says in told.out
+
+
+def test_a_taken_port_is_said_in_one_line(shell: Shell) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        run = shell("gateway", PORT=str(taken.getsockname()[1]))
+    assert run.code == 1
+    assert "SHUGANG_PORT" in run.err
+
+
+def test_a_database_without_schema_is_not_served(plain: Shell, tmp_path: Path) -> None:
+    run = plain.at(f"sqlite:///{tmp_path}/new.db", tmp_path)("gateway", "--json")
+    assert run.code == 1
+    assert run.data["type"] == "/problems/schema-outdated"
+
+
+@pytest.mark.parametrize("command", ["serve", "gateway", "worker", "backup", "restore", "reconcile", "close"])
+def test_help_is_bilingual_and_every_command_speaks_json(plain: Shell, command: str) -> None:
+    text = plain(command, "--help").out
+    assert "--json" in text
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in text)
+
+
+# ------------------------------------------------------------------ reconcile, back up, restore
+
+
+def served(house: House) -> dict[str, str]:
+    """Two licenses with their gates: one active and open, one revoked and shut. Returns their ids."""
+    owner = people.organization(house.store, OrgKind.ENTERPRISE, "青岛甲方数据有限公司")
+    member = people.person(house.store, owner, "owner@first.example", Role.BUYER)
+    ids = {}
+    for state in (LicenseState.ACTIVE, LicenseState.REVOKED):
+        planter = Planter(house.store, owner.id, member.user.id)
+        ids[str(state)] = license_id = planter.id_of("license", state=state, serve_from=BEGAN)
+        planter.id_of("gate", license_id=license_id, in_force=state is LicenseState.ACTIVE)
+    journal.seal(house.store)
+    return ids
+
+
+def gates(house: House) -> dict[str, tuple[bool, str | None]]:
+    with house.store.view() as view:
+        rows = view.session.scalars(sa.select(Gate)).all()
+        return {row.license_id: (row.in_force, row.shut_reason) for row in rows}
+
+
+def test_reconcile_names_what_differs(house: House, shell: Shell) -> None:
+    ids = served(house)
+    assert shell("reconcile", "--json").data == {
+        "ok": True,
+        "differences": [],
+        "entries": journal.verify_stored(house.store).entries,
+        "reopened": [],
+    }
+    with house.store.unit("system:test") as unit:
+        unit.session.execute(sa.update(Gate).values(in_force=~col(Gate.in_force), used_calls=7))
+        unit.record("gates.confused", "test:1")
+    journal.seal(house.store)
+    run = shell("reconcile", "--json")
+    assert run.code == 1
+    found = {(row["check"], row["subject"]) for row in run.data["differences"]}
+    assert found == {
+        ("gate.shut", f"license:{ids['active']}"),
+        ("gate.open", f"license:{ids['revoked']}"),
+        ("usage.gate.calls", f"license:{ids['active']}"),
+        ("usage.gate.calls", f"license:{ids['revoked']}"),
+    }
+    assert "应为 expected" in shell("reconcile").out
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A second, empty database without schema."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/second.db"
+    make: Callable[[], str] = request.getfixturevalue("empty_postgres")
+    return make()
+
+
+@pytest.fixture
+def empty_postgres(postgres_url: str) -> Callable[[], str]:
+    def make() -> str:
+        name = f"second_{os.urandom(6).hex()}"
+        engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        engine.dispose()
+        return sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
+def test_a_restored_market_serves_nothing_until_it_agrees(
+    house: House, shell: Shell, tmp_path: Path, empty_url: str
+) -> None:
+    ids = served(house)
+    kid = house.document_key().kid
+    stored = house.objects.put_bytes(b"content")
+    assert shell("backup", tmp_path / "copy", "--json").data["tables"] >= 40
+    again = shell("backup", tmp_path / "copy")
+    assert again.code == 1
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    second = shell.at(empty_url, elsewhere)
+    secret = house.secret
+    restored = second("restore", tmp_path / "copy", "--json", SECRET_KEY=secret)
+    assert restored.data["gates_shut"] == 1
+    assert restored.data["keys_open"] is True
+    assert stored.sha256
+    settings = Settings(
+        data_dir=elsewhere / "var",
+        secret_key=secret,
+        storage=StorageSettings(database_url=empty_url, objects_url=f"file://{elsewhere}/objects"),
+    )
+    other = House(settings)
+    assert other.document_key().kid == kid
+    assert gates(other) == {ids["active"]: (False, "restored"), ids["revoked"]: (False, None)}
+    with other.store.view() as view:
+        entry = view.session.scalars(
+            sa.select(journal.Entry).where(col(journal.Entry.kind) == "backup.restored")
+        ).one()
+        assert entry.data["shut"] == 1
+    # A difference keeps everything shut.
+    with other.store.unit("system:test") as unit:
+        unit.session.execute(sa.update(Gate).values(used_calls=1))
+        unit.record("gates.confused", "test:1")
+    assert second("reconcile", "--json", SECRET_KEY=secret).data["reopened"] == []
+    with other.store.unit("system:test") as unit:
+        unit.session.execute(sa.update(Gate).values(used_calls=0))
+        unit.record("gates.cleared", "test:1")
+    agreed = second("reconcile", "--json", SECRET_KEY=secret)
+    assert agreed.data["reopened"] == [ids["active"]], agreed.out
+    assert gates(other) == {ids["active"]: (True, None), ids["revoked"]: (False, None)}
+    journal.seal(other.store)
+    assert journal.verify_stored(other.store).ok
+    refused = second("restore", tmp_path / "copy", "--json", SECRET_KEY=secret)
+    assert refused.data["type"] == "/problems/not-empty"
+    wrong = second("keys", "export", "--json", SECRET_KEY="another key of thirty-two characters")
+    assert wrong.code == 0
+    other.close()
+
+
+def test_other_keys_after_a_restore_are_said(house: House, shell: Shell, tmp_path: Path) -> None:
+    house.document_key()
+    shell("backup", tmp_path / "copy")
+    (tmp_path / "elsewhere").mkdir()
+    second = shell.at(f"sqlite:///{tmp_path}/second.db", tmp_path / "elsewhere")
+    told = second("restore", tmp_path / "copy", SECRET_KEY="another key of thirty-two characters")
+    assert told.code == 0
+    assert "SHUGANG_SECRET_KEY" in told.out
+
+
+# ------------------------------------------------------------------ processes, figures
+
+
+def test_the_gateway_runs_alone(house: House, shell: Shell) -> None:
+    port = servers.free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")} | {
+        "SHUGANG_DATA_DIR": str(shell.folder / "var"),
+        "SHUGANG_STORAGE__DATABASE_URL": shell.url,
+        "SHUGANG_PORT": str(port),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "market.cli", "gateway"], cwd=ROOT, env=env)
+    try:
+        assert servers.wait_for(f"http://127.0.0.1:{port}/healthz", process, seconds=60)
+        assert servers.wait_for(f"http://127.0.0.1:{port}/.well-known/jwks.json", process, seconds=10)
+    finally:
+        process.terminate()
+        assert process.wait(20) in {0, -15}
+
+
+def test_a_snapshot_sees_one_moment(house: House) -> None:
+    with house.store.snapshot() as view:
+        first = view.session.scalars(sa.select(journal.Entry)).all()
+        with house.store.unit("usr_1") as unit:
+            unit.record("thing.made", "thing:1")
+        assert view.session.scalars(sa.select(journal.Entry)).all() == first
