@@ -24,52 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "long enough for anybody"
 
 
-class Server:
-    """A running market: its address, its data folder, and a house of our own on the same database."""
+class Stage:
+    """A market to act on: its address, and a house of our own on the same database for what no page does."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
-        port = servers.free_port()
-        given = {"DATA_DIR": str(data_dir), "PORT": str(port), **settings}
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
-        self._environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
-        self._log = data_dir / "server.log"
-        self.data_dir = data_dir
-        self.url = f"http://127.0.0.1:{port}"
-        self.start()
-        database = StorageSettings(database_url=settings.get("STORAGE__DATABASE_URL", ""))
-        self.house = House(Settings(data_dir=data_dir, port=port, storage=database))
-
-    def start(self) -> None:
-        """Run `shugang serve` until it answers; after `kill`, again on the same data and address. Raises RuntimeError with the end of its log."""
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "market.cli", "serve"],
-                cwd=ROOT,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-            )
-        if not servers.wait_for(f"{self.url}/readyz", self.process, seconds=120):
-            self.kill()
-            raise RuntimeError(f"the market did not start: {self.log()[-2000:]}")
-
-    def kill(self) -> None:
-        """SIGKILL: nothing is finished, flushed or said goodbye to."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        """End in good order."""
-        self.house.close()
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def log(self) -> str:
-        """What the server has written so far, over all its starts."""
-        return self._log.read_text(errors="replace")
+    def __init__(self, url: str, data_dir: Path, house: House) -> None:
+        self.url, self.data_dir, self.house = url, data_dir, house
 
     def institution(self, name: str, kind: OrgKind, body: str) -> str:
         """A verified organization of `kind`; body: 17 characters of its USCC. Returns its id."""
@@ -118,6 +77,53 @@ class Server:
             assert body is not None
             out.append(f"{message['To']}\n{message['Subject']}\n{body.get_content()}")
         return out
+
+
+class Server(Stage):
+    """A running market: its address, its data folder, and a house of our own on the same database."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        port = servers.free_port()
+        given = {"DATA_DIR": str(data_dir), "PORT": str(port), **settings}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
+        self._environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
+        self._log = data_dir / "server.log"
+        self.url = f"http://127.0.0.1:{port}"
+        self.start()
+        database = StorageSettings(database_url=settings.get("STORAGE__DATABASE_URL", ""))
+        super().__init__(self.url, data_dir, House(Settings(data_dir=data_dir, port=port, storage=database)))
+
+    def start(self) -> None:
+        """Run `shugang serve` until it answers; after `kill`, again on the same data and address. Raises RuntimeError with the end of its log."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "market.cli", "serve"],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        if not servers.wait_for(f"{self.url}/readyz", self.process, seconds=120):
+            self.kill()
+            raise RuntimeError(f"the market did not start: {self.log()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is finished, flushed or said goodbye to."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End in good order."""
+        self.house.close()
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def log(self) -> str:
+        """What the server has written so far, over all its starts."""
+        return self._log.read_text(errors="replace")
 
 
 @contextmanager

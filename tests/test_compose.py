@@ -26,7 +26,7 @@ from storage.kernel.ids import new_id
 from storage.kernel.numbers import make_uscc
 from tests import servers
 from tests.journeys.actors import ASSET, Cast, cleansed, listed, register
-from tests.live import PASSWORD, Server
+from tests.live import PASSWORD, Stage
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
@@ -302,7 +302,7 @@ def test_the_processes_make_one_market(
 
     # Whatever is cleansed here was done by the worker: web has a broker, so it has no worker inside.
     house = own_house(here, monkeypatch)
-    cast = Cast(Server(processes["web"], web, here.folder / "web", house))
+    cast = Cast(Stage(web, here.folder / "web", house))
     for person in cast.people.values():  # the session cookie is for https only, which ends at the proxy
         jar = person.http.cookies.jar
         person.http.headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)

@@ -9,13 +9,13 @@ import httpx2
 from market.identity.passwords import totp_now
 from market.identity.rules import OrgKind, Role
 from storage.kernel.numbers import make_uscc
-from tests.live import PASSWORD, Server
+from tests.live import PASSWORD, Stage
 
 
 class Person:
     """Somebody signed in by cookie, with a fresh Idempotency-Key for every write."""
 
-    def __init__(self, server: Server, login: str, totp: str) -> None:
+    def __init__(self, server: Stage, login: str, totp: str) -> None:
         self.http = httpx2.Client(base_url=server.url, timeout=120, trust_env=False)
         form = {"login": login, "password": PASSWORD, "code": totp_now(totp)}
         answer = self.http.post("/api/v1/session", json=form)
@@ -45,7 +45,7 @@ class Person:
 class Cast:
     """Everybody the market needs: made in the database, acting over HTTP."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Stage) -> None:
         self._server = server
         self.people: dict[str, Person] = {}
         operator = server.institution("青岛数港运营有限公司", OrgKind.MARKET_OPERATOR, "91370200MA30PERA1")
