@@ -71,7 +71,7 @@ def test_nobody_decides_on_their_own_organizations_matter(market: Market) -> Non
         f"/approvals/{order.case_id}", 403, verdict="approve", reason="自己同意自己", version="1"
     )
     assert "不得审批" in refused.text
-    assert order.case_id not in market["approver"].get("/approvals")
+    assert str(order.case_id) not in market["approver"].get("/approvals")
 
 
 def test_of_two_at_once_the_later_reads_what_the_first_said(market: Market) -> None:
