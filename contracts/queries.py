@@ -102,6 +102,14 @@ def licenses_due(view: View, at: datetime, *, limit: int = 500) -> Sequence[Lice
     return view.session.exec(wanted.order_by(col(License.serve_until)).limit(limit)).all()
 
 
+def licenses_in_force(view: View) -> Sequence[License]:
+    """Every license that opens the door or is only suspended, in order."""
+    running = (LicenseState.ACTIVE, LicenseState.SUSPENDED)
+    return view.session.exec(
+        select(License).where(col(License.state).in_(running)).order_by(col(License.id))
+    ).all()
+
+
 def policy_of(held: License) -> Policy | None:
     """网关规则. What the gateway enforces for a license, from its frozen terms; None before activation."""
     if held.serve_from is None:

@@ -24,6 +24,7 @@ from market.api import (
     session,
 )
 from market.house import House
+from market.http.describe import describe
 from market.http.shell import Receive, Scope, Send, Shell, install
 from market.interop import stripe_hook
 from market.settings import Settings
@@ -102,6 +103,7 @@ def build_api(house: House) -> FastAPI:
     pages = (*PAGES, demo) if house.settings.demo else PAGES
     frame.install(app, [page.router for page in pages])
     install(app)
+    describe(app)
     return app
 
 

@@ -23,6 +23,13 @@ log = structlog.get_logger()
 PICK_UP_AFTER = timedelta(seconds=20)  # a queued run this old was lost by the broker
 
 
+def at_start(house: House) -> None:
+    """Put right what a killed process left. Only for an embedded market, where nobody else is at work."""
+    house.sweep_scratch(timedelta(0))
+    with house.store.unit("system:clock") as unit:
+        refinery.requeue_lost_runs(unit)
+
+
 def each_few_seconds(house: House) -> None:
     """Send waiting mail; pick up runs the queue lost."""
     postman.send_waiting(house.store, house.settings)
@@ -46,10 +53,12 @@ def each_minute(house: House) -> None:
 
 
 def each_hour(house: House) -> None:
-    """Forget ended sessions and spent links; sweep objects nobody refers to."""
+    """Forget ended sessions and spent links; sweep objects and scratch files nobody refers to."""
     with house.store.unit("system:clock") as unit:
         identity.forget_ended(unit)
-    sweep(house.store, house.objects, timedelta(hours=house.settings.storage.orphan_hours))
+    grace = timedelta(hours=house.settings.storage.orphan_hours)
+    house.sweep_scratch(grace)
+    sweep(house.store, house.objects, grace)
 
 
 def cleanse(house: House, run_id: str) -> None:

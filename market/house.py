@@ -1,8 +1,10 @@
 """House: everything with a lifetime, built once from Settings and handed down; no globals."""
 
 import contextlib
+import shutil
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -46,7 +48,10 @@ class House:
         self.objects = open_objects(self.settings.storage.objects_url)
         self.incoming = self.settings.data_dir / "incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)
+        self.work = self.settings.data_dir / "work"
+        self.work.mkdir(parents=True, exist_ok=True)
         self.workshop = Workshop(
+            folder=self.work,
             salt=Seal(self.secret, "mask").derived,
             limits=TabularLimits(
                 columns=self.settings.limits.columns,
@@ -106,6 +111,17 @@ class House:
         with self.store.view() as view:
             refuse_ended(view, access)
             return program_actor(view, access.client_id, access.org)
+
+    def sweep_scratch(self, older: timedelta) -> None:
+        """Remove what killed uploads and runs left behind more than `older` ago."""
+        limit = clock.now().timestamp() - older.total_seconds()
+        for path in (*self.incoming.iterdir(), *self.work.iterdir()):
+            if path.stat().st_mtime > limit:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop the pulse and close every connection."""

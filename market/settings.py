@@ -87,6 +87,8 @@ class Settings(BaseSettings):
         if self.mode == "production":
             if len(self.secret_key.get_secret_value()) < 32:
                 raise ValueError("SHUGANG_SECRET_KEY of at least 32 characters is required in production")
+            if not self.metering.master_key.get_secret_value():
+                raise ValueError("SHUGANG_METERING__MASTER_KEY is required in production: 32 bytes in base64")
             if not self.public_url.startswith("https://"):
                 raise ValueError("SHUGANG_PUBLIC_URL must be an https:// address in production")
             if self.demo:

@@ -13,6 +13,7 @@ import structlog
 from celery import Celery
 from celery import worker as celery_worker
 from celery.beat import EmbeddedService
+from celery.utils.nodenames import default_nodename
 from celery.worker import state
 
 from market import chores
@@ -85,6 +86,7 @@ class EmbeddedWorker:
 
     def start(self) -> None:
         """Begin to work; returns once the worker listens. Raises RuntimeError when it does not."""
+        chores.at_start(self._queue.house)
         app = self._queue.app
         app.finalize()
         # Without these a task is received and never run: the worker looks for the current app.
@@ -119,6 +121,12 @@ class EmbeddedWorker:
             state.should_terminate = 0
             self._thread.join(15)
             state.should_terminate = None
+
+
+def answers(house: House) -> bool:
+    """Whether the worker of this machine hears the broker and answers."""
+    node = default_nodename(None)
+    return bool(Queue(house).app.control.ping(destination=[node], timeout=5))
 
 
 def run_worker(house: House) -> None:

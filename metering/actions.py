@@ -167,6 +167,18 @@ def shut_gate(unit: Unit, license_id: str, *, reason: str) -> Gate:
     return row
 
 
+def shut_all_gates(unit: Unit, *, reason: str) -> int:
+    """全部关闸. Shut every gate that is open; those shut already keep their reason. Returns how many."""
+    rows = unit.session.scalars(
+        sa.select(Gate).where(col(Gate.in_force)).order_by(Gate.license_id).with_for_update()
+    ).all()
+    for row in rows:
+        row.in_force, row.shut_reason = False, reason
+        unit.session.add(row)
+        unit.record("gate.shut", f"license:{row.license_id}", reason=reason)
+    return len(rows)
+
+
 def reopen_gate(unit: Unit, license_id: str) -> Gate:
     """复闸. Serve the license again as before. Raises NotFound."""
     row = _gate(unit, license_id)

@@ -21,9 +21,10 @@ def cursor(query: Query, last: Kept, *, version: int, product: str, key: bytes) 
 def cursor_version(text: str) -> int | None:
     """The version a cursor is pinned to, not yet verified; None when it cannot be read."""
     try:
-        return int(orjson.loads(_raw(text)[12:])[0])
+        version = orjson.loads(_raw(text)[12:])[0]
     except (ValueError, TypeError, IndexError, KeyError):
         return None
+    return version if type(version) is int and 0 < version < 2**31 else None
 
 
 def resume(query: Query, text: str, *, product: str, key: bytes) -> Query:

@@ -118,6 +118,14 @@ def gate(view: View, license_id: str) -> Gate:
     return row
 
 
+def gates(view: View, *, shut_for: str | None = None) -> list[Gate]:
+    """全部闸门. Every gate in order of its license; with `shut_for`, only those shut for this reason."""
+    query = select(Gate).order_by(Gate.license_id)
+    if shut_for is not None:
+        query = query.where(col(Gate.in_force).is_(False), Gate.shut_reason == shut_for)
+    return list(view.session.exec(query).all())
+
+
 def shelf(view: View, slug: str) -> ShelfItem:
     """货架. The product by slug, also one that is no longer served. Raises NotOnShelf."""
     row = view.session.exec(select(ShelfItem).where(ShelfItem.slug == slug)).first()

@@ -21,11 +21,11 @@ from storage.kernel import clock
 from storage.kernel.problem import Problem
 from storage.kernel.words import Words
 from storage.objects import Objects
-from storage.unit import slow
+from storage.unit import Unit, slow, unit_within
 
 FORMAT = "shugang-backup/1"
 BATCH = 1000
-Progress = Callable[[str], None]
+Progress = Callable[[str, int], None]  # what comes next, and how many steps there are in all
 
 
 class BackupDamaged(Problem):
@@ -45,7 +45,7 @@ class NotEmpty(Problem):
 
 
 def back_up(
-    database: Database, objects: Objects, to: Path, progress: Progress = lambda _name: None
+    database: Database, objects: Objects, to: Path, progress: Progress = lambda _name, _steps: None
 ) -> dict[str, Any]:
     """备份. Write tables and objects into the new folder `to`; returns the manifest.
 
@@ -54,15 +54,16 @@ def back_up(
     slow("backup")
     to.mkdir(parents=True)
     tables: dict[str, Any] = {}
-    with _snapshot(database) as connection:
+    with database.snapshot() as connection:
+        stored = connection.execute(sa.text("SELECT sha256, size FROM stored_object ORDER BY sha256")).all()
+        steps = len(SQLModel.metadata.sorted_tables) + len(stored)
         for table in SQLModel.metadata.sorted_tables:
-            progress(table.name)
+            progress(table.name, steps)
             tables[table.name] = _write_table(connection, table, to / f"{table.name}.ndjson")
         revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
-        stored = connection.execute(sa.text("SELECT sha256, size FROM stored_object ORDER BY sha256")).all()
     (to / "objects").mkdir()
     for sha256, _size in stored:
-        progress(sha256[:12])
+        progress(sha256[:12], steps)
         objects.fetch(sha256, to / "objects" / sha256)
     manifest = {
         "format": FORMAT,
@@ -75,14 +76,6 @@ def back_up(
     # Written last: a folder without a manifest is not a backup.
     (to / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     return manifest
-
-
-def _snapshot(database: Database) -> Any:
-    if database.is_sqlite:
-        return database.reading()  # one deferred transaction of SQLite is one snapshot
-    return database.engine.execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
-    ).connect()
 
 
 def _write_table(connection: Connection, table: sa.Table, path: Path) -> dict[str, Any]:
@@ -118,16 +111,23 @@ def _unpack(value: Any) -> Any:
 
 
 def restore(
-    database: Database, objects: Objects, source: Path, progress: Progress = lambda _name: None
+    database: Database,
+    objects: Objects,
+    source: Path,
+    progress: Progress = lambda _name, _steps: None,
+    *,
+    then: Callable[[Unit], None] | None = None,
 ) -> dict[str, Any]:
     """恢复. Read a backup into an empty, migrated database; objects first, then all tables in one commit.
 
+    then: what else belongs into that very commit, so that nobody sees the tables without it.
     Returns the manifest. Raises BackupDamaged (nothing is written to the database), NotEmpty.
     """
     slow("restore")
     manifest = read_manifest(source)
+    steps = manifest["objects"] + len(SQLModel.metadata.sorted_tables)
     for path in sorted((source / "objects").iterdir()):
-        progress(path.name[:12])
+        progress(path.name[:12], steps)
         objects.put_file(path, path.name)
     with database.writing() as connection:
         revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
@@ -137,9 +137,12 @@ def restore(
             if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
                 raise NotEmpty(table=table.name)
         for table in SQLModel.metadata.sorted_tables:
-            progress(table.name)
+            progress(table.name, steps)
             for rows in _batches(source / f"{table.name}.ndjson", table):
                 connection.execute(sa.insert(table), rows)
+        if then is not None:
+            with unit_within(connection, "system:restore") as unit:
+                then(unit)
     return manifest
 
 

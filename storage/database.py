@@ -155,6 +155,19 @@ class Database:
         with self._readers.connect() as connection:
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that cannot write and sees one moment, however long it reads."""
+        if self.is_sqlite:  # one deferred transaction of SQLite is one snapshot
+            with self.reading() as connection:
+                yield connection
+            return
+        repeatable = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        with repeatable.connect() as connection:
+            yield connection
+
     def ping(self) -> float:
         """Seconds one trivial query takes. Raises when the database is away."""
         start = time.perf_counter()

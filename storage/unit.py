@@ -83,25 +83,9 @@ class Store:
     @contextmanager
     def unit(self, actor: str, org: str | None = None) -> Iterator[Unit]:
         """One write transaction. Raises EmptyUnit when things changed and nothing was recorded."""
-        if getattr(_open, "depth", 0):
-            raise RuntimeError("a Unit is already open in this thread")
-        with self.database.writing() as connection:
-            _open.depth = 1
-            try:
-                with Session(
-                    connection, expire_on_commit=False, join_transaction_mode="rollback_only"
-                ) as session:
-                    unit = Unit(session, actor, org)
-                    _watch(unit)
-                    yield unit
-                    session.flush()
-                    if unit.unexplained and not unit.entries:
-                        raise EmptyUnit("changes without a journal entry")
-                    if unit.entries and not self.database.is_sqlite:
-                        session.connection().exec_driver_sql("NOTIFY shugang_journal")
-                    session.commit()
-            finally:
-                _open.depth = 0
+        _refuse_second()  # before the queue of writers, where it would wait for itself
+        with self.database.writing() as connection, unit_within(connection, actor, org) as unit:
+            yield unit
         if unit.entries:
             for listener in self._listeners:
                 listener()
@@ -111,6 +95,40 @@ class Store:
         """A read-only session; writing through it fails in the database itself."""
         with self.database.reading() as connection, Session(connection, expire_on_commit=False) as session:
             yield View(session)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[View]:
+        """A read-only session in which everything is seen as it was at one moment."""
+        with self.database.snapshot() as connection, Session(connection, expire_on_commit=False) as session:
+            yield View(session)
+
+
+@contextmanager
+def unit_within(connection: sa.Connection, actor: str, org: str | None = None) -> Iterator[Unit]:
+    """A Unit inside a write transaction that is open already and that the caller commits.
+
+    Raises EmptyUnit when things changed and nothing was recorded.
+    """
+    _refuse_second()
+    _open.depth = 1
+    try:
+        with Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only") as session:
+            unit = Unit(session, actor, org)
+            _watch(unit)
+            yield unit
+            session.flush()
+            if unit.unexplained and not unit.entries:
+                raise EmptyUnit("changes without a journal entry")
+            if unit.entries and connection.dialect.name == "postgresql":
+                session.connection().exec_driver_sql("NOTIFY shugang_journal")
+            session.commit()
+    finally:
+        _open.depth = 0
+
+
+def _refuse_second() -> None:
+    if getattr(_open, "depth", 0):
+        raise RuntimeError("a Unit is already open in this thread")
 
 
 def _watch(unit: Unit) -> None:

@@ -5,7 +5,6 @@ import email.policy
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -18,6 +17,7 @@ from market.identity.queries import party, user_by_login
 from market.identity.rules import OrgKind, Role
 from market.settings import Settings
 from storage.kernel.numbers import make_uscc
+from storage.settings import StorageSettings
 from tests import servers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,11 +27,49 @@ PASSWORD = "long enough for anybody"
 class Server:
     """A running market: its address, its data folder, and a house of our own on the same database."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, data_dir: Path, house: House) -> None:
-        self.process = process
-        self.url = url
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        port = servers.free_port()
+        given = {"DATA_DIR": str(data_dir), "PORT": str(port), **settings}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
+        self._environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
+        self._log = data_dir / "server.log"
         self.data_dir = data_dir
-        self.house = house
+        self.url = f"http://127.0.0.1:{port}"
+        self.start()
+        database = StorageSettings(database_url=settings.get("STORAGE__DATABASE_URL", ""))
+        self.house = House(Settings(data_dir=data_dir, port=port, storage=database))
+
+    def start(self) -> None:
+        """Run `shugang serve` until it answers; after `kill`, again on the same data and address. Raises RuntimeError with the end of its log."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "market.cli", "serve"],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        if not servers.wait_for(f"{self.url}/readyz", self.process, seconds=120):
+            self.kill()
+            raise RuntimeError(f"the market did not start: {self.log()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is finished, flushed or said goodbye to."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End in good order."""
+        self.house.close()
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def log(self) -> str:
+        """What the server has written so far, over all its starts."""
+        return self._log.read_text(errors="replace")
 
     def institution(self, name: str, kind: OrgKind, body: str) -> str:
         """A verified organization of `kind`; body: 17 characters of its USCC. Returns its id."""
@@ -85,28 +123,8 @@ class Server:
 @contextmanager
 def live_server(data_dir: Path, **settings: str) -> Iterator[Server]:
     """Start `shugang serve` on a free port with SHUGANG_{name}=value settings; stop it afterwards."""
-    port = servers.free_port()
-    given = {"DATA_DIR": str(data_dir), "PORT": str(port), **settings}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
-    environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "market.cli", "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-        try:
-            if not servers.wait_for(f"{url}/readyz", process, seconds=120):
-                log.seek(0)
-                raise RuntimeError(f"the market did not start: {log.read().decode()[-2000:]}")
-            house = House(Settings(data_dir=data_dir, port=port))
-            try:
-                yield Server(process, url, data_dir, house)
-            finally:
-                house.close()
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    server = Server(data_dir, **settings)
+    try:
+        yield server
+    finally:
+        server.stop()

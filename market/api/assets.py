@@ -11,7 +11,7 @@ from market.api.orders import EntryView, Reason
 from market.http.body import receive
 from market.http.intake import EVIDENCE_BYTES, keep_evidence, keep_file
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
-from market.http.work import Work
+from market.http.work import Streamed, Work
 from market.identity.rules import Permission
 from market.registry import actions, queries
 from market.registry.rules import ASSET, AssetState, Description
@@ -121,7 +121,9 @@ def files(house: HouseDep, actor: ActorDep, asset_id: str) -> list[FileView]:
 
 
 @router.post("/{asset_id}/files", status_code=201, dependencies=[DRAFT], openapi_extra=FILE_BODY)
-async def upload(request: Request, work: Work, asset_id: str, encoding: Encoding | None = None) -> FileView:
+async def upload(
+    request: Request, work: Streamed, asset_id: str, encoding: Encoding | None = None
+) -> FileView:
     """上传数据文件 · A raw body (name in X-File-Name) or a multipart form; streamed and profiled."""
     taken = await receive(request, work.house.incoming, work.house.settings.limits.upload_bytes)
     try:
@@ -138,7 +140,7 @@ def remove_file(work: Work, asset_id: str, file_id: str) -> None:
 
 
 @router.post("/{asset_id}/evidence", dependencies=[DRAFT], openapi_extra=FILE_BODY)
-async def evidence(request: Request, work: Work, asset_id: str) -> AssetView:
+async def evidence(request: Request, work: Streamed, asset_id: str) -> AssetView:
     """上传来源证明 · A document that proves the lawful source; raw body or multipart."""
     taken = await receive(request, work.house.incoming, EVIDENCE_BYTES)
     try:

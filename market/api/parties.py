@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from market.http.body import receive
 from market.http.who import ActorDep, HouseDep, allow
-from market.http.work import Work, Worker
+from market.http.work import Streamed, Work, Worker
 from market.identity import actions, entrance, queries
 from market.identity.rules import IdType, OrgKind, Permission, Role, Verification
 from market.identity.tables import Party
@@ -98,7 +98,7 @@ def own(house: HouseDep, actor: ActorDep) -> PartyView:
 
 
 @router.post("/own/evidence", dependencies=[allow(Permission.PARTY_EDIT)])
-async def submit_identity(request: Request, work: Work) -> PartyView:
+async def submit_identity(request: Request, work: Streamed) -> PartyView:
     """提交身份材料 · Upload the business license (PDF or image, 20 MiB at most) and ask for the check."""
     upload = await receive(request, work.house.incoming, 20 << 20)
     try:

@@ -4,7 +4,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
-from storage.kernel.problem import Conflict, Fault, Invalid, NotFound, Problem, Unavailable
+from storage.kernel.problem import Conflict, Fault, Invalid, MethodNotAllowed, NotFound, Problem, Unavailable
 from storage.kernel.words import Words
 
 
@@ -14,13 +14,6 @@ class CsrfMissing(Problem):
     status = 403
     title = Words("页面已过期", "The page has expired")
     remedy = Words("请刷新页面后重试。", "Reload the page and try again.")
-
-
-class MethodNotAllowed(Problem):
-    """方法不允许. This address exists but not for this method."""
-
-    status = 405
-    title = Words("不支持的请求方法", "Method not allowed")
 
 
 class BodyTooLarge(Problem):
@@ -66,6 +59,19 @@ _RULES = {
     "less_than_equal": Words("数值过大。", "The number is too large."),
     "string_too_short": Words("内容过短。", "Too short."),
     "string_too_long": Words("内容过长。", "Too long."),
+    "greater_than": Words("数值过小。", "The number is too small."),
+    "less_than": Words("数值过大。", "The number is too large."),
+    "finite_number": Words("必须是有限数值。", "Must be a finite number."),
+    "bool_type": Words("必须是 true 或 false。", "Must be true or false."),
+    "bool_parsing": Words("必须是 true 或 false。", "Must be true or false."),
+    "string_type": Words("必须是文本。", "Must be text."),
+    "string_unicode": Words("含有不可用的字符。", "Holds characters that cannot be kept."),
+    "string_pattern_mismatch": Words("格式不正确。", "Does not have the right form."),
+    "list_type": Words("必须是列表。", "Must be a list."),
+    "tuple_type": Words("必须是列表。", "Must be a list."),
+    "dict_type": Words("必须是对象。", "Must be an object."),
+    "model_type": Words("必须是对象。", "Must be an object."),
+    "model_attributes_type": Words("必须是 JSON 对象。", "Must be a JSON object."),
     "enum": Words("不在可选范围内。", "Not one of the choices."),
     "date_from_datetime_parsing": Words("日期应写作 2026-01-31。", "Write the date as 2026-01-31."),
     "date_parsing": Words("日期应写作 2026-01-31。", "Write the date as 2026-01-31."),
@@ -89,9 +95,7 @@ def as_problem(error: Exception) -> Problem | None:
         return error.__cause__  # FastAPI wraps what happens while it reads a body
     if isinstance(error, HTTPException):
         if error.status_code == 405:
-            problem: Problem = MethodNotAllowed()
-            problem.headers = dict(error.headers or {})
-            return problem
+            return MethodNotAllowed((error.headers or {}).get("Allow", ""))
         if error.status_code == 404:
             return NotFound()
         if error.status_code < 500:

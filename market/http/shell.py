@@ -33,7 +33,9 @@ CSP = (
 DOCS_CSP = (
     CSP + "; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:"
 )
-UPLOADS = re.compile(r"/(files|evidence)(/[^/]*)?$")
+STREAMED = re.compile(
+    r"/api/v1/(assets/[^/]+/(files|evidence)|parties/own/evidence)|(?!/api/).*/(files|evidence)"
+)
 
 
 class Shell:
@@ -70,7 +72,19 @@ class Shell:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self.app(scope, receive if UPLOADS.search(path) else limited, dressed)
+        await self.app(scope, receive if is_upload(scope) else limited, dressed)
+
+
+def is_upload(scope: Scope) -> bool:
+    """Whether `market.http.body` reads this body in a stream; every other one is held in memory and small.
+
+    A page's upload is a multipart form; the API also takes the raw file, under any Content-Type.
+    """
+    path: str = scope["path"]
+    if scope["method"] != "POST" or not STREAMED.fullmatch(path):
+        return False
+    kind: bytes = dict(scope["headers"]).get(b"content-type", b"")
+    return path.startswith("/api/") or kind.lower().startswith(b"multipart/form-data")
 
 
 def wants_page(request: Request) -> bool:

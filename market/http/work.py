@@ -57,4 +57,10 @@ async def _worker(request: Request, house: HouseDep, actor: ActorDep) -> Worker:
     return Worker(house, actor, key, digest.hexdigest())
 
 
+def _carrier(house: HouseDep, actor: ActorDep) -> Worker:
+    return Worker(house, actor, None, "")
+
+
 Work = Annotated[Worker, Depends(_worker)]
+# For uploads: the body may be larger than memory, so nothing but `market.http.body` reads it.
+Streamed = Annotated[Worker, Depends(_carrier)]

@@ -46,6 +46,22 @@ def users_at(view: View, domain: str) -> list[User]:
     return list(view.session.exec(query.order_by(col(User.id))))
 
 
+def actor_by_login(view: View, login: str, permission: Permission) -> Actor:
+    """The person with this login, acting for the organization in which they have `permission`.
+
+    Raises NotFound for an unknown or disabled login, Forbidden when no membership grants it.
+    """
+    user = user_by_login(view, login)
+    if user is None or user.disabled_at is not None:
+        raise NotFound(login=login)
+    parties_of = [membership.party_id for membership, _party in memberships(view, user.id)]
+    actors = [actor_of(view, user, party_id, second_factor=False) for party_id in [*parties_of, None]]
+    able = [actor for actor in actors if actor.may(permission)]
+    if not able:
+        actors[0].require(permission)  # refuses, naming the roles that have it
+    return able[0]
+
+
 def memberships(view: View, user_id: str) -> list[tuple[Membership, Party]]:
     """Which parties a user acts for, oldest membership first."""
     query = (

@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from market.refinery import grammar as g
 from market.refinery.problems import RunCrashed, RunNotFound
-from market.refinery.queries import stale_runs
+from market.refinery.queries import running_runs, stale_runs
 from market.refinery.rules import RUN, RunState, check_early
 from market.refinery.tables import LineageEdge, Run
 from storage.kernel import clock
@@ -50,12 +50,12 @@ def request_run(
 ) -> Run:
     """申请清洗. Queue a recipe for a registered file; the schema is checked again when the file is read.
 
-    columns: as the upload was profiled; a recipe that cannot fit them raises Invalid at once.
+    columns: as the upload was profiled; a recipe or an index that cannot fit them raises Invalid at once.
 
     file_name is kept for refusals only and never enters the journal.
     """
     if columns is not None:
-        check_early(recipe, columns)
+        check_early(recipe, columns, indexes)
     run = Run(
         id=new_id("run"),
         state=RUN.start,
@@ -158,6 +158,14 @@ def retry_run(unit: Unit, run_id: str) -> Run:
 def requeue_stale_runs(unit: Unit) -> list[str]:
     """找回中断的清洗. Put runs back whose process was lost with its machine. Returns their ids."""
     found = [run.id for run in stale_runs(unit)]
+    for run_id in found:
+        fail_run(unit, run_id, RunCrashed())
+    return found
+
+
+def requeue_lost_runs(unit: Unit) -> list[str]:
+    """找回中断的清洗. Put every running one back, because whoever ran them is gone. Returns their ids."""
+    found = [run.id for run in running_runs(unit)]
     for run_id in found:
         fail_run(unit, run_id, RunCrashed())
     return found

@@ -5,13 +5,9 @@ Reads `job.json` and `input` in FOLDER; writes `result.json`, or `refusal.json` 
 recipe is at fault. Any other end is a crash.
 """
 
-import ctypes
 import itertools
 import json
-import resource
-import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +16,10 @@ from market.refinery import rules
 from market.refinery.compile import INNER, OUTER, Compiled, compile_recipe
 from market.refinery.problems import CastFailed, NothingLeft, RecipeFailed
 from storage.kernel.canonical import sha256_hex
-from storage.kernel.problem import Fault, Invalid, Problem
+from storage.kernel.problem import Problem
 from storage.kernel.words import Words
 from storage.tabular import engine as db
+from storage.tabular.confine import confine
 from storage.tabular.exports import to_csv
 from storage.tabular.intake import take_in, write_parquet
 from storage.tabular.kinds import Encoding, Limits
@@ -30,8 +27,6 @@ from storage.tabular.profile import profile
 from storage.tabular.serving import to_serving
 from storage.tabular.sniffing import sniff
 
-_ADDRESS_SLACK = 3 * 2**30  # code, thread stacks and the allocator's reserve beside the engine's memory
-_PDEATHSIG = 1
 _TAKEN = "taken.parquet"
 
 
@@ -39,7 +34,8 @@ def main(folder: Path, key: bytes) -> int:
     """Do the job in `folder`. Returns 0, or 2 when it wrote a refusal."""
     job = json.loads((folder / "job.json").read_bytes())
     limits = Limits(**job["limits"])
-    _confine(limits)
+    seconds = limits.seconds * limits.threads
+    confine(parent=job["parent"], memory_bytes=limits.memory_bytes, cpu_seconds=seconds)
     try:
         result = refine(folder, job, limits, key)
     except Problem as problem:
@@ -64,7 +60,7 @@ def refine(folder: Path, job: dict[str, Any], limits: Limits, key: bytes) -> dic
     taken = folder / _TAKEN
     intake = take_in(folder / "input", replace(source, nulls=recipe.nulls), taken, folder, limits)
     compiled = compile_recipe(recipe, intake.columns)
-    _check_indexes(job["indexes"], compiled)
+    rules.check_indexes(job["indexes"], compiled.columns)
     product = folder / "data.parquet"
     counts = _run(compiled, product, limits, key)
     taken.unlink()
@@ -83,17 +79,6 @@ def refine(folder: Path, job: dict[str, Any], limits: Limits, key: bytes) -> dic
         "profile": profile(product, folder, limits).document(),
         "engine": db.ENGINE,
     }
-
-
-def _check_indexes(indexes: Sequence[str], compiled: Compiled) -> None:
-    names = {column.name for column in compiled.columns}
-    faults = [
-        Fault(f"indexes.{i}", "missing_column", Words(f"没有列“{name}”。", f"There is no column “{name}”."))
-        for i, name in enumerate(indexes)
-        if name not in names
-    ]
-    if faults:
-        raise Invalid(*faults)
 
 
 def _run(compiled: Compiled, product: Path, limits: Limits, key: bytes) -> list[int]:
@@ -133,18 +118,6 @@ def _set_key(connection: db.Connection, key: bytes) -> None:
     for variable, pad in ((INNER, 0x36), (OUTER, 0x5C)):
         padded = bytes(byte ^ pad for byte in block).hex()
         connection.execute(f"SET VARIABLE {variable} = unhex('{padded}')")
-
-
-def _confine(limits: Limits) -> None:
-    """Bound memory and processor time, leave no core file, and die with the parent."""
-    memory = limits.memory_bytes + _ADDRESS_SLACK
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (limits.seconds * limits.threads, limits.seconds * limits.threads + 5)
-    )
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -71,6 +71,7 @@ def _attempt(
         "recipe": run.recipe,
         "indexes": run.indexes,
         "limits": asdict(workshop.limits),
+        "parent": os.getpid(),
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     _spawn(folder, workshop, started)

@@ -30,6 +30,13 @@ def queued_runs(view: View, limit: int = 20) -> Sequence[Run]:
     return view.session.exec(query).all()
 
 
+def running_runs(view: View) -> list[Run]:
+    """进行中的清洗. Runs some process is at work on, or was when it died."""
+    return list(
+        view.session.exec(select(Run).where(Run.state == RunState.RUNNING).order_by(col(Run.id))).all()
+    )
+
+
 def stale_runs(view: View) -> Sequence[Run]:
     """Runs in progress whose lease has passed: their process is gone."""
     query = select(Run).where(Run.state == RunState.RUNNING, col(Run.lease_until) < clock.now())

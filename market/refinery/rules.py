@@ -79,19 +79,31 @@ def check(recipe: g.Recipe, columns: Sequence[Column]) -> tuple[Column, ...]:
     return trace(recipe, columns)[-1]
 
 
-def check_early(recipe: g.Recipe, columns: Sequence[Column]) -> None:
+def check_early(recipe: g.Recipe, columns: Sequence[Column], indexes: Sequence[str] = ()) -> None:
     """预检. What can be said of a recipe before its file is read again; raises Invalid as `check` does.
 
     columns: as the upload was profiled. Other `nulls` give other types, so only names are judged then.
     """
     try:
-        check(recipe, columns)
+        check_indexes(indexes, check(recipe, columns))
     except Invalid as wrong:
         sure = [
             fault for fault in wrong.faults if fault.rule != "recipe.type_mismatch" or recipe.nulls == ("",)
         ]
         if sure:
             raise Invalid(*sure) from None
+
+
+def check_indexes(indexes: Sequence[str], columns: Sequence[Column]) -> None:
+    """查询字段. Each must be among the columns a recipe leaves; raises Invalid naming every one that is not."""
+    names = {column.name for column in columns}
+    faults = [
+        Fault(f"indexes.{i}", "missing_column", Words(f"没有列“{name}”。", f"There is no column “{name}”."))
+        for i, name in enumerate(indexes)
+        if name not in names
+    ]
+    if faults:
+        raise Invalid(*faults)
 
 
 def trace(recipe: g.Recipe, columns: Sequence[Column]) -> list[tuple[Column, ...]]:

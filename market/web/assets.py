@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from contracts.terms import RightKind
@@ -68,7 +69,7 @@ def assets(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) ->
 @router.get("/new", dependencies=[DRAFT])
 def new(request: Request, actor: ActorDep, form: FormDep) -> Response:
     """新建资产 · The empty form."""
-    return page(request, "asset_edit.html", form=form, asset=None, missing=[], **ENUMS)
+    return page(request, "asset_edit.html", form=form, held=None, missing=[], **ENUMS)
 
 
 @router.post("/new", dependencies=[DRAFT])
@@ -99,7 +100,7 @@ def asset(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ass
         request,
         "asset.html",
         form=form,
-        asset=found,
+        held=found,
         files=files,
         owner=owner,
         steps=told(history),
@@ -132,7 +133,7 @@ def edit(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asse
         form = form.refused(Invalid(*fields)) if fields else form
     if request.method == "GET":
         form = form.filled(**written(found))
-    return page(request, "asset_edit.html", form=form, asset=found, missing=_gaps(found.missing), **ENUMS)
+    return page(request, "asset_edit.html", form=form, held=found, missing=_gaps(found.missing), **ENUMS)
 
 
 @router.post("/{asset_id}/edit", dependencies=[DRAFT])
@@ -197,10 +198,12 @@ def evidence(house: HouseDep, actor: ActorDep, asset_id: str, sha256: str) -> Re
     held = any(paper["sha256"] == sha256 for paper in found.source_evidence)
     if not (held and queries.concerned(actor, found)) or not house.objects.exists(sha256):
         raise NotFound(evidence=sha256)
+    file = house.objects.open(sha256)
     return StreamingResponse(
-        house.objects.open(sha256),
+        file,
         media_type="application/octet-stream",
         headers={"Content-Disposition": f'attachment; filename="{asset_id}-{sha256[:8]}"'},
+        background=BackgroundTask(file.close),
     )
 
 

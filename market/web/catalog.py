@@ -74,7 +74,7 @@ def product(request: Request, house: HouseDep, caller: VisitorDep, form: FormDep
         shown=shown,
         versions=versions,
         plans=[(plan, priced(plan), limited(plan)) for plan in shown.plans],
-        asset=asset,
+        held=asset,
         provider=provider,
         listed=listed,
         free=free,

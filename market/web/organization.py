@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from market.http.body import Upload, receive
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
-from market.http.work import Work, Worker
+from market.http.work import Streamed, Worker
 from market.identity import actions, queries
 from market.identity.rules import ROLES_OF, VERIFICATION, OrgKind, Permission, Role
 from market.web.forms import GUARDED, FormDep, again, leave
@@ -33,7 +33,7 @@ def organization(request: Request, house: HouseDep, actor: ActorDep, form: FormD
 @router.post("/evidence", dependencies=[allow(Permission.PARTY_EDIT)])
 @again(organization)
 async def submit_identity(
-    request: Request, house: HouseDep, actor: ActorDep, work: Work, caller: VisitorDep, form: FormDep
+    request: Request, house: HouseDep, actor: ActorDep, work: Streamed, caller: VisitorDep, form: FormDep
 ) -> Response:
     """提交身份材料 · Upload the business license and ask for the check."""
     csrf = caller.session.csrf if caller.session else None

@@ -92,7 +92,7 @@ def product(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, p
         "product.html",
         form=form,
         product=found,
-        asset=asset,
+        held=asset,
         shown=shown,
         delivery=[DeliveryMode(mode) for mode in found.delivery],
         plans=[(plan, priced(plan), limited(plan)) for plan in shown.plans],

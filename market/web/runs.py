@@ -58,7 +58,7 @@ def runs(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, prod
         "product_runs.html",
         form=form,
         product=product,
-        asset=asset,
+        held=asset,
         runs=rows,
         files=files,
         file=file,

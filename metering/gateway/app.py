@@ -18,7 +18,7 @@ from metering.gateway.plane import Plane
 from metering.gateway.rows import RowsDoor
 from metering.gateway.table import ROUTES, Route
 from metering.settings import MeteringSettings
-from storage.kernel.problem import NotFound, Problem, Unavailable, invalid
+from storage.kernel.problem import MethodNotAllowed, NotFound, Problem, Unavailable, invalid
 from storage.objects import Objects
 from storage.unit import Store
 
@@ -86,7 +86,7 @@ class Gateway:
                 raise NotFound
             route, parameters = found
             if request.method not in route.methods:
-                return Response(None, 405, {"Allow": ", ".join(route.methods)})
+                raise MethodNotAllowed(*route.methods)
             if self.plane is None:
                 raise Unavailable
             return await self._endpoints[route.name](request, **parameters)

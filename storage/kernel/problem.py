@@ -85,6 +85,18 @@ class NotFound(Problem):
     )
 
 
+class MethodNotAllowed(Problem):
+    """方法不允许. This address exists but not for this method; `Allow` says for which."""
+
+    status = 405
+    title = Words("不支持的请求方法", "Method not allowed")
+    remedy = Words("请使用 Allow 响应头中列出的方法。", "Use a method listed in the Allow header.")
+
+    def __init__(self, *methods: str) -> None:
+        super().__init__()
+        self.headers["Allow"] = ", ".join(methods)
+
+
 class WrongState(Problem):
     """状态不允许. The thing is not in a state that allows this; `allowed` lists what is possible."""
 

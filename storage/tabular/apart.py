@@ -4,7 +4,7 @@ Started as `python -m storage.tabular.apart` with a JSON job on standard input; 
 """
 
 import json
-import resource
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -13,6 +13,7 @@ from typing import Any
 
 from storage.kernel.problem import Problem, Unavailable
 from storage.kernel.words import Words
+from storage.tabular.confine import confine
 from storage.tabular.kinds import Encoding, Limits
 from storage.tabular.problems import UnreadableFile
 from storage.tabular.profile import inspect
@@ -20,7 +21,6 @@ from storage.tabular.sniffing import sniff
 from storage.unit import slow
 
 _ROOT = Path(__file__).parents[2]
-_SLACK = 3 << 30  # address space beside the engine's own memory
 
 
 class InspectionFailed(Unavailable):
@@ -36,13 +36,20 @@ def inspect_apart(path: Path, name: str, limits: Limits, encoding: Encoding | No
     name: what people call the file. Raises the UnreadableFile problems, InspectionFailed.
     """
     slow("inspection")
-    job = {"path": str(path), "name": name, "limits": asdict(limits), "encoding": encoding and str(encoding)}
+    job = {
+        "path": str(path),
+        "name": name,
+        "limits": asdict(limits),
+        "encoding": encoding and str(encoding),
+        "parent": os.getpid(),
+    }
     try:
         child = subprocess.run(  # our own module, no shell
             [sys.executable, "-m", "storage.tabular.apart"],
             input=json.dumps(job).encode(),
             capture_output=True,
             cwd=_ROOT,
+            env={**os.environ, "TMPDIR": str(path.parent)},  # what a killed one leaves is swept with uploads
             timeout=limits.seconds,
             check=False,
         )
@@ -59,9 +66,7 @@ def inspect_apart(path: Path, name: str, limits: Limits, encoding: Encoding | No
 def _main() -> None:
     job = json.load(sys.stdin)
     limits = Limits(**job["limits"])
-    space = limits.memory_bytes + _SLACK
-    resource.setrlimit(resource.RLIMIT_AS, (space, space))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine(parent=job["parent"], memory_bytes=limits.memory_bytes)
     try:
         path = Path(job["path"])
         source = sniff(path, job["name"], encoding=Encoding(job["encoding"]) if job["encoding"] else None)

@@ -77,7 +77,7 @@ class Cast:
 def approve(server: Server, operator: str, slug: str) -> None:
     """Two approvers agree to the listing; their own pages are tested elsewhere."""
     with server.house.store.view() as view:
-        product_id = server.house.store and view.session.exec(_by_slug(slug)).one()
+        product_id = view.session.exec(_by_slug(slug)).one()
         living = queries.living_listing(view, product_id)
         assert living is not None
         assert living.case_id is not None
@@ -162,7 +162,7 @@ def registered(visitors: Visitors, cast: Cast, tmp_path: Path) -> Tab:
     office.get_by_label("需要补正的内容").fill("摘要：写明统计口径")
     office.get_by_label("理由").fill("摘")
     press(office, "退回补正")
-    assert "4 个字" in desk.see(shot="desk-refused").locator("#e-reason").inner_text()
+    assert "4 至 500 字" in desk.see(shot="desk-refused").locator("#e-reason").inner_text()
     assert office.get_by_label("需要补正的内容").input_value() == "摘要：写明统计口径"
     office.get_by_label("理由").fill("摘要过于简略")
     press(office, "退回补正")

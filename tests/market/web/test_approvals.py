@@ -1,5 +1,6 @@
 """The approval desk: everything to decide on, one say per person, never on one's own matter."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -76,7 +77,7 @@ def test_nobody_decides_on_their_own_organizations_matter(market: Market) -> Non
 
 def test_of_two_at_once_the_later_reads_what_the_first_said(market: Market) -> None:
     order = market.placed()
-    form = {"verdict": "reject", "reason": "用途与产品不符", "version": "1"}
+    form: dict[str, Any] = {"verdict": "reject", "reason": "用途与产品不符", "version": "1"}
     market["approver"].post(f"/approvals/{order.case_id}", **form)
     late = market["approver2"].post(
         f"/approvals/{order.case_id}", 409, verdict="approve", reason="同意该用途", version="1"
@@ -107,7 +108,8 @@ def test_two_people_are_needed_and_one_speaks_once(market: Market) -> None:
 
 def test_a_double_click_decides_once(market: Market) -> None:
     order = market.placed()
-    key, form = str(uuid4()), {"verdict": "approve", "reason": "用途明确，同意", "version": "1"}
+    key = str(uuid4())
+    form: dict[str, Any] = {"verdict": "approve", "reason": "用途明确，同意", "version": "1"}
     before = market.count(Decision)
     for _ in range(2):
         market["approver"].post(f"/approvals/{order.case_id}", key=key, **form)

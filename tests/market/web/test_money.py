@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -31,7 +32,7 @@ def payment(market: Market, order: Order) -> PaymentRequest:
         return view.session.get_one(PaymentRequest, order.payment_id)
 
 
-RECEIPT = {"amount_fen": "1,000.50", "bank_reference": "BANK20261122001"}
+RECEIPT: dict[str, Any] = {"amount_fen": "1,000.50", "bank_reference": "BANK20261122001"}
 
 
 def test_the_payer_sees_how_to_pay(market: Market, order: Order) -> None:

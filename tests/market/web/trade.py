@@ -130,7 +130,7 @@ class Market:
     def __getitem__(self, name: str) -> Person:
         return self.people[name]
 
-    def form(self, **changes: str) -> dict[str, str]:
+    def form(self, **changes: str) -> dict[str, Any]:
         """An order the rules have nothing against."""
         return {
             "product": self.product.id,
