@@ -124,14 +124,13 @@ def decide_case(
     reason: str,
     expected_version: int | None,
     zone: str,
-) -> Case:
+) -> None:
     """审批. Hand a decision to the room the case belongs to. Raises NotFound, and what that room raises."""
     kind = approvals.kind_of(unit, case_id)
     if kind not in CASES:
         raise NotFound(case=case_id)
     _permission, decide = CASES[kind]
     decide(unit, actor, case_id, approve=approve, reason=reason, expected_version=expected_version, zone=zone)
-    return unit.session.get_one(Case, case_id)
 
 
 def waiting_cases(view: View, actor: Actor, kind: CaseKind | None = None) -> Sequence[Case]:

@@ -77,7 +77,7 @@ def decide(work: Work, case_id: str, body: Ruling) -> CaseDetail:
     """审批 · Approve or reject, with a reason the applicant reads."""
 
     def act(unit: Unit) -> CaseDetail:
-        decided = wiring.decide_case(
+        wiring.decide_case(
             unit,
             work.actor,
             case_id,
@@ -86,6 +86,6 @@ def decide(work: Work, case_id: str, body: Ruling) -> CaseDetail:
             expected_version=body.version,
             zone=work.house.settings.timezone,
         )
-        return _detail(unit, decided)
+        return _detail(unit, wiring.readable_case(unit, work.actor, case_id))
 
     return work.once(CaseDetail, act)

@@ -1,5 +1,6 @@
 """The approval desk: what waits, everything needed to decide on one page, and the decision with its reason."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from market.web.forms import GUARDED, FormDep, again, leave, once
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
-from storage.unit import View
+from storage.unit import Unit, View
 
 DECIDE = allow(Permission.LISTING_APPROVE, Permission.ORDER_APPROVE)
 router = APIRouter(prefix="/approvals", dependencies=[*GUARDED, DECIDE])
@@ -138,22 +139,19 @@ def decide(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
         faults.insert(0, Fault("verdict", "required", words))
     if faults:
         raise Invalid(*faults)
-    version = int(form["version"]) if form["version"].isascii() and form["version"].isdigit() else 0
-    once(
-        request,
-        house,
-        actor,
-        form,
-        lambda unit: (
-            wiring.decide_case(
-                unit,
-                actor,
-                case_id,
-                approve=form["verdict"] == "approve",
-                reason=form["reason"],
-                expected_version=version,
-                zone=house.settings.timezone,
-            ).id
-        ),
-    )
+    version = int(form["version"]) if re.fullmatch(r"[0-9]{1,9}", form["version"]) else 0
+
+    def act(unit: Unit) -> str:
+        wiring.decide_case(
+            unit,
+            actor,
+            case_id,
+            approve=form["verdict"] == "approve",
+            reason=form["reason"],
+            expected_version=version,
+            zone=house.settings.timezone,
+        )
+        return case_id
+
+    once(request, house, actor, form, act)
     return leave("/approvals", done="ruled")

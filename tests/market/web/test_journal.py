@@ -38,6 +38,7 @@ def test_the_auditor_searches_verifies_and_follows(house: House) -> None:
     last = re.findall(r'<td class="num">(\d+)</td>', auditor.get("/journal"))[-1]
     assert f'<td class="num">{last}</td>' not in auditor.get("/journal", before=last)
     auditor.get("/journal", before="x")
+    auditor.get("/journal", before="9" * 5000)
     for name in ("buyer", "approver", "finance", "provider"):
         market[name].get("/journal", 403)
         market[name].get(f"/journal/order:{order.id}", 403)

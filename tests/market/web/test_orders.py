@@ -46,7 +46,10 @@ def test_every_fault_comes_back_with_what_was_written(market: Market) -> None:
 def test_sending_the_form_twice_orders_once(market: Market) -> None:
     key = str(uuid4())
     with ThreadPoolExecutor(2) as pool:
-        sent = [pool.submit(market["buyer"].post, "/orders/new", key=key, **market.form()) for _ in range(2)]
+        sent = [
+            pool.submit(lambda: market["buyer"].post("/orders/new", key=key, **market.form()))
+            for _ in range(2)
+        ]
         places = {future.result().headers["location"] for future in sent}
     assert len(places) == 1
     assert market.count(Order) == 1

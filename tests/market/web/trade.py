@@ -57,12 +57,12 @@ class Person:
         self.client.cookies.set("shugang_session", cookie)
         self.csrf = csrf
 
-    def get(self, path: str, status: int = 200, **query: str) -> str:
+    def get(self, path: str, status: int = 200, /, **query: str) -> str:
         answer = self.client.get(path + (f"?{urlencode(query)}" if query else ""))
         assert answer.status_code == status, f"{path}: {answer.status_code} {answer.text[:2000]}"
         return str(answer.text)
 
-    def post(self, path: str, status: int = 303, key: str = "", **form: Any) -> httpx2.Response:
+    def post(self, path: str, status: int = 303, /, key: str = "", **form: str) -> httpx2.Response:
         data = {"csrf": self.csrf, "key": key or str(uuid4())} | form
         answer = self.client.post(path, data=data)
         assert answer.status_code == status, f"{path}: {answer.status_code} {_main(answer.text)}"
@@ -161,7 +161,7 @@ class Market:
                 self.rule(name, order)
         return self.order(order.id)
 
-    def rule(self, name: str, order: Order, status: int = 303, **changes: str) -> httpx2.Response:
+    def rule(self, name: str, order: Order, status: int = 303, /, **changes: str) -> httpx2.Response:
         page = self[name].get(f"/approvals/{order.case_id}")
         version = re.search(r'name="version" value="(\d+)"', page)
         form = {"verdict": "approve", "reason": "用途明确，同意", "version": version[1] if version else "1"}
