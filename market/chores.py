@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.queries import licenses_due
+from market.billing import actions as billing
 from market.house import House
 from market.identity import actions as identity
 from market.identity import postman
@@ -13,7 +16,7 @@ from market.refinery import actions as refinery
 from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
 from market.trading import actions as trading
-from market.trading.queries import overdue
+from market.trading.queries import overdue, paid_but_waiting
 from storage.kernel import clock
 from storage.kernel.problem import Problem
 from storage.objects import sweep
@@ -44,6 +47,9 @@ def each_minute(house: House) -> None:
     with house.store.view() as view:
         orders = overdue(view, clock.now())
         licenses = [row.id for row in licenses_due(view, clock.now())]
+        paid = paid_but_waiting(view)
+    for order_id in paid:
+        _alone(house, lambda unit, i=order_id: trading.activate_order(unit, i, house.settings.timezone))  # type: ignore[misc]  # bound default
     for order_id in orders:
         _alone(house, lambda unit, i=order_id: trading.expire_order(unit, i))  # type: ignore[misc]  # bound default
     for license_id in licenses:
@@ -58,6 +64,10 @@ def each_hour(house: House) -> None:
         identity.forget_ended(unit)
     grace = timedelta(hours=house.settings.storage.orphan_hours)
     house.sweep_scratch(grace)
+    today = clock.now().astimezone(ZoneInfo(house.settings.timezone)).date()
+    with house.store.unit("system:clock") as unit:
+        billing.mark_overdue(unit, today=today)
+        billing.expire_payments(unit)
     sweep(house.store, house.objects, grace)
 
 
@@ -76,3 +86,5 @@ def _alone(house: House, act: Callable[[Unit], object]) -> None:
             act(unit)
     except Problem as problem:
         log.warning("due but not possible", problem=problem.slug(), members=problem.members)
+    except SQLAlchemyError as error:
+        log.warning("due but not possible", error=repr(error))

@@ -109,6 +109,8 @@ class House:
         plane = self.gateway.plane
         if plane is None:
             raise Unavailable
+        if plane.keys.stale:
+            plane.keys.refresh()  # a dropped key is dropped here, too
         access = plane.verifier.access(token, audience=AUD_API, now=clock.now(), address=address)
         with self.store.view() as view:
             refuse_ended(view, access)

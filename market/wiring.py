@@ -15,6 +15,9 @@ from contracts.queries import one_contract
 from market.approvals import queries as approvals
 from market.approvals.rules import CaseKind
 from market.approvals.tables import Case
+from market.billing import checkout
+from market.billing.rails import Rail
+from market.billing.rules import RailKind
 from market.catalogue import listing
 from market.identity import postman
 from market.identity.rules import Actor, Permission
@@ -35,6 +38,7 @@ class Context(Protocol):
     settings: Settings
 
     def send(self, task: str, *arguments: str) -> None: ...
+    def rail(self, kind: RailKind) -> Rail: ...
     def document_key(self) -> OKPKey: ...
 
 
@@ -61,6 +65,13 @@ def _post(house: Context, _entry: Entry) -> None:
     postman.send_waiting(house.store, house.settings)
 
 
+def _close_checkouts(house: Context, entry: Entry) -> None:
+    """A payment that is over leaves no page behind on which it could be paid again."""
+    if house.settings.stripe.on:
+        rail = house.rail(RailKind.STRIPE)
+        checkout.close_checkouts(house.store, rail, entry.subject.removeprefix("payment:"))
+
+
 def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
     """Every reaction and errand of a market whose days are counted in `zone`."""
 
@@ -72,6 +83,11 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
         Errand("cleanse-runs", frozenset({"run.requested", "run.requeued"}), _cleanse),
         Errand(
             "postman", frozenset({"link.made", "order.approved", "order.rejected", "order.activated"}), _post
+        ),
+        Errand(
+            "close-checkouts",
+            frozenset({"payment.received", "payment.confirmed", "payment.cancelled", "payment.expired"}),
+            _close_checkouts,
         ),
         Errand("print-contracts", frozenset({"contract.witnessed"}), _print_contract),
     )

@@ -99,13 +99,18 @@ def _standing(view: View, license_id: str, client_id: str, jti: str) -> Standing
 
 def refuse_ended(view: View, access: Access) -> None:
     """Raise InvalidToken when the credential behind a token has ended or the token was revoked."""
+    if not is_live(view, access):
+        raise InvalidToken(
+            Words("接入凭证已停用或令牌已被撤销。", "The credential has ended or the token was revoked.")
+        )
+
+
+def is_live(view: View, access: Access) -> bool:
+    """Whether the credential behind a token goes on and the token was not revoked."""
     live = sa.exists().where(col(Credential.id) == access.client_id, col(Credential.ended_at).is_(None))
     revoked = sa.exists().where(col(RevokedToken.jti) == access.jti)
     alive, dead = view.session.execute(sa.select(live, revoked)).one()
-    if not alive:
-        raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
-    if dead:
-        raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
+    return bool(alive) and not dead
 
 
 def refuse(standing: Standing, item: ShelfItem, access: Access, mode: str, now: datetime) -> None:

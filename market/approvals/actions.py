@@ -137,7 +137,10 @@ def _decide(
     actor.require(permission)
     case = _locked(unit, case_id)
     if own_matter(
-        person=actor.id, org=actor.org, submitted_by=case.submitted_by, submitted_org=case.submitted_org
+        person=actor.id,
+        orgs={*actor.orgs, *([actor.org] if actor.org else [])},
+        submitted_by=case.submitted_by,
+        submitted_org=case.submitted_org,
     ):
         raise OwnDecision(case=case.id)
     if faults := reason_faults(reason):

@@ -1,5 +1,6 @@
 """What a case is, how it moves, and who may not decide it; pure."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from storage.kernel.machine import Machine
@@ -62,9 +63,9 @@ def verb_for(verdict: Verdict, approvals: int, needs: int) -> str:
     return "approve" if approvals + 1 >= needs else "endorse"
 
 
-def own_matter(*, person: str, org: str | None, submitted_by: str, submitted_org: str | None) -> bool:
-    """职责分离. Whether the matter is the decider's own, or their organization's."""
-    return person == submitted_by or (org is not None and org == submitted_org)
+def own_matter(*, person: str, orgs: Collection[str], submitted_by: str, submitted_org: str | None) -> bool:
+    """职责分离. Whether the matter is the decider's own, or of any organization they belong to."""
+    return person == submitted_by or submitted_org in orgs
 
 
 def reason_faults(reason: str) -> list[Fault]:

@@ -358,7 +358,7 @@ def _locked(unit: Unit, payment: str) -> PaymentRequest:
 
 
 def _not_the_payer(actor: Actor, row: PaymentRequest) -> None:
-    if actor.org == row.payer_id:
+    if actor.belongs_to(row.payer_id):
         raise OwnDecision(payment=row.id)
 
 

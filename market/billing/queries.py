@@ -69,6 +69,16 @@ def payment_by_reference(view: View, actor: Actor, text: str) -> PaymentRequest:
     return row
 
 
+def is_paid(view: View, order_id: str) -> bool:
+    """已付款. Whether what an order waited for has been confirmed."""
+    found = select(PaymentRequest.id).where(
+        col(PaymentRequest.order_id) == order_id,
+        col(PaymentRequest.invoice_id).is_(None),
+        col(PaymentRequest.state) == PaymentState.CONFIRMED,
+    )
+    return view.session.exec(found.limit(1)).first() is not None
+
+
 def payments_of_order(view: View, actor: Actor, order_id: str) -> list[PaymentRequest]:
     """订单付款. An order's requests that the actor may see, oldest first."""
     rows = view.session.exec(

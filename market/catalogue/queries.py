@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from market.catalogue.search import hits, query_words
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
 from market.policy.rules import deciders_needed
+from market.registry.tables import Asset
 from storage.kernel.problem import NotFound
 from storage.kernel.words import Words
 from storage.unit import View
@@ -207,6 +209,12 @@ def on_offer(view: View, product_id: str, plan_id: str) -> OnOffer | None:
         version=product.current_version,
         needs=deciders_needed(product.tier, product.supply, product.grade),
     )
+
+
+def registered_until(view: View, product_id: str) -> datetime | None:
+    """登记有效期. When the registration of the asset behind a product ends; None without an end."""
+    query = select(Asset.valid_until).join(Product, col(Product.asset_id) == col(Asset.id))
+    return view.session.exec(query.where(Product.id == product_id)).first()
 
 
 def newest_version(view: View, product_id: str) -> Version | None:

@@ -1,7 +1,6 @@
 """Uploads streamed to a file with their SHA-256 on the way; memory stays constant whatever comes."""
 
 import hashlib
-import hmac
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -14,10 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from market.http.problems import BodyMalformed, BodyTooLarge, CsrfMissing, UploadIncomplete
+from market.http.who import same_token
 from storage.kernel.ids import new_id
 from storage.kernel.problem import invalid
 
-FIELD_BYTES = 64 << 10
+FIELD_BYTES = 64 << 10  # all fields of a form together
+PART_BYTES = 256
 
 
 @dataclass
@@ -113,6 +114,7 @@ class _Form:
         self._field = ""
         self._value = bytearray()
         self._is_file = False
+        self._taken = 0
 
     def callbacks(self) -> dict[str, object]:
         return {
@@ -128,6 +130,7 @@ class _Form:
 
     def _begin(self) -> None:
         self._disposition, self._value, self._is_file = b"", bytearray(), False
+        self._taken += PART_BYTES  # an empty part costs something, too
 
     def _grow(self, index: int, data: bytes) -> None:
         self._header[index] += data
@@ -143,9 +146,7 @@ class _Form:
         _kind, options = parse_options_header(self._disposition)
         self._field = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" in options and not self.saw_file:
-            if self.csrf is not None and not hmac.compare_digest(
-                self.sink.upload.fields.get("csrf", ""), self.csrf
-            ):
+            if self.csrf is not None and not same_token(self.sink.upload.fields.get("csrf", ""), self.csrf):
                 raise CsrfMissing
             self._is_file = self.saw_file = True
             self.sink.upload.name = options[b"filename"].decode("utf-8", "replace")
@@ -155,7 +156,8 @@ class _Form:
             self.sink.write(data)
             return
         self._value += data
-        if len(self._value) > FIELD_BYTES:
+        self._taken += len(data)
+        if self._taken > FIELD_BYTES:
             raise BodyTooLarge(limit_bytes=FIELD_BYTES)
 
     def _end(self) -> None:

@@ -1,7 +1,7 @@
 """How a refusal leaves the house: one handler, one shape, in JSON or as a page."""
 
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from storage.kernel.problem import Conflict, Fault, Invalid, MethodNotAllowed, NotFound, Problem, Unavailable
@@ -81,7 +81,7 @@ _RULES = {
 }
 
 
-def as_problem(error: Exception) -> Problem | None:
+def as_problem(error: Exception) -> Problem | None:  # noqa: C901  # a list of what can be refused
     """The refusal an exception stands for, or None when it is a fault of ours."""
     if isinstance(error, Problem):
         return error
@@ -89,6 +89,8 @@ def as_problem(error: Exception) -> Problem | None:
         return Invalid(*(_fault(item) for item in error.errors()))
     if isinstance(error, IntegrityError):
         return Conflict(Words("同时提交了相同内容。", "The same thing was submitted at the same moment."))
+    if isinstance(error, DataError):
+        return BodyMalformed()  # a value no column can hold, such as a NUL character
     if isinstance(error, OperationalError | InterfaceError):
         return Unavailable(Words("数据库暂不可用。", "The database is unavailable."))
     if isinstance(error.__cause__, Problem):

@@ -1,6 +1,5 @@
 """What surrounds every answer: security headers, a request id, a body limit, and the problem handlers."""
 
-import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from market.http.problems import BodyTooLarge, ServerFault, as_problem
 from market.http.render import page
+from market.http.uploads import is_upload
 from market.http.who import lang_of
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Problem
@@ -32,9 +32,6 @@ CSP = (
 # fastapi-offline's Swagger page starts itself with an inline script.
 DOCS_CSP = (
     CSP + "; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:"
-)
-STREAMED = re.compile(
-    r"/api/v1/(assets/[^/]+/(files|evidence)|parties/own/evidence)|(?!/api/).*/(files|evidence)"
 )
 
 
@@ -73,18 +70,6 @@ class Shell:
             await send(message)
 
         await self.app(scope, receive if is_upload(scope) else limited, dressed)
-
-
-def is_upload(scope: Scope) -> bool:
-    """Whether `market.http.body` reads this body in a stream; every other one is held in memory and small.
-
-    A page's upload is a multipart form; the API also takes the raw file, under any Content-Type.
-    """
-    path: str = scope["path"]
-    if scope["method"] != "POST" or not STREAMED.fullmatch(path):
-        return False
-    kind: bytes = dict(scope["headers"]).get(b"content-type", b"")
-    return path.startswith("/api/") or kind.lower().startswith(b"multipart/form-data")
 
 
 def wants_page(request: Request) -> bool:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from market.house import House
 from market.http.problems import CsrfMissing
+from market.http.uploads import is_upload
 from market.identity.problems import SecondFactorNeeded, Unauthenticated
 from market.identity.queries import session_and_actor
 from market.identity.rules import SECOND_FACTOR, Actor, Permission
@@ -70,11 +71,16 @@ def _resolve(request: Request, house: House) -> Visitor:
 VisitorDep = Annotated[Visitor, Depends(visitor)]
 
 
+def same_token(sent: str, kept: str) -> bool:
+    """Whether two tokens are equal, in constant time and whatever was sent."""
+    return hmac.compare_digest(sent.encode("utf-8", "replace"), kept.encode())
+
+
 def csrf_header(request: Request, caller: Visitor) -> None:
     """A browser's session may only write with its own `X-CSRF-Token`: another site cannot know it."""
     if request.method in SAFE or caller.session is None:
         return
-    if not hmac.compare_digest(request.headers.get("x-csrf-token", ""), caller.session.csrf):
+    if not same_token(request.headers.get("x-csrf-token", ""), caller.session.csrf):
         raise CsrfMissing
 
 
@@ -82,11 +88,11 @@ async def csrf_field(request: Request, caller: VisitorDep) -> None:
     """The same for forms: the hidden field `csrf`. Multipart uploads check it while streaming."""
     if request.method in SAFE or caller.session is None:
         return
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if is_upload(request.scope):
         return  # market.http.body compares it before it keeps a byte
     form = await request.form()
     sent = form.get("csrf", "")
-    if not isinstance(sent, str) or not hmac.compare_digest(sent, caller.session.csrf):
+    if not isinstance(sent, str) or not same_token(sent, caller.session.csrf):
         raise CsrfMissing
 
 

@@ -8,7 +8,13 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from market.identity.passwords import hash_secret
-from market.identity.problems import AlreadyRegistered, LinkSpent, OwnDecision
+from market.identity.problems import (
+    AlreadyRegistered,
+    LinkSpent,
+    OwnDecision,
+    SecondFactorNeeded,
+    WrongCredentials,
+)
 from market.identity.queries import memberships, party, user_by_login
 from market.identity.rules import (
     LINK_HOURS,
@@ -199,7 +205,7 @@ def decide_identity(unit: Unit, actor: Actor, party_id: str, *, verify: bool, re
     row = unit.session.get(Party, party_id, with_for_update=True)
     if row is None:
         raise NotFound(party=party_id)
-    if row.id == actor.org or row.submitted_by == actor.id:
+    if actor.belongs_to(row.id) or row.submitted_by == actor.id:
         raise OwnDecision
     if len(reason.strip()) < 4:
         raise invalid(
@@ -265,7 +271,11 @@ def set_password_by_link(unit: Unit, secret: str, *, password_hash: str) -> User
     link = unit.session.get(OneTimeLink, hash_secret(secret), with_for_update=True)
     if link is None or link.used_at or link.expires_at <= clock.now():
         raise LinkSpent
-    link.used_at = clock.now()
+    unit.session.execute(
+        sa.update(OneTimeLink)
+        .where(col(OneTimeLink.user_id) == link.user_id, col(OneTimeLink.used_at).is_(None))
+        .values(used_at=clock.now())  # every other link of this person ends with this one
+    )
     user = unit.session.get(User, link.user_id)
     if user is None or user.disabled_at:
         raise LinkSpent
@@ -303,7 +313,9 @@ def note_failure(unit: Unit, user_id: str) -> None:
 
 def open_session(unit: Unit, user_id: str, *, totp_step: int | None) -> tuple[str, LoginSession]:
     """登录. A new session, acting for the first organization. Returns the cookie's secret."""
-    user = unit.session.get_one(User, user_id)
+    user = unit.session.get_one(User, user_id, with_for_update=True)
+    if user.disabled_at is not None or (totp_step is not None and totp_step <= user.totp_step):
+        raise WrongCredentials  # of two at once with one code, the second comes too late
     user.failures, user.locked_until = 0, None
     if totp_step is not None:
         user.totp_step = totp_step
@@ -364,7 +376,9 @@ def act_for(unit: Unit, actor: Actor, secret: str, party_id: str) -> None:
 def keep_totp(unit: Unit, actor: Actor, *, sealed: str, step: int) -> None:
     """绑定动态口令. Keep a second factor whose first code (of `step`) was right."""
     actor.require(Permission.SELF)
-    user = unit.session.get_one(User, actor.id)
+    user = unit.session.get_one(User, actor.id, with_for_update=True)
+    if user.totp_sealed is not None and not actor.second_factor:
+        raise SecondFactorNeeded  # a bound factor is replaced only by who has it
     user.totp_sealed, user.totp_step = sealed, step
     unit.session.add(user)
     unit.record("user.totp_set", f"user:{user.id}")

@@ -71,6 +71,8 @@ def change_password(store: Store, actor: Actor, old: str, new: str) -> None:
     actor.require(Permission.SELF)
     with store.view() as view:
         user = view.session.get_one(User, actor.id)
+    if user.locked_until is not None and user.locked_until > clock.now():
+        raise AccountLocked
     if not passwords.password_matches(old, user.password_hash):
         _count_failure(store, user)
         raise WrongCredentials

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import unicodedata
 
 import pyotp
 from cryptography.fernet import Fernet, InvalidToken
@@ -65,8 +66,9 @@ def accepted_step(code: str, sealed: str, key: str, last_step: int) -> int | Non
     except InvalidToken:
         return None
     totp = pyotp.TOTP(secret)
+    given = unicodedata.normalize("NFKC", code).strip().encode()  # a Chinese keyboard types １２３
     present = int(clock.now().timestamp()) // totp.interval
     for step in (present - 1, present, present + 1):
-        if step > last_step and hmac.compare_digest(totp.generate_otp(step), code.strip()):
+        if step > last_step and hmac.compare_digest(totp.generate_otp(step).encode(), given):
             return step
     return None

@@ -138,6 +138,7 @@ def actor_of(view: View, user: User, party_id: str | None, *, second_factor: boo
     if found is None:
         return Actor(user.id, roles=frozenset({Role.CITIZEN}), second_factor=second_factor)
     membership, owner = found
+    every = view.session.exec(select(Membership.party_id).where(Membership.user_id == user.id))
     return Actor(
         id=user.id,
         org=owner.id,
@@ -145,4 +146,5 @@ def actor_of(view: View, user: User, party_id: str | None, *, second_factor: boo
         org_kind=owner.org_kind,
         second_factor=second_factor,
         party_verified=owner.verification is Verification.VERIFIED,
+        orgs=frozenset(every),
     )

@@ -197,6 +197,11 @@ class Actor:
     org_kind: OrgKind | None = None
     second_factor: bool = False
     party_verified: bool = False
+    orgs: frozenset[str] = frozenset()  # every organization the person belongs to
+
+    def belongs_to(self, party_id: str | None) -> bool:
+        """Whether a matter of this organization would be the actor's own, whichever one is acted for now."""
+        return party_id is not None and (party_id == self.org or party_id in self.orgs)
 
     def may(self, permission: Permission) -> bool:
         """Whether any role held grants `permission`."""

@@ -14,11 +14,12 @@ from contracts.terms import Term, Terms, Tier
 from market.approvals import actions as approvals
 from market.approvals.rules import CaseKind, CaseState
 from market.billing import actions as billing
+from market.billing.queries import is_paid
 from market.billing.rules import Purpose
 from market.catalogue import queries as catalogue
 from market.identity import actions as people
 from market.identity import queries as identity
-from market.identity.problems import PartyUnverified
+from market.identity.problems import OwnDecision, PartyUnverified
 from market.identity.rules import Actor, Permission
 from market.identity.tables import User
 from market.trading.problems import NotOnOffer, OfferChanged, OrderNotFound, OrderNotNeeded, OwnProduct
@@ -28,7 +29,7 @@ from metering import actions as metering
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import Fault, Invalid, NotFound, invalid
+from storage.kernel.problem import Fault, Invalid, NotFound, WrongState, invalid
 from storage.kernel.words import Words
 from storage.sequence import document_number
 from storage.unit import Unit
@@ -153,11 +154,17 @@ def decide_order(
     return order
 
 
-def _draw_up(unit: Unit, order: Order, zone: str) -> None:
-    """Write the contract the order asked for; the standing offer is the provider's acceptance."""
+def _still_offered(unit: Unit, order: Order) -> catalogue.OnOffer:
+    """What was ordered, while it is still on offer unchanged. Raises OfferChanged."""
     offered = catalogue.on_offer(unit, order.product_id, order.plan_id)
     if offered is None or offered.offer.hash != order.offer_hash:
         raise OfferChanged(order=order.id)
+    return offered
+
+
+def _draw_up(unit: Unit, order: Order, zone: str) -> None:
+    """Write the contract the order asked for; the standing offer is the provider's acceptance."""
+    offered = _still_offered(unit, order)
     offer = offered.offer
     terms = Terms(
         tier=offer.tier,
@@ -192,6 +199,7 @@ def accept_contract(
     actor.require(Permission.CONTRACT_ACCEPT)
     order = _own(unit, actor, order_id)
     _move(unit, order, "accept")
+    _still_offered(unit, order)
     assert order.contract_id is not None
     contracts.accept_contract(unit, order.contract_id, content_hash, by=actor.id)
     contracts.witness_contract(unit, order.contract_id, key)
@@ -219,9 +227,14 @@ def accept_contract(
 
 def activate_paid(unit: Unit, entry: Entry, zone: str) -> None:
     """付款后生效. Follows `payment.confirmed`: the license is issued, active and its gate open. Twice is once."""
-    order_id = entry.data.get("order")
-    order = unit.session.get(Order, order_id, with_for_update=True) if order_id else None
-    if order is None or order.state is not OrderState.AWAITING_PAYMENT:
+    if order_id := entry.data.get("order"):
+        activate_order(unit, str(order_id), zone)
+
+
+def activate_order(unit: Unit, order_id: str, zone: str) -> None:
+    """付款后生效. Make a paid order's license active, unless that was done; the clock asks again for a lost one."""
+    order = unit.session.get(Order, order_id, with_for_update=True)
+    if order is None or order.state is not OrderState.AWAITING_PAYMENT or not is_paid(unit, order_id):
         return
     _move(unit, order, "pay")
     unit.record("order.paid", f"order:{order.id}", payment=order.payment_id)
@@ -232,7 +245,9 @@ def _activate(unit: Unit, order: Order, zone: str) -> None:
     assert order.contract_id is not None
     terms = contract_queries.one_contract(unit, order.contract_id).frozen_terms()
     license = contracts.issue_license(unit, terms, contract_id=order.contract_id, zone=zone)  # noqa: A001
-    policy = contracts.activate_license(unit, license.id, zone=zone)
+    registered_until = catalogue.registered_until(unit, order.product_id)
+    ends = [registered_until] if registered_until else []
+    policy = contracts.activate_license(unit, license.id, zone=zone, ends=ends)
     metering.open_gate(
         unit, license_id=license.id, product_id=order.product_id, buyer_id=order.buyer_id, policy=policy
     )
@@ -246,9 +261,13 @@ def _activate(unit: Unit, order: Order, zone: str) -> None:
 def cancel_order(unit: Unit, actor: Actor, order_id: str, *, reason: str) -> Order:
     """取消订单. The buyer withdraws before paying. Raises OrderNotFound, WrongState."""
     actor.require(Permission.ORDER_PLACE)
+    seen = unit.session.get(Order, order_id)
+    if seen is None or seen.buyer_id != actor.own_org:
+        raise OrderNotFound(order=order_id)
+    if seen.state is OrderState.SUBMITTED and seen.case_id:
+        # The case is locked before the order, as a decision does it: two at once never deadlock.
+        approvals.cancel_case(unit, seen.case_id, reason=reason)
     order = _own(unit, actor, order_id)
-    if order.state is OrderState.SUBMITTED and order.case_id:
-        approvals.cancel_case(unit, order.case_id, reason=reason)
     _end(unit, order, "cancel", reason)
     unit.record("order.cancelled", f"order:{order.id}", reason=reason)
     return order
@@ -267,6 +286,9 @@ def expire_order(unit: Unit, order_id: str) -> Order:
 
 
 def _end(unit: Unit, order: Order, verb: str, reason: str) -> None:
+    if is_paid(unit, order.id):
+        # The money is in: the license follows, and nothing may take the order away before it.
+        raise WrongState(thing="order", state="paid", verb=verb, allowed=[])
     _move(unit, order, verb)
     order.reason, order.expires_at = reason, None
     billing.cancel_order_payments(unit, order.id, reason=reason)
@@ -331,13 +353,15 @@ def _decidable(unit: Unit, actor: Actor, license_id: str, reason: str) -> Licens
             "reason", "reason.length", "请写明理由（4 至 500 字）。", "Give a reason (4 to 500 characters)."
         )
     license = unit.session.get(License, license_id)  # noqa: A001
-    if license is None or license.buyer_id == actor.org:
+    if license is None:
         raise NotFound(license=license_id)
+    if actor.belongs_to(license.buyer_id):
+        raise OwnDecision(license=license_id)
     return license
 
 
 def _own(unit: Unit, actor: Actor, order_id: str) -> Order:
-    order = unit.session.get(Order, order_id, with_for_update=True)
+    order = unit.session.get(Order, order_id, with_for_update=True, populate_existing=True)
     if order is None or order.buyer_id != actor.own_org:
         raise OrderNotFound(order=order_id)
     return order

@@ -103,9 +103,13 @@ def usage_of(view: View, row: License, period: str, settings: BillingSettings) -
 
 def _lines(view: View, row: License, terms: Terms, period: str, zone: str) -> list[PricedLine]:
     used = totals_of_period(view, row.id, period)
+    # As at the till: a download without a price of its own costs what its call and rows cost.
+    as_calls = [
+        usage for kind, usage in used.items() if kind is not Kind.DOWNLOAD or not terms.price.download_fen
+    ]
     counted = UsageTotals(
-        calls=sum(usage.calls for kind, usage in used.items() if kind is not Kind.DOWNLOAD),
-        rows=sum(usage.rows for kind, usage in used.items() if kind is not Kind.DOWNLOAD),
+        calls=sum(usage.calls for usage in as_calls),
+        rows=sum(usage.rows for usage in as_calls),
         downloads=used[Kind.DOWNLOAD].events if Kind.DOWNLOAD in used else 0,
         bytes=sum(usage.size for usage in used.values()),
     )

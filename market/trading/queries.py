@@ -9,6 +9,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from contracts.queries import one_contract, one_license
 from contracts.tables import Contract, License
+from market.billing.queries import is_paid
 from market.identity.rules import Actor, Permission, Role
 from market.trading.problems import OrderNotFound
 from market.trading.rules import OrderState
@@ -56,6 +57,12 @@ def of_case(view: View, case_id: str) -> Order | None:
 def of_license(view: View, license_id: str) -> Order | None:
     """The order a license came of."""
     return view.session.exec(select(Order).where(Order.license_id == license_id)).first()
+
+
+def paid_but_waiting(view: View, limit: int = 200) -> list[str]:
+    """Ids of orders whose money is confirmed and whose license is not active yet: a reaction was lost."""
+    query = select(Order.id).where(Order.state == OrderState.AWAITING_PAYMENT).order_by(col(Order.id))
+    return [order_id for order_id in view.session.exec(query.limit(limit)) if is_paid(view, order_id)]
 
 
 def overdue(view: View, at: datetime, limit: int = 200) -> list[str]:

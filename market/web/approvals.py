@@ -96,7 +96,10 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
             view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org}
         )
     own = own_matter(
-        person=actor.id, org=actor.org, submitted_by=case.submitted_by, submitted_org=case.submitted_org
+        person=actor.id,
+        orgs={*actor.orgs, *([actor.org] if actor.org else [])},
+        submitted_by=case.submitted_by,
+        submitted_org=case.submitted_org,
     )
     return page(
         request,

@@ -12,7 +12,7 @@ from market.http.body import receive
 from market.http.intake import EVIDENCE_BYTES, keep_evidence, keep_file
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
-from market.http.work import Work
+from market.http.work import Streamed
 from market.identity.queries import parties
 from market.identity.rules import Permission
 from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
@@ -154,7 +154,7 @@ async def upload(
     request: Request,
     house: HouseDep,
     actor: ActorDep,
-    work: Work,
+    work: Streamed,
     caller: VisitorDep,
     form: FormDep,
     asset_id: str,
@@ -175,7 +175,7 @@ async def prove(
     request: Request,
     house: HouseDep,
     actor: ActorDep,
-    work: Work,
+    work: Streamed,
     caller: VisitorDep,
     form: FormDep,
     asset_id: str,

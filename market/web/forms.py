@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from market.house import House
 from market.http.problems import CsrfMissing, as_problem
+from market.http.uploads import is_upload
 from market.http.who import SAFE, csrf_field
 from market.identity.problems import LinkSpent, SecondFactorNeeded, Unauthenticated
 from market.identity.rules import Actor
@@ -103,10 +104,18 @@ async def read(request: Request) -> Form:
 
 
 def _is_upload(request: Request) -> bool:
-    return request.headers.get("content-type", "").startswith("multipart/form-data")
+    return is_upload(request.scope)
 
 
 FormDep = Annotated[Form, Depends(read)]
+
+
+def _host_of(address: str) -> str | None:
+    """Host and port of an address somebody sent; None when it is none."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return None
 
 
 def same_origin(request: Request) -> None:
@@ -122,7 +131,7 @@ def same_origin(request: Request) -> None:
     origin = request.headers.get("origin")
     if origin is None and site is None:
         raise CsrfMissing
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _host_of(origin) != request.headers.get("host"):
         raise CsrfMissing
 
 

@@ -92,7 +92,10 @@ def here(request: Request) -> str:
     """Path and query to come back to: of this page, or of the page whose form was sent."""
     url = urlsplit(str(request.url))
     if request.method != "GET":
-        came = urlsplit(request.headers.get("referer", ""))
+        try:
+            came = urlsplit(request.headers.get("referer", ""))
+        except ValueError:
+            came = urlsplit("/")
         url = came if came.netloc == request.headers.get("host") else urlsplit("/")
     return (url.path or "/") + (f"?{url.query}" if url.query else "")
 

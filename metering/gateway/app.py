@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -92,8 +93,8 @@ class Gateway:
             return await self._endpoints[route.name](request, **parameters)
         except Problem as problem:
             return problem_answer(problem, request)
-        except HTTPException as error:  # a form that cannot be read
-            unreadable = invalid("body", "form", "表单无法解析。", f"The form cannot be read: {error.detail}")
+        except (HTTPException, MultiPartException):
+            unreadable = invalid("body", "form", "表单无法解析。", "The form cannot be read.")
             return problem_answer(unreadable, request)
         except ClientDisconnect:
             return Response(None, 400)

@@ -28,7 +28,7 @@ from metering.actions import hash_secret, revoke_token
 from metering.gateway.answers import json_answer
 from metering.gateway.plane import Plane
 from metering.problems import InvalidToken
-from metering.shelf import why_shut
+from metering.shelf import is_live, why_shut
 from metering.tables import Credential, Gate
 from metering.tokens import (
     ALGORITHM,
@@ -173,7 +173,8 @@ class _Known:
 
     def is_revoked(self) -> bool:
         if self.access.license_id is None:
-            return False
+            with self._plane.store.view() as view:
+                return not is_live(view, self.access)
         try:
             standing = self._plane.shelf.standing(self.access, fresh=True)
         except Problem:

@@ -231,4 +231,4 @@ def test_a_reason_has_four_to_five_hundred_characters(reason: str) -> None:
 
 
 def test_a_citizen_without_an_organization_is_nobodys_colleague() -> None:
-    assert not own_matter(person="usr_1", org=None, submitted_by="usr_2", submitted_org=None)
+    assert not own_matter(person="usr_1", orgs=(), submitted_by="usr_2", submitted_org=None)
