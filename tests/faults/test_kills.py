@@ -1,7 +1,9 @@
 """The server killed with SIGKILL at bad moments: after the restart nothing is lost, doubled or half done."""
 
 import hashlib
+import os
 import random
+import signal
 import threading
 import time
 import uuid
@@ -113,6 +115,8 @@ def test_killed_during_cleansing(market: Market, moment: Callable[[Server], bool
     eventually(lambda: moment(server), 60)
     child = child_of(server)
     assert child is not None
+    if moment is at_work:
+        os.kill(child, signal.SIGSTOP)  # it cannot end by finishing, only by being killed
     server.kill()
     eventually(lambda: not alive(child), 10)
     assert {path.name for path in (server.data_dir / "objects").glob("??/*")} == objects
