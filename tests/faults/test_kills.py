@@ -1,16 +1,18 @@
 """The server killed with SIGKILL at bad moments: after the restart nothing is lost, doubled or half done."""
 
 import hashlib
+import os
 import random
+import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import httpx2
-import psutil
 import pytest
 import sqlalchemy as sa
 from sqlmodel import select
@@ -25,6 +27,7 @@ from storage import journal
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from tests.faults import goods
+from tests.faults.processes import alive, child_with
 from tests.faults.refusals import settled, temporary
 from tests.faults.wire import begin_upload, eventually
 from tests.journeys.actors import ASSET, Cast, bought
@@ -87,12 +90,9 @@ def draft_with_file(market: Market, code: str, content: bytes) -> tuple[str, str
     return asset, market.cast.provider.upload(f"/assets/{asset}/files", "lots.csv", content)["id"]
 
 
-def child_of(server: Server) -> psutil.Process | None:
+def child_of(server: Server) -> int | None:
     """The process that cleanses for this server."""
-    for child in psutil.Process(server.process.pid).children():
-        if "market.refinery.child" in child.cmdline():
-            return child
-    return None
+    return child_with(server.process.pid, "market.refinery.child")
 
 
 def at_once(server: Server) -> bool:
@@ -115,9 +115,10 @@ def test_killed_during_cleansing(market: Market, moment: Callable[[Server], bool
     eventually(lambda: moment(server), 60)
     child = child_of(server)
     assert child is not None
+    if moment is at_work:
+        os.kill(child, signal.SIGSTOP)  # it cannot end by finishing, only by being killed
     server.kill()
-    psutil.wait_procs([child], timeout=10)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    eventually(lambda: not alive(child), 10)
     assert {path.name for path in (server.data_dir / "objects").glob("??/*")} == objects
     server.start()
     eventually(lambda: provider.get(f"/runs/{run['id']}")["state"] in {"succeeded", "failed"}, 120)
@@ -213,9 +214,8 @@ class Pager:
         self.program.close()
         self.done.set()
 
-    def wait_beyond(self, answers: int) -> None:
-        """Wait until more than this many answers were written down, or all of them."""
-        eventually(lambda: len(self.charges) > answers or self.done.is_set(), 60)
+    def beyond(self, answers: int) -> bool:
+        return len(self.charges) > answers or self.done.is_set()
 
     def _ask(self, query: dict[str, str]) -> Any:
         key = goods.fresh_key()
@@ -259,8 +259,8 @@ def test_killed_during_a_page_run(where: str, request: pytest.FixtureRequest) ->
     thread.start()
     dice = random.Random(20261122)
     for _kill in range(3):
-        seen = len(pager.charges)
-        pager.wait_beyond(seen + 5)
+        enough = len(pager.charges) + 5
+        eventually(partial(pager.beyond, enough), 60)
         time.sleep(dice.uniform(0, 0.05))
         market.kill_and_restart()
     assert pager.done.wait(120), len(pager.charges)

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-import psutil
 import pytest
 
 from market.identity.rules import OrgKind, Role
+from tests.faults.processes import resident
 from tests.faults.refusals import refusal, temporary, untouched
 from tests.faults.wire import begin_upload, eventually
 from tests.journeys.actors import ASSET, Person
@@ -63,12 +63,11 @@ class Peak:
 @contextmanager
 def watched(pid: int) -> Iterator[Peak]:
     """Watch the resident memory of a process while something happens."""
-    process, peak, done = psutil.Process(pid), Peak(), threading.Event()
-    before = process.memory_info().rss
+    peak, done, before = Peak(), threading.Event(), resident(pid)
 
     def look() -> None:
         while not done.wait(0.02):
-            peak.growth = max(peak.growth, process.memory_info().rss - before)
+            peak.growth = max(peak.growth, resident(pid) - before)
 
     thread = threading.Thread(target=look)
     thread.start()
