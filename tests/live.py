@@ -87,6 +87,7 @@ class Server(Stage):
         given = {"DATA_DIR": str(data_dir), "PORT": str(port), **settings}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
         self._environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
+        data_dir.mkdir(parents=True, exist_ok=True)
         self._log = data_dir / "server.log"
         self.url = f"http://127.0.0.1:{port}"
         self.start()

@@ -204,7 +204,7 @@ def cleansed(tab: Tab) -> None:
     page.get_by_label("按 lot_id 查询").check()
     press(page, "开始清洗")
     page.get_by_role("heading", name="发布为版本").wait_for(timeout=60_000)
-    assert "已完成" in tab.see(shot="run-done").get_by_role("status").inner_text()
+    assert "已完成" in tab.see(shot="run-done").locator("#progress [role=status]").inner_text()
     table = page.get_by_role("table", name="配方的步骤").inner_text()
     assert re.search(r"筛选行.*\t1\n", table), table
     press(page, "发布版本")
