@@ -5,17 +5,22 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from contracts.offers import Offer
 from contracts.terms import DeliveryMode, Tier
 from market.catalogue import listing, queries
 from market.catalogue.rules import LISTING, ProductState, Zone
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
+from market.identity.problems import Unauthenticated
 from market.identity.queries import parties
 from market.identity.rules import Actor, Permission
 from market.registry.queries import source_of_product
+from market.web.drafts import draft_texts
 from market.web.forms import GUARDED, FormDep, again, leave
 from market.web.prices import limited, priced
 from market.web.values import page_number, picked
+from storage.kernel.problem import NotFound
+from storage.tabular.kinds import Kind
 
 router = APIRouter(prefix="/catalog", dependencies=GUARDED)
 STOP = allow(Permission.LICENSE_SUSPEND)
@@ -78,6 +83,7 @@ def product(request: Request, house: HouseDep, caller: VisitorDep, form: FormDep
         provider=provider,
         listed=listed,
         free=free,
+        Kind=Kind,
         delivery=[DeliveryMode(mode) for mode in found.delivery],
         verbs=_verbs(caller.actor, shown),
         address=f"{house.settings.public_url}/catalog/{found.slug}",
@@ -85,6 +91,21 @@ def product(request: Request, house: HouseDep, caller: VisitorDep, form: FormDep
         if listed
         else None,
     )
+
+
+@router.get("/{slug}/contract")
+def contract(request: Request, house: HouseDep, caller: VisitorDep, form: FormDep, slug: str) -> Response:
+    """合同全文 · The accepted offer of a plan; a commercial one names bank accounts, so one signs in first."""
+    with house.store.view() as view:
+        shown = queries.product_page(view, caller.actor, slug)
+    found = shown.product
+    if found.tier is Tier.COMMERCIAL and caller.actor is None:
+        raise Unauthenticated
+    plan = next((row for row in shown.plans if row.id == form["plan"] and row.offer), None)
+    if plan is None or plan.offer is None:
+        raise NotFound(plan=form["plan"])
+    texts = draft_texts(Offer(**plan.offer), str(found.current_version or 1), house.settings.timezone)
+    return page(request, "catalog_contract.html", product=found, plan=plan, texts=texts)
 
 
 def _verbs(actor: Actor | None, shown: queries.Page) -> set[str]:

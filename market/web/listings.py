@@ -1,21 +1,16 @@
 """The standing offer of a product: write it, read the contract it makes, accept it by its hash."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import markupsafe
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from contracts import templates
 from contracts.offers import Offer
-from contracts.pages import render_html
-from contracts.parties import IdentityKind, Party
 from contracts.slots import Slot
-from contracts.terms import Purpose, RightKind, Term, Terms, Territory, Tier, VersionRule
+from contracts.terms import Purpose, RightKind, Territory, Tier, VersionRule
 from market.catalogue import listing, offers, queries
 from market.catalogue.rules import PlanKind, Standing
 from market.catalogue.tables import Product
@@ -26,10 +21,10 @@ from market.identity.rules import Actor, Permission
 from market.policy.inputs import OpenAttr
 from market.registry import queries as registry
 from market.registry.tables import Asset
+from market.web.drafts import draft_texts
 from market.web.forms import GUARDED, Form, FormDep, again, leave
 from market.web.slots import slot_field, slot_value
 from market.web.values import at_fields, build, fen, gathered, whole
-from storage.kernel import clock
 from storage.kernel.problem import Invalid, invalid
 from storage.unit import View
 
@@ -43,14 +38,6 @@ ENUMS: dict[str, Any] = {
     "VersionRule": VersionRule,
 }
 _CONTRACTS = {Tier.PUBLIC_GOOD: ("open-license", "conditional-open"), Tier.COMMERCIAL: ("data-provision",)}
-_BUYER = Party(
-    id="buyer",
-    name="（下单时写入买方）",
-    name_en="(the buyer, named in the order)",
-    identity_kind=IdentityKind.OTHER,
-    identity_number="—",
-    address="—",
-)
 
 
 def _template(form: Form, product: Product, asset: Asset) -> templates.Template:
@@ -186,8 +173,7 @@ def preview(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, p
         drawn = _drawn(view, product, plans, standing)
     texts = {}
     if drawn:
-        content = _content(template, drawn[0], house.settings.timezone, str(product.current_version or 1))
-        texts = {lang: markupsafe.Markup(render_html(content, lang)) for lang in templates.LANGS}  # noqa: S704  # an escaped template of ours
+        texts = draft_texts(drawn[0], str(product.current_version or 1), house.settings.timezone)
     return page(
         request,
         "product_offer.html",
@@ -210,30 +196,6 @@ def _drawn(view: View, product: Product, plans: Sequence[Any], standing: Standin
         return offers.draw(view, product, plans, standing)
     except Invalid as wrong:
         raise Invalid(*at_fields(wrong.faults, 2)) from wrong
-
-
-def _content(template: templates.Template, offer: Offer, zone: str, version: str) -> dict[str, Any]:
-    """The contract this offer makes, with the buyer's side left open."""
-    metered = offer.price.metered
-    terms = Terms(
-        tier=offer.tier,
-        product=offer.product,
-        version=version,
-        version_rule=offer.version_rule,
-        purposes=offer.purposes,
-        scenario="（下单时由买方填写）",
-        territory=offer.territory,
-        delivery=offer.delivery,
-        rights=offer.rights,
-        quota=offer.quota,
-        price=offer.price,
-        prepay_fen=max(offer.min_prepay_fen, 1 if metered else 0),
-        term=Term(months=offer.months or (12 if offer.tier is Tier.COMMERCIAL else None)),
-        seller=offer.seller,
-        buyer=_BUYER if "buyer" in template.parties else None,
-    )
-    today: datetime = clock.now().astimezone(ZoneInfo(zone))
-    return templates.compose(template, terms, offer.slots, number="（签约时编号）", dated=today.date())
 
 
 @router.post("")

@@ -36,6 +36,32 @@ def masks_for(kind: Kind) -> list[tuple[str, Words]]:
     ]
 
 
+def said(step: dict[str, Any]) -> Words:
+    """What a step of a stored recipe does, in words where the boxes can say it, else in its JSON form."""
+    rest = {key: value for key, value in step.items() if key != "step" and value not in (None, [], "")}
+    names = "、".join(rest["columns"]) if isinstance(rest.get("columns"), list) else ""
+    match step["step"]:
+        case "mask":
+            by = {key: value for key, value in rest["by"].items() if value or key == "method"}
+            words = next((words for words, known in MASKS.values() if known == by), None)
+            if words:
+                return Words(f"{rest['column']}：{words.zh}", f"{rest['column']}: {words.en}")
+        case "filter" if rest["where"]["op"] == "and" and all(
+            part["op"] == "not_null" for part in rest["where"]["of"]
+        ):
+            filled = "、".join(part["column"] for part in rest["where"]["of"])
+            return Words(f"{filled} 不得为空", f"{filled} required")
+        case "rename":
+            pairs = "、".join(f"{old} → {new}" for old, new in rest["names"].items())
+            return Words(pairs, pairs)
+        case "dedupe" if not names:
+            return Words("整行", "whole rows")
+    if names and set(rest) == {"columns"}:
+        return Words(names, names)
+    plain = json.dumps(rest, ensure_ascii=False)
+    return Words(plain, plain)
+
+
 def recipe_of(form: Form, columns: Sequence[Column]) -> Recipe:
     """The recipe the form asks for. Raises Invalid at the field `recipe`."""
     if written := form["recipe"]:

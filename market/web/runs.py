@@ -20,7 +20,7 @@ from market.refinery.tables import Run
 from market.registry import queries as registry
 from market.registry.tables import Asset, AssetFile
 from market.web.forms import GUARDED, Form, FormDep, again, leave
-from market.web.recipes import in_recipe, indexes_of, masks_for, recipe_of
+from market.web.recipes import in_recipe, indexes_of, masks_for, recipe_of, said
 from market.web.values import build
 from storage.kernel.problem import Fault, Invalid, NotFound
 from storage.kernel.words import Words
@@ -114,6 +114,7 @@ def run(
             (index, column["name"], Kind(column["kind"])) for index, column in enumerate(found.schema_ or [])
         ],
         Kind=Kind,
+        said=said,
     )
 
 

@@ -74,6 +74,12 @@ class Cast:
         )
 
 
+def shown_contract(tab: Tab) -> str:
+    """The address of the contract of the only plan."""
+    page = tab.see("/catalog/car-parks")
+    return page.get_by_role("link", name="阅读合同全文").get_attribute("href") or ""
+
+
 def approve(server: Server, operator: str, slug: str) -> None:
     """Two approvers agree to the listing; their own pages are tested elsewhere."""
     with server.house.store.view() as view:
@@ -204,7 +210,7 @@ def cleansed(tab: Tab) -> None:
     page.get_by_label("按 lot_id 查询").check()
     press(page, "开始清洗")
     page.get_by_role("heading", name="发布为版本").wait_for(timeout=60_000)
-    assert "已完成" in tab.see(shot="run-done").get_by_role("status").inner_text()
+    assert "已完成" in tab.see(shot="run-done").locator("#progress [role=status]").inner_text()
     table = page.get_by_role("table", name="配方的步骤").inner_text()
     assert re.search(r"筛选行.*\t1\n", table), table
     press(page, "发布版本")
@@ -228,6 +234,7 @@ def test_a_commercial_product_from_an_empty_form_to_the_shelf(
     page.get_by_role("link", name="制作数据产品").click()
     assert page.locator('[name="title_en"]').input_value() == "Car park visits"
     fill(page, {"slug": "Car Parks", "summary_zh": "逐小时进出车次", "summary_en": "Arrivals by hour"})
+    page.get_by_label("专区").select_option("parking")
     page.get_by_role("radio", name="商业").check()
     press(page, "保存")
     assert "小写字母" in tab.see(shot="product-refused").locator("#e-slug").inner_text()
@@ -279,8 +286,9 @@ def test_a_commercial_product_from_an_empty_form_to_the_shelf(
     first = page.get_by_role("link", name="公共停车场客流量").get_attribute("href") or product
     with server.house.store.view() as view:
         asset = queries.product(view, None, "car-parks").asset_id
+    contract = shown_contract(public)
     pages = [first, f"{first}/edit", f"{first}/runs", f"{first}/plans", f"{first}/listing", "/products", "/products/new",
-             "/assets", "/assets/new", f"/assets/{asset}", f"/assets/{asset}/edit", "/catalog", "/catalog/car-parks", "/"]  # fmt: skip
+             "/assets", "/assets/new", f"/assets/{asset}", f"/assets/{asset}/edit", "/catalog", "/catalog/car-parks", contract, "/"]  # fmt: skip
     phone, english = (
         visitors.tab(phone=True, session=cast.provider),
         visitors.tab("en-US", session=cast.provider),

@@ -65,6 +65,9 @@ def test_a_public_good_product_is_downloaded_without_an_account(client: TestClie
         assert f'href="{link}"' in text
     assert "/orders/new" not in text
     assert "停车场编号" in text
+    [path] = re.findall(r'href="(/catalog/car-parks/contract[^"]+)"', text)
+    assert "公共数据无条件开放许可" in client.get(path).text
+    assert client.get("/catalog/car-parks/contract?plan=pln_x").status_code == 404
     assert "SG-370200-R-" in text
     [data] = re.findall(r'<script type="application/ld\+json">(.*?)</script>', text, re.DOTALL)
     told = json.loads(data)
@@ -84,6 +87,12 @@ def test_a_commercial_product_shows_its_prices_and_the_way_to_order(client: Test
     assert "最多调用 1,000 次" in text
     assert f'href="/orders/new?product={product.id}&amp;plan=pln_' in text
     assert "/open/v1" not in text
+    [path] = re.findall(r'href="(/catalog/parks-api/contract[^"]+)"', text)
+    assert client.get(path).headers["location"].startswith("/login?next="), "it names a bank account"
+    contract = Browser(client, house, owner).see(path)
+    assert "数据提供合同" in contract
+    assert "6222000000000000" in contract
+    assert client.get("/catalog/parks-api/contract?plan=pln_x").status_code in {303, 404}
     english = client.get("/catalog/parks-api", headers={"Accept-Language": "en"}).text
     assert "per call" in english
 

@@ -14,7 +14,7 @@ from market.house import House
 from market.refinery import queries as refinery
 from market.registry import actions
 from market.web.forms import Form
-from market.web.recipes import indexes_of, recipe_of
+from market.web.recipes import indexes_of, recipe_of, said
 from storage.kernel.problem import Invalid
 from storage.tabular.kinds import Column, Kind
 from tests.market.people import REGISTRAR
@@ -128,6 +128,9 @@ def test_the_boxes_make_the_recipe_in_a_fixed_order() -> None:
     recipe = recipe_of(form, COLUMNS)
     assert [step.step for step in recipe.steps] == ["trim", "filter", "dedupe", "mask", "drop", "rename"]
     assert recipe.nulls == ("", "NA")
+    assert [said(step).zh for step in recipe.document()["steps"]] == [
+        "lot_id、phone", "visits 不得为空", "整行", "phone：留前 3 后 4（手机号）", "lot_id", "phone → tel",
+    ]  # fmt: skip
     assert indexes_of(form, COLUMNS) == ["visits", "tel"]
 
 
