@@ -26,6 +26,7 @@ from tests.house.routes import bare_app, contexts, permissions_by_route
 PUBLIC = {
     "GET /catalog": "anybody may look for data",
     "GET /catalog/{slug}": "anybody may read about a listed product before buying",
+    "GET /catalog/{slug}/contract": "and the whole contract it is offered under, before ordering",
     "GET /rules": "the trading rules are published on the site (E-Commerce Law, Art. 33)",
     "GET /rules/{version}/{lang}": "and can be downloaded",
     "GET /docs": "the API's own documentation, offline",
