@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test check docs format lock clean
+.PHONY: help run test faults check docs format lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,10 @@ run: .venv/runtime ## Start the market with demo data on http://127.0.0.1:8000
 	@SHUGANG_DEMO=true $(BIN)/shugang serve
 
 test: .venv/dev ## Run every test on SQLite and PostgreSQL, with a real S3 server, queue and browser
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/faults
+
+faults: .venv/dev ## Kill the server at bad moments and count what is left (minutes)
+	@$(BIN)/python -m pytest tests/faults
 
 check: .venv/dev ## Lint, types and the laws of the house
 	@$(BIN)/ruff check .
