@@ -46,7 +46,7 @@ def sign_in(request: Request, house: HouseDep, form: FormDep) -> Response:
     if chosen is None:
         raise NotFound(user=form["user"])
     with house.store.unit(chosen.id) as unit:
-        secret, _session = open_session(unit, chosen.id, totp_step=chosen.totp_step)
+        secret, _session = open_session(unit, chosen.id, totp_step=chosen.totp_step + 1)
     answer = leave(local(form["next"] or "/"))
     answer.set_cookie(
         COOKIE, secret, max_age=SESSION_SECONDS, httponly=True, samesite="lax", secure=False, path="/"
