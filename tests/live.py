@@ -32,9 +32,7 @@ class Stage:
 
     def institution(self, name: str, kind: OrgKind, body: str) -> str:
         """A verified organization of `kind`; body: 17 characters of its USCC. Returns its id."""
-        form = PartyForm(
-            name=name, id_number=make_uscc(body), org_kind=kind, address="1 Shili Road, Qingdao"
-        )
+        form = PartyForm(name=name, id_number=make_uscc(body), org_kind=kind, address="1 Shili Road, Qingdao")
         with self.house.store.unit("system:test") as unit:
             row = actions.register_party(unit, form)
             actions.verify_at_birth(unit, row, "test")
