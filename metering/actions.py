@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
+from contracts.terms import Tier, VersionRule
 from metering.books import PERIOD_LOCK
 from metering.gate import Policy
 from metering.problems import NotOnShelf, PeriodNotOver
 from metering.tables import Credential, Gate, Period, RevokedToken, ShelfItem, ShelfVersion
-from metering.words import PeriodState, Tier, VersionRule
+from metering.words import PeriodState
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import NotFound, invalid

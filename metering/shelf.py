@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from contracts.terms import Tier
 from metering.problems import DeliveryRefused, InvalidToken, LicenseNotInForce, NotOnShelf, PurposeRefused
 from metering.tables import Credential, Gate, RevokedToken, ShelfItem, ShelfVersion
 from metering.tokens import Access
-from metering.words import Tier
 from storage.kernel.problem import invalid
 from storage.kernel.words import Words
 from storage.unit import Store, View

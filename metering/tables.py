@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from metering.words import KeyState, Kind, PeriodState, Tier, VersionRule
+from contracts.terms import Tier, VersionRule
+from metering.words import KeyState, Kind, PeriodState
 from storage.columns import Mechanism, big, choice, json_field
 
 

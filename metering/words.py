@@ -3,20 +3,6 @@
 from storage.kernel.words import Worded
 
 
-class Tier(Worded):
-    """公益／商业. Which side of the line a product stands on; named like the tier of its contract."""
-
-    PUBLIC_GOOD = "public_good", "公益", "Public good"
-    COMMERCIAL = "commercial", "商业", "Commercial"
-
-
-class VersionRule(Worded):
-    """版本规则. Which version of the product a license opens."""
-
-    PINNED = "pinned", "限定版本", "Pinned version"
-    LATEST = "latest", "许可期内最新版本", "Latest version while in force"
-
-
 class Kind(Worded):
     """用量类型. What one usage event stands for."""
 

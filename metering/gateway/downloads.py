@@ -8,6 +8,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from contracts.terms import Tier
 from metering.deliveries import note_sent
 from metering.gate import Charge, charge_key, event_id
 from metering.gateway.answers import json_answer
@@ -19,7 +20,7 @@ from metering.ranges import Span
 from metering.shelf import refuse, version_for, why_shut
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
-from metering.words import Kind, Settled, Tier
+from metering.words import Kind, Settled
 from storage.kernel import clock
 from storage.kernel.problem import invalid
 

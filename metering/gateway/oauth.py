@@ -24,6 +24,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from contracts.terms import Tier
 from metering.actions import hash_secret, revoke_token
 from metering.gateway.answers import json_answer
 from metering.gateway.plane import Plane
@@ -39,7 +40,6 @@ from metering.tokens import (
     inside,
     mint_access,
 )
-from metering.words import Tier
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Problem

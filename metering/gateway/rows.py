@@ -12,6 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from contracts.terms import Tier
 from metering import cursors
 from metering.filters import parse
 from metering.gate import Charge, charge_key, new_charge_key
@@ -20,7 +21,7 @@ from metering.serving import Page, visible
 from metering.shelf import refuse, version_for
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, AUD_OPEN, Access
-from metering.words import Kind, Settled, Tier
+from metering.words import Kind, Settled
 from storage.kernel import clock
 from storage.kernel.problem import invalid
 
