@@ -34,6 +34,7 @@ _FIND: dict[str, Callable[[], object]] = {
     "s3": servers.find_weed,
     "redis": servers.find_redis,
     "browser": servers.find_chromium,
+    "disk": servers.find_small_disk,
 }
 _missing: dict[str, str] = {}
 
