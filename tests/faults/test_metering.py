@@ -77,7 +77,7 @@ def test_two_hundred_kills(
     world = World(new_database(cluster, tmp_path), tmp_path)
     ordeal = Ordeal(launcher, world, seed=20261122)
     for gateways in (1, 2, 4, 8):
-        ordeal.killing(gateways, KILLS // 4, ACKNOWLEDGED // 4, edge=1500)
+        ordeal.killing(gateways, KILLS // 4, ACKNOWLEDGED * 28 // 100, edge=1500)
     ordeal.revoking(REVOCATIONS)
     ordeal.jumping()
     lost = ""
