@@ -15,15 +15,18 @@ class Credential(SQLModel, table=True):
     """接入凭证. A program's name and secret; the secret is kept as SHA-256 only and shown once.
 
     Two secrets may be valid at a time, so that a program can be moved to the new one without a pause.
+    Who made a secret keeps it: the program may do no more than every keeper may, and ends with the newest one.
     """
 
     __tablename__ = "credential"
 
     id: str = Field(primary_key=True)  # the OAuth client_id, "cli_…"
     org_id: str = Field(index=True)
+    kept_by: str = Field(index=True)  # the person who was shown the secret
     name: str
     secret_sha256: str
     older_sha256: str | None = None
+    older_kept_by: str | None = None  # who was shown the one before
     older_until: datetime | None = None
     cidrs: list[str] = json_field()  # empty: from anywhere
     kept_at: datetime

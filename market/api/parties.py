@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from market.http.body import receive
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Streamed, Work, Worker
-from market.identity import actions, entrance, queries
+from market.identity import actions, entrance, membership, queries
 from market.identity.rules import IdType, OrgKind, Permission, Role, Verification
 from market.identity.tables import Party
 from storage.objects import keep
@@ -149,7 +149,9 @@ def invite(work: Work, body: Invitation) -> Invited:
     """邀请成员 · Invite somebody; the one-time link goes by mail only."""
 
     def act(unit: Unit) -> Invited:
-        actions.invite_member(unit, work.actor, login=body.login, name=body.name, roles=frozenset(body.roles))
+        membership.invite_member(
+            unit, work.actor, login=body.login, name=body.name, roles=frozenset(body.roles)
+        )
         return Invited(user=body.login)
 
     return work.once(Invited, act)
@@ -161,5 +163,5 @@ def invite(work: Work, body: Invitation) -> Invited:
 def remove(work: Work, membership_id: str, response: Response) -> None:
     """移除成员 · End a membership; its sessions end at once."""
     with work.unit() as unit:
-        actions.remove_member(unit, work.actor, membership_id)
+        membership.remove_member(unit, work.actor, membership_id)
     response.status_code = 204

@@ -150,40 +150,6 @@ def add_member(
     return row
 
 
-def invite_member(unit: Unit, actor: Actor, *, login: str, name: str, roles: frozenset[Role]) -> str:
-    """邀请成员. Invite somebody into the actor's organization. Returns the one-time secret to mail."""
-    actor.require(Permission.MEMBER_INVITE)
-    owner = party(unit, actor.own_org)
-    email = normal_email(login) or ""
-    user = user_by_login(unit, email) or create_user(unit, login=login, name=name)
-    if any(found.id == owner.id for _, found in memberships(unit, user.id)):
-        raise AlreadyRegistered(Words("该用户已是成员。", "This user is a member already."))
-    add_member(unit, user.id, owner, roles, invited_by=actor.id)
-    secret = make_link(unit, user, "invite")
-    send_mail(unit, user, "invite", {"secret": secret, "org": owner.id})
-    return secret
-
-
-def remove_member(unit: Unit, actor: Actor, membership_id: str) -> None:
-    """移除成员. End a membership; sessions acting for the organization end at once.
-
-    Raises NotFound for another organization's member, Invalid for removing oneself.
-    """
-    actor.require(Permission.MEMBER_INVITE)
-    row = unit.session.get(Membership, membership_id)
-    if row is None or row.party_id != actor.own_org:
-        raise NotFound(member=membership_id)
-    if row.user_id == actor.id:
-        raise invalid("member", "member.self", "不能移除自己。", "You cannot remove yourself.")
-    unit.session.execute(
-        sa.delete(LoginSession).where(
-            col(LoginSession.user_id) == row.user_id, col(LoginSession.party_id) == row.party_id
-        )
-    )
-    unit.session.delete(row)
-    unit.record("member.removed", f"party:{row.party_id}", user=row.user_id)
-
-
 def submit_identity(unit: Unit, actor: Actor, *, evidence_sha256: str, method: str) -> Party:
     """提交核验. Hand in the identity documents of the actor's organization (数据安全法 33)."""
     actor.require(Permission.PARTY_EDIT)

@@ -198,6 +198,12 @@ class Actor:
     second_factor: bool = False
     party_verified: bool = False
     orgs: frozenset[str] = frozenset()  # every organization the person belongs to
+    keeper: str | None = None  # for a program: the person who keeps its credential
+
+    @property
+    def person(self) -> str:
+        """Who answers for what is done: the actor, or the person who keeps a program's credential."""
+        return self.keeper or self.id
 
     def belongs_to(self, party_id: str | None) -> bool:
         """Whether a matter of this organization would be the actor's own, whichever one is acted for now."""

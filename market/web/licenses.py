@@ -13,7 +13,7 @@ from market.approvals.rules import reason_faults
 from market.audit.queries import history
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
-from market.identity.queries import parties
+from market.identity.queries import parties, people
 from market.identity.rules import Actor, Permission
 from market.trading import actions
 from market.trading.closing import settle_license
@@ -190,7 +190,17 @@ def credentials(request: Request, house: HouseDep, actor: ActorDep, form: FormDe
     """接入凭证 · The programs of one's organization."""
     with house.store.view() as view:
         rows = credentials_of(view, actor.own_org)
-    return page(request, "credentials.html", form=form, rows=rows, shown=None, secret="", now=clock.now())
+        keepers = people(view, {row.kept_by for row in rows})
+    return page(
+        request,
+        "credentials.html",
+        form=form,
+        rows=rows,
+        keepers=keepers,
+        shown=None,
+        secret="",
+        now=clock.now(),
+    )
 
 
 @router.post("/credentials", dependencies=[KEEP])
@@ -206,7 +216,10 @@ def keep(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> R
     made: list[tuple[Credential, str]] = []
 
     def act(unit: Unit) -> str:
-        made[:] = [metering.keep_credential(unit, org_id=actor.own_org, name=form["name"], cidrs=cidrs)]
+        row = metering.keep_credential(
+            unit, org_id=actor.own_org, kept_by=actor.person, name=form["name"], cidrs=cidrs
+        )
+        made[:] = [row]
         return made[0][0].id
 
     once(request, house, actor, form, act)
@@ -219,12 +232,14 @@ def _shown(request: Request, house: HouseDep, actor: Actor, made: list[tuple[Cre
     row, secret = made[0]
     with house.store.view() as view:
         rows = credentials_of(view, actor.own_org)
+        keepers = people(view, {row.kept_by for row in rows})
         held = licenses_held(view, actor.own_org, state=LicenseState.ACTIVE, limit=1)
     return page(
         request,
         "credentials.html",
         form=Form(),
         rows=rows,
+        keepers=keepers,
         shown=row,
         secret=secret,
         example=held[0] if held else None,
@@ -240,7 +255,10 @@ def rotate(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, cl
     made: list[tuple[Credential, str]] = []
 
     def act(unit: Unit) -> str:
-        made[:] = [metering.rotate_credential(unit, client_id, org_id=actor.own_org, older_hours=hours)]
+        row = metering.rotate_credential(
+            unit, client_id, org_id=actor.own_org, kept_by=actor.person, older_hours=hours
+        )
+        made[:] = [row]
         return client_id
 
     once(request, house, actor, form, act)

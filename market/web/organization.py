@@ -10,7 +10,7 @@ from market.http.body import Upload, receive
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
 from market.http.work import Streamed, Worker
-from market.identity import actions, queries
+from market.identity import actions, membership, queries
 from market.identity.rules import ROLES_OF, VERIFICATION, OrgKind, Permission, Role
 from market.web.forms import GUARDED, FormDep, again, leave
 from storage.kernel.problem import invalid
@@ -87,7 +87,7 @@ def invite(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) ->
     known = {str(role): role for role in Role}
     roles = frozenset(known[name] for name in form.all("roles") if name in known)
     with house.store.unit(actor.id, actor.org) as unit:
-        actions.invite_member(unit, actor, login=form["login"], name=form["name"], roles=roles)
+        membership.invite_member(unit, actor, login=form["login"], name=form["name"], roles=roles)
     return leave("/organization/members", done="invited")
 
 
@@ -96,5 +96,5 @@ def invite(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) ->
 def remove(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, membership_id: str) -> Response:
     """移除成员 · End a membership; its sessions end at once."""
     with house.store.unit(actor.id, actor.org) as unit:
-        actions.remove_member(unit, actor, membership_id)
+        membership.remove_member(unit, actor, membership_id)
     return leave("/organization/members", done="removed")

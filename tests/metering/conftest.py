@@ -44,7 +44,9 @@ def licensed(store: Store, shelve: Callable[..., None]) -> Callable[..., Credent
                     buyer_id="org_buyer",
                     policy=policy or SomePolicy(),
                 )
-            credential, _ = actions.keep_credential(unit, org_id="org_buyer", name="program")
+            credential, _ = actions.keep_credential(
+                unit, org_id="org_buyer", kept_by="usr_buyer", name="program"
+            )
         return credential
 
     return open_them

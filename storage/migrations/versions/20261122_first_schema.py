@@ -419,9 +419,11 @@ def upgrade() -> None:
         "credential",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
+        sa.Column("kept_by", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("secret_sha256", sa.String(), nullable=False),
         sa.Column("older_sha256", sa.String(), nullable=True),
+        sa.Column("older_kept_by", sa.String(), nullable=True),
         sa.Column("older_until", MOMENT, nullable=True),
         sa.Column("cidrs", JSON_TYPE, nullable=False),
         sa.Column("kept_at", MOMENT, nullable=False),
@@ -429,6 +431,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credential")),
     )
     with op.batch_alter_table("credential", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_credential_kept_by"), ["kept_by"], unique=False)
         batch_op.create_index(batch_op.f("ix_credential_org_id"), ["org_id"], unique=False)
 
     op.create_table(
