@@ -11,7 +11,8 @@ from market.http.body import receive
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Streamed, Work, Worker
 from market.identity import actions, entrance, membership, queries
-from market.identity.rules import IdType, OrgKind, Permission, Role, Verification
+from market.identity.details import amend_details
+from market.identity.rules import Details, IdType, OrgKind, Permission, Role, Verification
 from market.identity.tables import Party
 from storage.objects import keep
 from storage.unit import Unit
@@ -41,6 +42,26 @@ class PartyView(BaseModel, from_attributes=True):
     verification: Verification
     check_reason: str
     created_at: datetime
+
+
+class DetailsForm(BaseModel, extra="forbid"):
+    name: str = Field(min_length=2, max_length=100)
+    id_number: str = Field(max_length=40, description="统一社会信用代码")
+    address: str = Field(min_length=1, max_length=200)
+    legal_representative: str = Field("", max_length=60)
+    contact: str = Field("", max_length=60)
+    phone: str = Field("", max_length=40)
+    email: str = Field("", max_length=254)
+    bank_account: str = Field("", max_length=100)
+
+
+class OwnPartyView(PartyView):
+    address: str
+    legal_representative: str
+    contact: str
+    phone: str
+    email: str
+    bank_account: str
 
 
 class Decision(BaseModel, extra="forbid"):
@@ -91,10 +112,20 @@ def register(house: HouseDep, body: EnterpriseForm) -> PartyView:
 
 
 @router.get("/own", dependencies=[allow(Permission.SELF)])
-def own(house: HouseDep, actor: ActorDep) -> PartyView:
+def own(house: HouseDep, actor: ActorDep) -> OwnPartyView:
     """本组织 · The organization acted for."""
     with house.store.view() as view:
-        return _view(queries.party(view, actor.own_org))
+        return OwnPartyView.model_validate(queries.party(view, actor.own_org))
+
+
+@router.put("/own/details", dependencies=[allow(Permission.PARTY_EDIT)])
+def amend(work: Work, body: DetailsForm) -> OwnPartyView:
+    """修改主体信息 · Write the party block anew; another name or number is checked again."""
+    details = Details(**body.model_dump())
+    return work.once(
+        OwnPartyView,
+        lambda unit: OwnPartyView.model_validate(amend_details(unit, work.actor, details)),
+    )
 
 
 @router.post("/own/evidence", dependencies=[allow(Permission.PARTY_EDIT)])

@@ -15,7 +15,7 @@ from market.identity.problems import (
     SecondFactorNeeded,
     WrongCredentials,
 )
-from market.identity.queries import memberships, party, user_by_login
+from market.identity.queries import memberships, user_by_login
 from market.identity.rules import (
     LINK_HOURS,
     LOCK_MINUTES,
@@ -153,7 +153,7 @@ def add_member(
 def submit_identity(unit: Unit, actor: Actor, *, evidence_sha256: str, method: str) -> Party:
     """提交核验. Hand in the identity documents of the actor's organization (数据安全法 33)."""
     actor.require(Permission.PARTY_EDIT)
-    row = party(unit, actor.own_org)
+    row = unit.session.get_one(Party, actor.own_org, with_for_update=True, populate_existing=True)
     row.verification = VERIFICATION.after(row.verification, "submit")
     row.evidence = {"sha256": evidence_sha256, "method": method}
     row.submitted_by = actor.id

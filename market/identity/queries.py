@@ -90,6 +90,18 @@ def members(view: View, actor: Actor) -> list[tuple[Membership, User]]:
     return list(view.session.exec(query))
 
 
+def administrators(view: View, party_id: str) -> list[str]:
+    """组织管理员. The names of those who administer an organization."""
+    query = (
+        select(Membership, User)
+        .where(
+            Membership.user_id == User.id, Membership.party_id == party_id, col(User.disabled_at).is_(None)
+        )
+        .order_by(col(Membership.created_at))
+    )
+    return [user.name for membership, user in view.session.exec(query) if Role.ORG_ADMIN in membership.roles]
+
+
 def sessions(view: View, user_id: str) -> list[LoginSession]:
     """会话. The sessions of a user that have not expired, newest first."""
     query = (

@@ -26,6 +26,14 @@ NOTICES: dict[str, Words] = {
         "身份材料已提交，核验结果将显示在本页。",
         "Your documents are in. The result will appear on this page.",
     ),
+    "details_kept": Words(
+        "主体信息已保存，新合同与新账单将按此载明。",
+        "The details are kept; new contracts and invoices print them.",
+    ),
+    "details_renamed": Words(
+        "主体信息已保存。名称或证件号码已变更，请重新提交身份材料；核验通过前不能下单、签约或挂牌。",
+        "The details are kept. The name or number is another one: submit new documents; ordering, signing and listing wait for the check.",
+    ),
     "invited": Words(
         "邀请邮件已发出，七日内有效。", "The invitation is on its way; it works for seven days."
     ),

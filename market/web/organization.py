@@ -1,5 +1,6 @@
 """One's own organization: the party block, its identity check, its members."""
 
+from dataclasses import fields
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -11,10 +12,20 @@ from market.http.render import page
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
 from market.http.work import Streamed, Worker
 from market.identity import actions, membership, queries
-from market.identity.rules import ROLES_OF, VERIFICATION, OrgKind, Permission, Role
-from market.web.forms import GUARDED, FormDep, again, leave
+from market.identity.details import amend_details
+from market.identity.rules import (
+    DETAIL_LENGTHS,
+    ROLES_OF,
+    VERIFICATION,
+    Details,
+    OrgKind,
+    Permission,
+    Role,
+)
+from market.web.forms import GUARDED, FormDep, again, leave, once
 from storage.kernel.problem import invalid
 from storage.objects import keep
+from storage.unit import Unit
 
 router = APIRouter(prefix="/organization", dependencies=GUARDED)
 EVIDENCE_BYTES = 20 << 20
@@ -28,6 +39,36 @@ def organization(request: Request, house: HouseDep, actor: ActorDep, form: FormD
         owner = queries.party(view, actor.own_org)
     may_submit = actor.may(Permission.PARTY_EDIT) and "submit" in VERIFICATION.verbs(owner.verification)
     return page(request, "organization.html", form=form, owner=owner, may_submit=may_submit)
+
+
+@router.get("/details", dependencies=[allow(Permission.SELF)])
+def details(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
+    """主体信息 · The form of the party block; who may not write sees it and who may."""
+    with house.store.view() as view:
+        owner = queries.party(view, actor.own_org)
+        heads = queries.administrators(view, owner.id)
+    return page(
+        request,
+        "organization_details.html",
+        form=form.filled(**{each.name: getattr(owner, each.name) for each in fields(Details)}),
+        owner=owner,
+        heads=heads,
+        lengths=DETAIL_LENGTHS,
+    )
+
+
+@router.post("/details", dependencies=[allow(Permission.PARTY_EDIT)])
+@again(details)
+def amend(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
+    """修改主体信息 · Keep the party block; another name or number is checked again."""
+    written = Details(**{each.name: form[each.name] for each in fields(Details)})
+
+    def act(unit: Unit) -> str:
+        before = queries.party(unit, actor.own_org).verification
+        kept = amend_details(unit, actor, written)
+        return "details_kept" if kept.verification is before else "details_renamed"
+
+    return leave("/organization", done=once(request, house, actor, form, act))
 
 
 @router.post("/evidence", dependencies=[allow(Permission.PARTY_EDIT)])

@@ -48,6 +48,7 @@ KINDS: dict[str, Words] = {
     "order.paid": Words("款项确认", "Payment confirmed"),
     "order.placed": Words("提交订单", "Order placed"),
     "order.rejected": Words("订单未获批准", "Not approved"),
+    "party.amended": Words("修改主体信息", "Party details changed"),
     "payment.cancelled": Words("付款单取消", "Payment cancelled"),
     "payment.confirmed": Words("复核到账", "Receipt confirmed"),
     "payment.expired": Words("付款单过期", "Payment expired"),
