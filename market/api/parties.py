@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from market.http.body import receive
-from market.http.who import ActorDep, HouseDep, allow
+from market.http.who import ActorDep, HouseDep, LangDep, allow
 from market.http.work import Streamed, Work, Worker
 from market.identity import actions, entrance, membership, queries
 from market.identity.details import amend_details
 from market.identity.rules import Details, IdType, OrgKind, Permission, Role, Verification
 from market.identity.tables import Party
+from storage.kernel.words import Lang
 from storage.objects import keep
 from storage.unit import Unit
 
@@ -31,6 +32,7 @@ class EnterpriseForm(BaseModel, extra="forbid"):
     login: str = Field(max_length=254, description="邮箱 e-mail")
     person: str = Field(max_length=60)
     password: str = Field(max_length=128)
+    lang: Lang | None = Field(None, description="邮件语言 language of the mails; else Accept-Language")
 
 
 class PartyView(BaseModel, from_attributes=True):
@@ -73,6 +75,7 @@ class Invitation(BaseModel, extra="forbid"):
     login: str = Field(max_length=254)
     name: str = Field(max_length=60)
     roles: list[Role]
+    lang: Lang | None = Field(None, description="邮件语言 language of the mails; else Accept-Language")
 
 
 class Invited(BaseModel):
@@ -92,7 +95,7 @@ def _view(row: Party) -> PartyView:
 
 
 @router.post("/enterprises", status_code=201)
-def register(house: HouseDep, body: EnterpriseForm) -> PartyView:
+def register(house: HouseDep, asked: LangDep, body: EnterpriseForm) -> PartyView:
     """企业注册 · An enterprise registers itself; it may order once its identity is verified."""
     form = actions.PartyForm(
         name=body.name,
@@ -106,7 +109,12 @@ def register(house: HouseDep, body: EnterpriseForm) -> PartyView:
         bank_account=body.bank_account,
     )
     _user, party = entrance.register_enterprise(
-        house.store, form, login=body.login, name=body.person, password=body.password
+        house.store,
+        form,
+        login=body.login,
+        name=body.person,
+        password=body.password,
+        lang=body.lang or asked,
     )
     return _view(party)
 
@@ -176,12 +184,17 @@ def members(house: HouseDep, actor: ActorDep) -> list[MemberView]:
 
 
 @router.post("/own/members", status_code=201, dependencies=[allow(Permission.MEMBER_INVITE)])
-def invite(work: Work, body: Invitation) -> Invited:
+def invite(work: Work, asked: LangDep, body: Invitation) -> Invited:
     """邀请成员 · Invite somebody; the one-time link goes by mail only."""
 
     def act(unit: Unit) -> Invited:
         membership.invite_member(
-            unit, work.actor, login=body.login, name=body.name, roles=frozenset(body.roles)
+            unit,
+            work.actor,
+            login=body.login,
+            name=body.name,
+            roles=frozenset(body.roles),
+            lang=body.lang or asked,
         )
         return Invited(user=body.login)
 

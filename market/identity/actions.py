@@ -38,7 +38,7 @@ from market.identity.tables import LoginSession, Mail, Membership, OneTimeLink, 
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Fault, Invalid, NotFound, invalid
-from storage.kernel.words import Words
+from storage.kernel.words import Lang, Words
 from storage.unit import Unit
 
 
@@ -60,7 +60,7 @@ class PartyForm:
 
 
 def create_user(
-    unit: Unit, *, login: str, name: str, password_hash: str | None = None, lang: str = "zh"
+    unit: Unit, *, login: str, name: str, password_hash: str | None = None, lang: Lang = "zh"
 ) -> User:
     """Create a person's account. Raises Invalid for a bad login, AlreadyRegistered for a known one."""
     email = normal_email(login)
@@ -121,10 +121,13 @@ def register_party(unit: Unit, form: PartyForm) -> Party:
 
 
 def register_enterprise(
-    unit: Unit, form: PartyForm, *, login: str, name: str, password_hash: str
+    unit: Unit, form: PartyForm, *, login: str, name: str, password_hash: str, lang: Lang = "zh"
 ) -> tuple[User, Party]:
-    """企业自助注册. A new enterprise and its first member, who administers it and may buy."""
-    user = create_user(unit, login=login, name=name, password_hash=password_hash)
+    """企业自助注册. A new enterprise and its first member, who administers it and may buy.
+
+    lang: the language of the mails to this person.
+    """
+    user = create_user(unit, login=login, name=name, password_hash=password_hash, lang=lang)
     owner = register_party(unit, form)
     add_member(unit, user.id, owner, frozenset({Role.ORG_ADMIN, Role.BUYER}), invited_by=user.id)
     return user, owner
@@ -246,6 +249,17 @@ def set_password_by_link(unit: Unit, secret: str, *, password_hash: str) -> User
     if user is None or user.disabled_at:
         raise LinkSpent
     return _set_password(unit, user, password_hash)
+
+
+def choose_language(unit: Unit, actor: Actor, lang: Lang) -> None:
+    """选择语言. The language of the mails to the actor from now on."""
+    actor.require(Permission.SELF)
+    user = unit.session.get(User, actor.id)
+    if user is None:
+        raise NotFound(user=actor.id)  # a program gets no mail
+    user.lang = lang
+    unit.session.add(user)
+    unit.record("user.language_chosen", f"user:{user.id}", lang=lang)
 
 
 def change_password(unit: Unit, actor: Actor, *, password_hash: str) -> User:

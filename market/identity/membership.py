@@ -10,16 +10,21 @@ from market.identity.rules import Actor, Permission, Role, normal_email
 from market.identity.tables import LoginSession, Membership
 from metering.actions import end_credentials_of
 from storage.kernel.problem import NotFound, invalid
-from storage.kernel.words import Words
+from storage.kernel.words import Lang, Words
 from storage.unit import Unit
 
 
-def invite_member(unit: Unit, actor: Actor, *, login: str, name: str, roles: frozenset[Role]) -> str:
-    """邀请成员. Invite somebody into the actor's organization. Returns the one-time secret to mail."""
+def invite_member(
+    unit: Unit, actor: Actor, *, login: str, name: str, roles: frozenset[Role], lang: Lang = "zh"
+) -> str:
+    """邀请成员. Invite somebody into the actor's organization. Returns the one-time secret to mail.
+
+    lang: of the mails to somebody new here, until they choose; who is known keeps their own.
+    """
     actor.require(Permission.MEMBER_INVITE)
     owner = party(unit, actor.own_org)
     email = normal_email(login) or ""
-    user = user_by_login(unit, email) or actions.create_user(unit, login=login, name=name)
+    user = user_by_login(unit, email) or actions.create_user(unit, login=login, name=name, lang=lang)
     if any(found.id == owner.id for _, found in memberships(unit, user.id)):
         raise AlreadyRegistered(Words("该用户已是成员。", "This user is a member already."))
     actions.add_member(unit, user.id, owner, roles, invited_by=actor.id)

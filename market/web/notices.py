@@ -21,6 +21,9 @@ NOTICES: dict[str, Words] = {
         "The one-time code is set up. Sign out and in again to work on approvals and payments.",
     ),
     "others_ended": Words("其他设备上的会话已全部结束。", "Every other session has ended."),
+    "language_chosen": Words(
+        "语言已保存，今后的邮件使用该语言。", "The language is kept; mails are written in it from now on."
+    ),
     "switched": Words("已切换组织。", "You now act for another organization."),
     "submitted": Words(
         "身份材料已提交，核验结果将显示在本页。",

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from market.http.body import Upload, receive
 from market.http.render import page
-from market.http.who import ActorDep, HouseDep, VisitorDep, allow
+from market.http.who import ActorDep, HouseDep, VisitorDep, allow, lang_of
 from market.http.work import Streamed, Worker
 from market.identity import actions, membership, queries
 from market.identity.details import amend_details
@@ -124,11 +124,13 @@ def members(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -
 @router.post("/members", dependencies=[allow(Permission.MEMBER_INVITE)])
 @again(members)
 def invite(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
-    """邀请成员 · Invite somebody; the one-time link goes by mail only."""
+    """邀请成员 · Invite somebody; the one-time link goes by mail only, in the language of this page."""
     known = {str(role): role for role in Role}
     roles = frozenset(known[name] for name in form.all("roles") if name in known)
     with house.store.unit(actor.id, actor.org) as unit:
-        membership.invite_member(unit, actor, login=form["login"], name=form["name"], roles=roles)
+        membership.invite_member(
+            unit, actor, login=form["login"], name=form["name"], roles=roles, lang=lang_of(request)
+        )
     return leave("/organization/members", done="invited")
 
 
