@@ -20,6 +20,7 @@ from market.api import (
     payments,
     problems,
     products,
+    returns,
     runs,
     session,
 )
@@ -47,6 +48,7 @@ from market.web import journal as journal_pages
 from market.web import licenses as license_pages
 from market.web import orders as order_pages
 from market.web import products as product_pages
+from market.web import returns as return_pages
 from market.web import runs as run_pages
 from market.worker import EmbeddedWorker, Queue
 
@@ -62,6 +64,7 @@ API = (
     licenses,
     credentials,
     payments,
+    returns,
     journal,
 )
 PAGES = (
@@ -74,6 +77,7 @@ PAGES = (
     order_pages,
     license_pages,
     money,
+    return_pages,
     journal_pages,
     rulebook,
     catalog,

@@ -112,6 +112,7 @@ class Permission(StrEnum):
     PAYMENT_READ = "payment:read"
     PERIOD_CLOSE = "period:close"
     PRODUCT_BUILD = "product:build"
+    REFUND_ASK = "refund:ask"
     SELF = "self:keep"
     USAGE_READ = "usage:read"
     USER_KEEP = "user:keep"
@@ -132,6 +133,7 @@ _BUY = {
     Permission.INVOICE_READ,
     Permission.ORDER_PLACE,
     Permission.ORDER_READ,
+    Permission.REFUND_ASK,
     Permission.USAGE_READ,
 }
 GRANTS: dict[Role, frozenset[Permission]] = {

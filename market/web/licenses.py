@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from contracts.queries import licenses_all, licenses_granted, licenses_held
 from contracts.rules import LICENSE, LicenseState
+from contracts.tables import License
 from contracts.terms import Tier
 from market.approvals.rules import reason_faults
 from market.audit.queries import history
@@ -18,6 +19,7 @@ from market.identity.rules import Actor, Permission
 from market.trading import actions
 from market.trading.closing import settle_license
 from market.trading.queries import OVERSEERS, of_license, readable_license
+from market.trading.refunds import left_of
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
 from market.web.words import KINDS
 from metering import actions as metering
@@ -28,7 +30,7 @@ from metering.tables import Credential
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
-from storage.unit import Unit
+from storage.unit import Unit, View
 
 router = APIRouter(dependencies=GUARDED)
 READ = allow(Permission.ORDER_READ, Permission.INVOICE_ISSUE)
@@ -88,6 +90,7 @@ def license_page(
             zone=zone,
         )
         order = of_license(view, license_id)
+        refundable = refundable_of(view, actor, held)
         story = history(view, f"license:{license_id}")
         people = parties(view, {held.buyer_id, held.seller_id} | {e.org for e in story if e.org})
     return page(
@@ -109,7 +112,17 @@ def license_page(
         may_settle=actor.may(Permission.INVOICE_ISSUE)
         and held.tier is Tier.COMMERCIAL
         and LICENSE.ended(held.state),
+        refundable=refundable,
     )
+
+
+def refundable_of(view: View, actor: Actor, held: License) -> int | None:
+    """What the reader may ask back (fen); None when it is not theirs to ask, or the license goes on."""
+    mine = actor.may(Permission.REFUND_ASK) and held.buyer_id == actor.org
+    order = of_license(view, held.id)
+    if not mine or order is None or held.tier is not Tier.COMMERCIAL or not LICENSE.ended(held.state):
+        return None
+    return left_of(view, held, order.id).refundable_fen
 
 
 def verbs_for(actor: Actor, buyer_id: str, state: LicenseState) -> list[str]:

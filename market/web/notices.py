@@ -59,6 +59,26 @@ NOTICES: dict[str, Words] = {
         "到账已复核，许可随即生效。", "The receipt is confirmed; the license becomes active at once."
     ),
     "sent_back": Words("登记已退回，付款单恢复待付款。", "The report is sent back; the payment waits again."),
+    "suspended": Words(
+        "款项已转入待查，等待另一名财务人员处理。",
+        "The money is in suspense; a second finance person decides.",
+    ),
+    "returned": Words("款项已登记退回。", "The money is booked as returned."),
+    "refund_asked": Words(
+        "退款申请已提交，款项已冻结，由平台财务办理。",
+        "You asked for the refund; the money is set aside and the platform's finance people send it.",
+    ),
+    "refund_sent": Words(
+        "汇出已登记，等待另一名财务人员复核。",
+        "The sending is reported; a second finance person confirms it.",
+    ),
+    "refund_settled": Words("退款已复核入账。", "The refund is confirmed and booked."),
+    "refund_ended": Words(
+        "退款单已结束，款项恢复为预付余额。", "The refund has ended; the money is prepaid again."
+    ),
+    "refund_again": Words(
+        "登记已退回，退款单恢复待退款。", "The report is sent back; the refund is to be sent again."
+    ),
     "invoice_asked": Words("付款单已生成。", "The payment request is made."),
     "closed": Words("账期已结账，账单已开具。", "The month is closed and its invoices are issued."),
     "settled": Words("已结清并开具账单。", "Settled; the invoice is issued."),

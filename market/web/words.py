@@ -56,4 +56,12 @@ KINDS: dict[str, Words] = {
     "payment.requested": Words("发出付款单", "Payment requested"),
     "payment.sent_back": Words("退回登记", "Report sent back"),
     "period.closed": Words("账期结账", "Month closed"),
+    "refund.asked": Words("申请退款", "Refund asked for"),
+    "refund.refused": Words("不予退款", "Refund refused"),
+    "refund.sent": Words("登记汇出", "Refund sent"),
+    "refund.sent_back": Words("退回汇出登记", "Sending not found"),
+    "refund.settled": Words("复核退款", "Refund settled"),
+    "refund.withdrawn": Words("撤回退款申请", "Refund withdrawn"),
+    "payment.suspended": Words("转入待查", "Put into suspense"),
+    "suspense.returned": Words("退回待查款项", "Suspense returned"),
 }

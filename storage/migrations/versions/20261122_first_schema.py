@@ -1041,6 +1041,50 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_stripe_checkout_payment_id"), ["payment_id"], unique=False)
 
     op.create_table(
+        "refund",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("bank_account", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "asked",
+                "sent",
+                "settled",
+                "refused",
+                "withdrawn",
+                name="refundstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("bank_reference", sa.String(), nullable=True),
+        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("sent_by", sa.String(), nullable=True),
+        sa.Column("settled_at", MOMENT, nullable=True),
+        sa.Column("settled_by", sa.String(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_amount_positive")),
+        sa.CheckConstraint("settled_by IS NULL OR settled_by <> sent_by", name=op.f("ck_refund_two_people")),
+        sa.CheckConstraint(
+            "state <> 'settled' OR (sent_by IS NOT NULL AND settled_by IS NOT NULL)",
+            name=op.f("ck_refund_settled_by_two"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+        sa.UniqueConstraint("bank_reference", name=op.f("uq_refund_bank_reference")),
+    )
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refund_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_license_id"), ["license_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_state"), ["state"], unique=False)
+
+    op.create_table(
         "suspense_item",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column(
@@ -1988,6 +2032,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_suspense_item_payment_id"))
 
     op.drop_table("suspense_item")
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_refund_state"))
+        batch_op.drop_index(batch_op.f("ix_refund_license_id"))
+        batch_op.drop_index(batch_op.f("ix_refund_buyer_id"))
+
+    op.drop_table("refund")
     with op.batch_alter_table("stripe_checkout", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stripe_checkout_payment_id"))
 
