@@ -1,7 +1,7 @@
 """What a product, a version and a plan must be, and how a listing moves; pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -233,6 +233,33 @@ class Standing(BaseModel):
     months: Annotated[int, Field(strict=True, gt=0, le=240)] | None = 12
     min_prepay_fen: Annotated[int, Field(strict=True, ge=0, le=MAX_FEN)] = 0
     slots: dict[str, Any] = {}  # pydantic copies defaults
+
+
+def standing_faults(tier: Tier, standing: Standing, held: Collection[str]) -> list[Fault]:
+    """要约规则. Public good asks for no money ahead; who lets others supply the data holds that right.
+
+    held: the kinds of rights the asset was registered with.
+    """
+    faults = []
+    if tier is Tier.PUBLIC_GOOD and standing.min_prepay_fen:
+        words = Words(
+            "公益产品不收费，最低预付金额须为零。", "Public good is free: the least prepayment must be zero."
+        )
+        faults.append(Fault("min_prepay_fen", "offer.prepay", words))
+    resale, operate = Purpose.RESALE in standing.purposes, RightKind.OPERATE in standing.rights
+    if resale and not operate:
+        words = Words(
+            "允许对外经营须同时授予数据经营权；请勾选该权利或去掉该目的。",
+            "Supply to others needs the right to supply: grant it as well, or leave the purpose out.",
+        )
+        faults.append(Fault("rights", "rights.resale", words))
+    if (resale or operate) and RightKind.OPERATE not in held:
+        words = Words(
+            "该数据资产未登记数据经营权，不能授予他人经营；请先变更登记或去掉对外经营。",
+            "The asset is not registered with the right to supply others; have it added, or leave resale out.",
+        )
+        faults.append(Fault("purposes" if resale else "rights", "rights.held", words))
+    return faults
 
 
 def slug_faults(slug: str) -> list[Fault]:

@@ -23,7 +23,15 @@ from market.identity.problems import OwnDecision, PartyUnverified
 from market.identity.rules import Actor, Permission
 from market.identity.tables import User
 from market.trading.problems import NotOnOffer, OfferChanged, OrderNotFound, OrderNotNeeded, OwnProduct
-from market.trading.rules import ORDER, OrderState, due_fen, order_faults, unpaid_for, unsigned_for
+from market.trading.rules import (
+    ORDER,
+    OrderState,
+    due_fen,
+    order_faults,
+    rights_for,
+    unpaid_for,
+    unsigned_for,
+)
 from market.trading.tables import Order
 from metering import actions as metering
 from storage.journal import Entry
@@ -172,7 +180,7 @@ def _draw_up(unit: Unit, order: Order, zone: str) -> None:
         scenario=order.scenario,
         territory=offer.territory,
         delivery=offer.delivery,
-        rights=offer.rights,
+        rights=rights_for(order.purpose, offer.rights),
         quota=offer.quota,
         price=offer.price,
         prepay_fen=order.prepay_fen,

@@ -42,7 +42,5 @@ def test_every_list_goes_on(store: Store, alice: Actor, buyer: Actor) -> None:
     assert _all(store, lambda v, last: queries.own_payments(v, buyer, before=last, limit=3)) == newest
     assert _all(store, lambda v, last: queries.payments_queue(v, alice, after=last, limit=3)) == asked
     held = SuspenseState.HELD
-    found = _all(
-        store, lambda v, last: queries.suspense_items(v, alice, state=held, before=last, limit=3)
-    )
+    found = _all(store, lambda v, last: queries.suspense_items(v, alice, state=held, before=last, limit=3))
     assert found == list(reversed(items))
