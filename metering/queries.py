@@ -145,6 +145,11 @@ def shelf_versions(view: View, product_id: str) -> list[ShelfVersion]:
     )
 
 
+def credential(view: View, client_id: str) -> Credential:
+    """The credential a verified token names."""
+    return view.session.get_one(Credential, client_id)
+
+
 def credentials(view: View, org_id: str) -> list[Credential]:
     """The credentials of an organization, newest first, ended ones too."""
     return list(

@@ -147,6 +147,8 @@ IDS: dict[str, Callable[[World], str]] = {
     "payment_id": _row("payment_request"),
     "plan_id": _row("plan"),
     "product_id": _row("product"),
+    "item_id": _row("suspense_item"),
+    "refund_id": _row("refund"),
     "run_id": _row("refinery_run"),
 }
 # `METHOD /path` → a body, where one made from the schema is not good enough to get past validation.
