@@ -162,6 +162,20 @@ class QueryTooSlow(Problem):
     )
 
 
+class QueriesBusy(Unavailable):
+    """慢查询过多. Too many queries without an index are waiting; nothing was charged."""
+
+    title = Words("慢查询排队已满", "Too many slow queries are waiting")
+    remedy = Words(
+        "请在 query_columns 列出的字段上过滤，或稍后重试；未产生任何扣费。",
+        "Filter on the columns listed in query_columns, or try again shortly; nothing was charged.",
+    )
+
+    def __init__(self, detail: Words | None = None, /) -> None:
+        super().__init__(detail)
+        self.headers["Retry-After"] = "2"
+
+
 class NotOnShelf(NotFound):
     """产品不存在. No such product is served here."""
 

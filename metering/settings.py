@@ -30,9 +30,35 @@ class MeteringSettings(BaseModel, frozen=True):
     till_queue: int = Field(4096, ge=1, description="Charges waiting at most; then 503.")
     page_rows: int = Field(1000, ge=1, le=100_000, description="Rows of one page at most.")
     default_rows: int = Field(100, ge=0, description="Rows of one page when `limit` is absent.")
-    query_seconds: float = Field(5.0, gt=0, description="Longest time one row query may take.")
-    query_threads: int = Field(8, ge=1, le=64, description="Row queries and file reads at the same time.")
+    page_bytes: int = Field(
+        8 * 2**20, ge=1024, description="Texts of one page at most, about; a page ends early."
+    )
+    query_ms: int = Field(5000, ge=1, description="Longest time one row query may take, in milliseconds.")
+    light_query_ms: int = Field(
+        100,
+        ge=1,
+        description="A query that an index does not answer in these milliseconds goes to the slow ones.",
+    )
+    query_threads: int = Field(
+        8, ge=1, le=64, description="Light row queries and reads of files at the same time."
+    )
+    slow_queries: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Row queries without an index, and first uses of a serving copy, at the same time.",
+    )
+    slow_queue: int = Field(16, ge=1, description="Slow queries waiting at most; then 503.")
+    serving_bytes: int = Field(
+        20 * 2**30, ge=0, description="Disk for serving copies fetched from an object store."
+    )
     page_cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for pages that were read before.")
+    hand_off_seconds: int = Field(
+        0,
+        ge=0,
+        le=60,
+        description="Life of an S3 address a paid download is handed to; 0 sends files ourselves.",
+    )
     paid_per_minute: int = Field(60_000, ge=1, description="Burst limit of one credential.")
     open_per_minute: int = Field(600, ge=1, description="Fair use of open data by one address.")
     trusted_proxies: tuple[str, ...] = Field(

@@ -198,6 +198,7 @@ class Delivery(Mechanism, table=True):
     ranges: list[list[int]] = json_field()  # half-open [start, end), merged, in order
     begun_at: datetime
     delivered_at: datetime | None = None
+    handed_over_at: datetime | None = None  # the object store sends it: we cannot know what arrived
 
 
 class OpenUsage(Mechanism, table=True):

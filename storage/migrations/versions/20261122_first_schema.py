@@ -443,6 +443,7 @@ def upgrade() -> None:
         sa.Column("ranges", JSON_TYPE, nullable=False),
         sa.Column("begun_at", MOMENT, nullable=False),
         sa.Column("delivered_at", MOMENT, nullable=True),
+        sa.Column("handed_over_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_delivery")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
