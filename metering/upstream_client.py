@@ -15,10 +15,14 @@ from metering.upstream import Declaration
 from storage.kernel.words import Words
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-# Public by number, yet inside a cloud: the agent of the host machine.
-_INSIDE = (ipaddress.ip_network("168.63.129.16/32"),)
-# Addresses that stand for an IPv4 address written inside them.
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+# What the library of an older Python takes for public: the IETF's own numbers, relays, the agent of a cloud's host.
+_INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2001:db8::/32", "3fff::/20"),
+    )
+)
+_UNICAST = ipaddress.ip_network("2000::/3")  # the only part of IPv6 that is public
 AGENT = "shugang-gateway"
 
 
@@ -45,11 +49,11 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.scope_id or parsed.teredo or any(parsed in network for network in _NAT64):
-            return False
         inner = parsed.ipv4_mapped or parsed.sixtofour
         if inner is not None:
             return is_public(str(inner))
+        if parsed.scope_id or parsed not in _UNICAST:
+            return False
     return (
         parsed.is_global
         and not (parsed.is_multicast or parsed.is_reserved or parsed.is_unspecified)
