@@ -2,9 +2,9 @@
 
 import secrets
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.billing.settings import BillingSettings, StripeSettings
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         "embedded",
         description="embedded keeps everything under the data folder; production refuses generated secrets.",
     )
-    data_dir: Path = Field(
+    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
         Path("var"), description="Folder of the embedded database, objects, caches and mail."
     )
     host: str = Field("127.0.0.1", description="Address the server listens on.")

@@ -8,8 +8,10 @@ recipe is at fault. Any other end is a crash.
 import itertools
 import json
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from market.refinery import rules
@@ -127,5 +129,11 @@ def _write(path: Path, content: bytes) -> None:
     half.rename(path)
 
 
+def _tell_crash(kind: type[BaseException], _error: BaseException, trace: TracebackType | None) -> None:
+    """Where it happened and of what kind; never the message, which may quote the data."""
+    sys.stderr.write("".join(traceback.format_tb(trace)) + kind.__name__)
+
+
 if __name__ == "__main__":
+    sys.excepthook = _tell_crash
     sys.exit(main(Path(sys.argv[1]), bytes.fromhex(sys.stdin.readline())))

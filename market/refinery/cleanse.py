@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import structlog
+
 import market
 from market.refinery import actions
 from market.refinery.problems import CastFailed, NothingLeft, RecipeFailed, RunCrashed, RunTooLong
@@ -21,9 +23,11 @@ from storage.tabular.kinds import Limits
 from storage.tabular.problems import UnreadableFile
 from storage.unit import Store, slow
 
+log = structlog.get_logger(__name__)
 ACTOR = "system:refinery"
 _OURS: tuple[type[Problem], ...] = (CastFailed, NothingLeft, RecipeFailed, *UnreadableFile.__subclasses__())
 _REFUSALS: dict[str, type[Problem]] = {kind.slug(): kind for kind in _OURS}
+_SAID = 4000  # characters of a crashed child's last words worth logging
 _ROOT = Path(market.__file__).parents[1]
 
 
@@ -112,11 +116,11 @@ def _spawn(folder: Path, workshop: Workshop, started: Callable[[int], None]) -> 
         env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_ROOT), "TMPDIR": str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     started(child.pid)
     try:
-        child.communicate(workshop.salt.hex().encode(), timeout=workshop.limits.seconds)
+        _, said = child.communicate(workshop.salt.hex().encode(), timeout=workshop.limits.seconds)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
@@ -128,4 +132,5 @@ def _spawn(folder: Path, workshop: Workshop, started: Callable[[int], None]) -> 
             child.wait()
     if child.returncode not in {0, 2}:
         code = child.returncode
+        log.error("refinery.crashed", exit_code=code, said=said.decode(errors="replace")[-_SAID:])
         raise RunCrashed(Words(f"进程退出码 {code}。", f"The process ended with {code}."), exit_code=code)
