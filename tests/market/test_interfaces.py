@@ -91,7 +91,7 @@ def declaration(upstream: Provider, **changes: Any) -> dict[str, Any]:
 
 def token(client: TestClient, house: House, org_id: str, **form: str) -> dict[str, str]:
     with house.store.unit("system:test") as unit:
-        row, secret = metering.keep_credential(unit, org_id=org_id, name="program")
+        row, secret = metering.keep_credential(unit, org_id=org_id, kept_by="usr_test", name="program")
     answer = client.post(
         "/oauth/token", data={"grant_type": "client_credentials", **form}, auth=(row.id, secret)
     )
