@@ -61,6 +61,34 @@ class MeteringSettings(BaseModel, frozen=True):
     )
     paid_per_minute: int = Field(60_000, ge=1, description="Burst limit of one credential.")
     open_per_minute: int = Field(600, ge=1, description="Fair use of open data by one address.")
+    upstream_plain_http: bool = Field(
+        default=False,
+        description="Allow http:// addresses of providers' APIs; the secret then travels openly.",
+    )
+    upstream_private_hosts: tuple[str, ...] = Field(
+        (), description="Host names of providers' APIs that may lie on private or loopback addresses."
+    )
+    upstream_seconds: int = Field(60, ge=1, le=300, description="Longest time one provider call may take.")
+    upstream_bytes: int = Field(
+        64 * 2**20, ge=1024, le=2**30, description="Largest answer of a provider's API, in bytes."
+    )
+    upstream_held_bytes: int = Field(
+        256 * 1024, ge=1024, description="Bytes of an answer held back before it is charged and sent on."
+    )
+    upstream_whole_bytes: int = Field(
+        4 * 2**20,
+        ge=1024,
+        description="Largest answer that is read whole: per hit, or under a limit of bytes.",
+    )
+    upstream_request_bytes: int = Field(
+        2**20, ge=0, description="Largest body of a request to a provider's API."
+    )
+    upstream_parallel: int = Field(64, ge=1, description="Calls to one provider's API at the same time.")
+    breaker_failures: int = Field(5, ge=1, description="Failures in a row after which an upstream rests.")
+    breaker_seconds: float = Field(30.0, gt=0, description="How long it rests before it is tried once.")
+    repeats_per_minute: int = Field(
+        60, ge=10, description="How often one purchase of a provider call is repeated free; a tenth at once."
+    )
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Networks whose X-Forwarded-For is believed, e.g. 10.0.0.0/8."
     )

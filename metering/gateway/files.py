@@ -194,7 +194,7 @@ class _Stream(Response):
         self._plane, self._source, self._span, self._sent = plane, source, span, sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        gone = asyncio.create_task(_disconnected(receive))
+        gone = asyncio.create_task(disconnected(receive))
         start, end = self._span
         at = start
         try:
@@ -218,6 +218,7 @@ class _Stream(Response):
             await self._plane.in_thread(self._sent, (start, at))
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Return when the caller has gone away."""
     while (await receive())["type"] != "http.disconnect":
         pass

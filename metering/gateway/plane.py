@@ -44,7 +44,7 @@ class Plane:
         self.settings = settings
         self.public_url = public_url.rstrip("/")
         self.issuer = self.public_url
-        seal = Seal(settings)
+        seal = self.seal = Seal(settings)
         self.cursor_key = seal.cursor_key
         self.keys = KeyWatch(store, seal)
         self.verifier = Verifier(self.issuer, self.keys.ring)
@@ -53,6 +53,7 @@ class Plane:
         self.copies = ServingCopies(objects, folder, settings.serving_bytes)
         self.open_count = OpenCounter(store.database)
         self.paid_burst = Burst(settings.paid_per_minute, "calls")
+        self.repeat_burst = Burst(settings.repeats_per_minute, "repeats")
         self.open_burst = Burst(settings.open_per_minute, "open")
         self.token_burst = Burst(settings.open_per_minute, "token")
         self._threads = ThreadPoolExecutor(settings.query_threads, "gateway")

@@ -53,7 +53,9 @@ def licensed(store: Store, shelve: Callable[..., None]) -> Callable[..., Credent
                     buyer_id="org_buyer",
                     policy=policy or SomePolicy(),
                 )
-            credential, _ = actions.keep_credential(unit, org_id="org_buyer", name="program")
+            credential, _ = actions.keep_credential(
+                unit, org_id="org_buyer", kept_by="usr_buyer", name="program"
+            )
         return credential
 
     return open_them
@@ -95,7 +97,9 @@ def served(
     shelve(manifest)
     shelve(manifest, product_id="prd_open", tier="public_good")
     with store.unit("system:test") as unit:
-        credential, secret = actions.keep_credential(unit, org_id="org_buyer", name="program")
+        credential, secret = actions.keep_credential(
+            unit, org_id="org_buyer", kept_by="usr_buyer", name="program"
+        )
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")

@@ -86,7 +86,9 @@ def test_another_organization_has_no_such_credential(store: Store, licensed: Lic
     with pytest.raises(NotFound), store.unit("system:test") as unit:
         actions.end_credential(unit, credential.id, org_id="org_other", reason="x")
     with pytest.raises(Invalid), store.unit("system:test") as unit:
-        actions.keep_credential(unit, org_id="org_buyer", name="x", cidrs=["300.0.0.0/8"])
+        actions.keep_credential(
+            unit, org_id="org_buyer", kept_by="usr_buyer", name="x", cidrs=["300.0.0.0/8"]
+        )
     with store.view() as view:
         assert [row.id for row in queries.credentials(view, "org_buyer")] == [credential.id]
         assert credential.secret_sha256 not in {"", None}

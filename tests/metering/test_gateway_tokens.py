@@ -48,7 +48,7 @@ def test_tokens_are_issued_introspected_and_revoked(served: Served) -> None:
 
 def test_an_older_secret_works_for_a_while_and_an_ended_credential_never(served: Served) -> None:
     with served.store.unit("system:test") as unit:
-        _, fresh = actions.rotate_credential(unit, served.credential, org_id="org_buyer")
+        _, fresh = actions.rotate_credential(unit, served.credential, org_id="org_buyer", kept_by="usr_buyer")
     headers = served.bearer()
     served.secret = fresh
     served.bearer()
@@ -61,7 +61,9 @@ def test_an_older_secret_works_for_a_while_and_an_ended_credential_never(served:
 
 def test_a_token_used_from_elsewhere_is_refused(served: Served) -> None:
     with served.store.unit("system:test") as unit:
-        row, secret = actions.keep_credential(unit, org_id="org_buyer", name="far", cidrs=["203.0.113.0/24"])
+        row, secret = actions.keep_credential(
+            unit, org_id="org_buyer", kept_by="usr_buyer", name="far", cidrs=["203.0.113.0/24"]
+        )
     form = {"grant_type": "client_credentials", "license": "lic_1"}
     answer = served.http.post("/oauth/token", data=form, auth=(row.id, secret))
     assert (answer.status_code, answer.json()["error"]) == (403, "invalid_target")

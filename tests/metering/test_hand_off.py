@@ -38,7 +38,9 @@ def test_a_paid_download_is_handed_to_the_store_after_its_charge(
     stored = remote.put_bytes(CONTENT)
     shelve({**BARE, "files": {"csv": {"sha256": stored.sha256, "size": stored.size, "name": "气象.csv"}}})
     with store.unit("system:test") as unit:
-        credential, secret = actions.keep_credential(unit, org_id="org_buyer", name="program")
+        credential, secret = actions.keep_credential(
+            unit, org_id="org_buyer", kept_by="usr_buyer", name="program"
+        )
         actions.open_gate(
             unit,
             license_id="lic_1",
