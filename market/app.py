@@ -12,6 +12,7 @@ from market.api import (
     cases,
     contracts,
     credentials,
+    interfaces,
     journal,
     licenses,
     operations,
@@ -23,6 +24,7 @@ from market.api import (
     returns,
     runs,
     session,
+    usage_events,
 )
 from market.house import House
 from market.http.describe import describe
@@ -44,6 +46,7 @@ from market.web import (
     rulebook,
 )
 from market.web import assets as asset_pages
+from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
 from market.web import orders as order_pages
@@ -58,11 +61,13 @@ API = (
     assets,
     runs,
     products,
+    interfaces,
     cases,
     orders,
     contracts,
     licenses,
     credentials,
+    usage_events,
     payments,
     returns,
     journal,
@@ -83,6 +88,7 @@ PAGES = (
     catalog,
     asset_pages,
     product_pages,
+    interface_pages,
     run_pages,
     listings,
 )

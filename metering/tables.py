@@ -85,6 +85,31 @@ class ShelfVersion(SQLModel, table=True):
     shelved_at: datetime
 
 
+class Upstream(SQLModel, table=True):
+    """上游接口. A provider's own API behind one product; its secret is sealed and never shown again."""
+
+    __tablename__ = "upstream"
+
+    product_id: str = Field(primary_key=True)
+    declaration: dict[str, Any] = json_field()  # metering.upstream.Declaration
+    sealed: bytes = Field(sa_type=LargeBinary)
+    declared_at: datetime
+    rotated_at: datetime
+
+
+class ReportKey(SQLModel, table=True):
+    """上报公钥. An Ed25519 public key a provider signs its usage reports with."""
+
+    __tablename__ = "report_key"
+
+    kid: str = Field(primary_key=True)  # RFC 7638 thumbprint
+    org_id: str = Field(index=True)
+    name: str
+    x: str  # the public key, base64url, as in a JWK
+    kept_at: datetime
+    ended_at: datetime | None = None
+
+
 def _within(unit: str) -> CheckConstraint:
     return CheckConstraint(
         f"used_{unit} >= 0 AND (limit_{unit} IS NULL OR used_{unit} <= limit_{unit})", name=f"{unit}_within"
@@ -198,6 +223,7 @@ class Delivery(Mechanism, table=True):
     ranges: list[list[int]] = json_field()  # half-open [start, end), merged, in order
     begun_at: datetime
     delivered_at: datetime | None = None
+    handed_over_at: datetime | None = None  # the object store sends it: we cannot know what arrived
 
 
 class OpenUsage(Mechanism, table=True):

@@ -119,6 +119,10 @@ NOTICES: dict[str, Words] = {
     ),
     "run_asked": Words("清洗任务已提交。", "The run is queued."),
     "version_published": Words("新版本已发布，不可更改。", "The version is published and will not change."),
+    "interface_declared": Words("接口已申报，密钥已封存。", "The API is declared and its secret is sealed."),
+    "interface_rotated": Words(
+        "密钥已轮换，下一次调用起使用。", "The secret is rotated and used from the next call on."
+    ),
     "plan_added": Words("计价方案已增加。", "The plan is added."),
     "plan_retired": Words("方案已停用，已有许可不受影响。", "The plan is retired; running licenses keep it."),
     "listing_submitted": Words("挂牌申请已提交审批。", "The listing waits for approval."),

@@ -443,6 +443,7 @@ def upgrade() -> None:
         sa.Column("ranges", JSON_TYPE, nullable=False),
         sa.Column("begun_at", MOMENT, nullable=False),
         sa.Column("delivered_at", MOMENT, nullable=True),
+        sa.Column("handed_over_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_delivery")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
@@ -722,6 +723,7 @@ def upgrade() -> None:
                 "rows",
                 "download",
                 "call",
+                "reported",
                 name="kind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -964,6 +966,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_refinery_run_org"), ["org"], unique=False)
 
     op.create_table(
+        "report_key",
+        sa.Column("kid", sa.String(), nullable=False),
+        sa.Column("org_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("x", sa.String(), nullable=False),
+        sa.Column("kept_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("kid", name=op.f("pk_report_key")),
+    )
+    with op.batch_alter_table("report_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_report_key_org_id"), ["org_id"], unique=False)
+
+    op.create_table(
         "revoked_token",
         sa.Column("jti", sa.String(), nullable=False),
         sa.Column("until", MOMENT, nullable=False),
@@ -1165,6 +1180,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_token_key")),
     )
     op.create_table(
+        "upstream",
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("declaration", JSON_TYPE, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("declared_at", MOMENT, nullable=False),
+        sa.Column("rotated_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("product_id", name=op.f("pk_upstream")),
+    )
+    op.create_table(
         "usage_event",
         sa.Column("id", sa.LargeBinary(), nullable=False),
         sa.Column("license_id", sa.String(), nullable=False),
@@ -1177,6 +1201,7 @@ def upgrade() -> None:
                 "rows",
                 "download",
                 "call",
+                "reported",
                 name="kind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -1213,6 +1238,7 @@ def upgrade() -> None:
                 "rows",
                 "download",
                 "call",
+                "reported",
                 name="kind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -2026,6 +2052,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_usage_event_license_id_period")
 
     op.drop_table("usage_event")
+    op.drop_table("upstream")
     op.drop_table("token_key")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_suspense_item_state"))
@@ -2049,6 +2076,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_revoked_token_until"))
 
     op.drop_table("revoked_token")
+    with op.batch_alter_table("report_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_report_key_org_id"))
+
+    op.drop_table("report_key")
     with op.batch_alter_table("refinery_run", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_refinery_run_org"))
         batch_op.drop_index(batch_op.f("ix_refinery_run_lease_until"))
