@@ -25,7 +25,7 @@ run: .venv/runtime ## Start the market with demo data on http://127.0.0.1:8000
 test: .venv/dev ## Run every test on SQLite and PostgreSQL, with a real S3 server, queue and browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/faults
 
-faults: .venv/dev ## Kill the server at bad moments and count what is left (minutes)
+faults: .venv/dev ## Kill servers and gateways at bad moments and count what is left (half an hour)
 	@$(BIN)/python -m pytest tests/faults
 
 check: .venv/dev ## Lint, types and the laws of the house

@@ -117,8 +117,13 @@ class Settings(BaseSettings):
 def _kept_secret(path: Path) -> str:
     """The embedded secret, made once; without it a restart would end every session and token."""
     if not path.exists():
-        part = path.with_suffix(".part")
-        part.touch(mode=0o600)
-        part.write_text(secrets.token_urlsafe(48))
-        part.replace(path)
+        draft = path.with_suffix(f".{secrets.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        try:
+            path.hardlink_to(draft)  # of two first starts one wins, and both read the winner's secret
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
     return path.read_text().strip()

@@ -12,8 +12,9 @@ from sqlmodel import col
 
 from contracts.terms import Tier, VersionRule
 from metering.books import PERIOD_LOCK
-from metering.gate import Policy
+from metering.gate import Policy, meterable
 from metering.problems import NotOnShelf, PeriodNotOver
+from metering.rating import Tariff
 from metering.tables import Credential, Gate, Period, RevokedToken, ShelfItem, ShelfVersion
 from metering.words import PeriodState
 from storage.kernel import clock
@@ -105,8 +106,22 @@ def _mark_gates(unit: Unit, product_id: str, *, taken_down: bool) -> None:
         unit.session.add(gate)
 
 
-def open_gate(unit: Unit, *, license_id: str, product_id: str, buyer_id: str, policy: Policy) -> Gate:
-    """开闸. Let a license be served as its policy says. Raises NotOnShelf, Invalid (pinned to an unknown version)."""
+def open_gate(
+    unit: Unit,
+    *,
+    license_id: str,
+    product_id: str,
+    buyer_id: str,
+    policy: Policy,
+    tariff: Tariff | None = None,
+) -> Gate:
+    """开闸. Let a license be served as its policy says.
+
+    tariff: steps over the whole term, counted instead of the policy's flat prices; fee and minimum are the
+    bill's affair. Raises NotOnShelf, Invalid (pinned to an unknown version; a tariff the gate cannot count by).
+    """
+    if tariff is not None and Tier(policy.tier) is not Tier.COMMERCIAL:
+        raise invalid("tariff", "tariff.free", "公益产品没有价目。", "A public good has no tariff.")
     item = unit.session.get(ShelfItem, product_id)
     if item is None:
         raise NotOnShelf(product=product_id)
@@ -128,6 +143,7 @@ def open_gate(unit: Unit, *, license_id: str, product_id: str, buyer_id: str, po
         row_fen=policy.price.row_fen,
         download_fen=policy.price.download_fen,
         per_hit=policy.price.per_hit,
+        tariff=None if tariff is None else meterable(tariff).document(),
         purposes=[str(purpose) for purpose in policy.purposes],
         delivery=[str(mode) for mode in policy.delivery],
         version_rule=VersionRule(policy.version_rule),

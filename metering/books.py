@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy.engine import Connection
 
 from metering.gate import GateState, Receipt
+from metering.rating import Tariff
 from metering.words import Settled
 
 PERIOD_LOCK = 7_308_604_898  # pg_advisory: shared by every batch, exclusive for a close
@@ -92,7 +93,8 @@ class SqliteBooks:
             gate.per_hit = bool(gate.per_hit)
             gate.serve_from = _read(gate.serve_from)
             gate.serve_until = _read(gate.serve_until) if gate.serve_until else None
-            gate.purposes = json.loads(row[-1])
+            gate.purposes = json.loads(row[-2])
+            gate.tariff = _tariff(json.loads(row[-1] or "null"))
             gates[gate.license_id] = gate
         return gates
 
@@ -148,7 +150,10 @@ class PostgresBooks:
             f"SELECT {_GATE} FROM gate WHERE license_id = ANY(%s) ORDER BY license_id FOR NO KEY UPDATE",  # noqa: S608
             (sorted(licenses),),
         )
-        return {row[0]: GateState(*row) for row in found}
+        gates = {row[0]: GateState(*row) for row in found}
+        for gate in gates.values():
+            gate.tariff = _tariff(gate.tariff)  # a document until here
+        return gates
 
     def live_credentials(self, connection: Connection, ids: Iterable[str]) -> set[str]:
         found = connection.exec_driver_sql(
@@ -198,6 +203,10 @@ class PostgresBooks:
             f"%s::bigint[], %s::bigint[]) {_ON_CONFLICT}",
             tuple(map(list, zip(*sorted(hours), strict=True))),
         )
+
+
+def _tariff(document: Any) -> Tariff | None:
+    return None if document is None else Tariff.of(document)
 
 
 def _write(at: datetime) -> str:

@@ -15,9 +15,10 @@ from metering.problems import (
     QuotaExhausted,
     SpendCapReached,
 )
+from metering.rating import Measure, Quantities, Tariff
 from metering.words import Kind, Settled
 from storage.kernel.ids import new_key
-from storage.kernel.problem import Problem
+from storage.kernel.problem import Problem, invalid
 from storage.kernel.words import Words
 
 LARGEST = 2**53 - 1
@@ -66,6 +67,22 @@ class Policy(Protocol):
     def version(self) -> str: ...
     @property
     def price(self) -> Price: ...
+
+
+def meterable(tariff: Tariff) -> Tariff:
+    """A tariff the gate can count by. Raises Invalid when it prices downloads beside calls or rows.
+
+    The gate counts a download's rows with the others, so a step could not tell them apart.
+    """
+    measures = {price.measure for price in tariff.prices}
+    if Measure.DOWNLOAD in measures and len(measures) > 1:
+        raise invalid(
+            "tariff",
+            "tariff.downloads",
+            "阶梯价目中，下载次数不能与调用次数或数据行数同时计价。",
+            "A stepped tariff prices downloads, or calls and rows, not both.",
+        )
+    return tariff
 
 
 def charge_key(text: str) -> str:
@@ -190,6 +207,7 @@ class GateState:
     download_fen: int
     per_hit: bool
     purposes: list[str]
+    tariff: Tariff | None = None  # steps over the whole term, instead of the flat prices
 
     def refusal(self, now: datetime) -> Problem | None:
         """Why nothing may be served at `now`, or None."""
@@ -235,7 +253,9 @@ class GateState:
             raise self._exhausted("bytes", charge.size)
         if self.limit_downloads is not None and self.used_downloads + charge.downloads > self.limit_downloads:
             raise self._exhausted("downloads", charge.downloads)
-        if charge.downloads and self.download_fen:
+        if self.tariff is not None:
+            amount = self._stepped(self.tariff, charge, calls)
+        elif charge.downloads and self.download_fen:
             amount = charge.downloads * self.download_fen  # one price, whatever the file holds
         else:
             amount = calls * self.call_fen + charge.rows * self.row_fen
@@ -249,6 +269,12 @@ class GateState:
         self.used_downloads += charge.downloads
         self.spent_fen += amount
         return calls, amount
+
+    def _stepped(self, tariff: Tariff, charge: Charge, calls: int) -> int:
+        """`rate(used + n) - rate(used)`: the parts add up to the price of the whole, in any order."""
+        before = Quantities(self.used_calls, self.used_rows, self.used_downloads)
+        after = before + Quantities(calls, charge.rows, charge.downloads)
+        return tariff.metered_fen(after) - tariff.metered_fen(before)
 
     def _exhausted(self, unit: str, wanted: int) -> QuotaExhausted:
         return QuotaExhausted(license=self.license_id, unit=unit, left=self.left(unit), wanted=wanted)

@@ -35,6 +35,13 @@ class LineKind(Worded):
     MINIMUM = "minimum", "最低消费补足", "Minimum commitment"
 
 
+class Ladder(Worded):
+    """阶梯方式. Each unit at the price of its own step, or all units at the price of the step reached."""
+
+    GRADUATED = "graduated", "分段累进", "Graduated"
+    VOLUME = "volume", "全量", "Volume"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """阶梯. Units up to and including `upto` (None: without end) cost this fraction of a fen each."""
@@ -51,11 +58,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class UnitPrice:
-    """单价. What one measure costs: free units first, then each unit by the step it falls into (graduated)."""
+    """单价. What one measure costs: free units first, then by its steps.
+
+    Under VOLUME one unit more may reach a cheaper step for all of them; the price then stands still until the
+    cheaper one has caught up, so that no unit ever costs less than nothing.
+    """
 
     measure: Measure
     steps: tuple[Step, ...]
     free: int = 0
+    ladder: Ladder = Ladder.GRADUATED
 
     def __post_init__(self) -> None:
         bounds = [step.upto for step in self.steps]
@@ -74,6 +86,8 @@ class UnitPrice:
     def cost(self, quantity: int) -> Fraction:
         """The exact price of so many units, not rounded."""
         left, below, total = max(0, quantity - self.free), 0, Fraction(0)
+        if self.ladder is Ladder.VOLUME:
+            return self._volume(left)
         for step in self.steps:
             within = left if step.upto is None else min(left, step.upto - below)
             total += within * step.price
@@ -82,6 +96,15 @@ class UnitPrice:
             if not left:
                 break
         return total
+
+    def _volume(self, quantity: int) -> Fraction:
+        dearest = Fraction(0)
+        for step in self.steps:
+            reached = quantity if step.upto is None else min(quantity, step.upto)
+            dearest = max(dearest, reached * step.price)
+            if reached == quantity:
+                break
+        return dearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,24 @@ class Tariff:
             tuple(UnitPrice(measure, (Step(None, fen),)) for measure, fen in pairs if fen), fee_fen=fee_fen
         )
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Tariff":
+        """The tariff a document describes. Raises Invalid, KeyError, ValueError."""
+        prices = [
+            UnitPrice(
+                Measure(price["measure"]),
+                tuple(Step(step["upto"], *step["fen"]) for step in price["steps"]),
+                price["free"],
+                Ladder(price["ladder"]),
+            )
+            for price in document["prices"]
+        ]
+        return cls(tuple(prices), document["fee_fen"], document["minimum_fen"])
+
+    def metered_fen(self, usage: "Quantities") -> int:
+        """What use alone has cost so far: each measure rounded once, no fee, no minimum."""
+        return sum(half_even(price.cost(usage.of(price.measure))) for price in self.prices)
+
     def document(self) -> dict[str, Any]:
         """The JSON form that the id is taken over."""
         return {
@@ -119,6 +160,7 @@ class Tariff:
                 {
                     "measure": str(price.measure),
                     "free": price.free,
+                    "ladder": str(price.ladder),
                     "steps": [
                         {"upto": step.upto, "fen": [step.numerator_fen, step.denominator]}
                         for step in price.steps

@@ -161,6 +161,7 @@ class Gate(SQLModel, table=True):
     row_fen: int = big(0)
     download_fen: int = big(0)
     per_hit: bool = False
+    tariff: dict[str, Any] | None = json_field(nullable=True)  # stepped prices, instead of the flat ones
     purposes: list[str] = json_field()  # empty: any purpose
     delivery: list[str] = json_field()
     version_rule: VersionRule = Field(sa_type=choice(VersionRule))

@@ -172,15 +172,23 @@ class Till:
         return booking.answers
 
     def _after_lost_commit(self, booking: Booking) -> list[Answer]:
-        """COMMIT was sent and no answer came: the books tell whether it happened."""
+        """COMMIT was sent and no answer came: the books tell whether it happened.
+
+        They are asked under the lock of the same gates: a COMMIT still on its way holds it, and without it
+        was once answered "nothing was charged" before it arrived.
+        """
         ids = [event[0] for event in booking.events]
+        licenses = {event[1] for event in booking.events}
         for pause in (0.0, 0.2, 1.0):
             time.sleep(pause)
             try:
-                with self._database.reading() as connection:
-                    present = self._books.booked(connection, ids)
-            except DBAPIError:
+                with self._database.writing() as connection:
+                    self._books.lock(connection, licenses)
+                    found = self._books.booked(connection, ids)
+            except (DBAPIError, Unavailable):
                 continue
+            # Another gateway may have booked the same key meanwhile: that purchase is not this one.
+            present = {id_ for id_, booked in found.items() if booked.receipt.at == booking.now}
             return [
                 Unavailable() if isinstance(answer, Receipt) and answer.id not in present else answer
                 for answer in booking.answers

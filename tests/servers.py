@@ -175,6 +175,21 @@ def find_chromium() -> str:
     raise CannotStart("browser: install the Debian package chromium")
 
 
+def find_small_disk() -> str:
+    """Whether this user may mount a tmpfs of a few megabytes, to be filled; returns the program."""
+    folder = tempfile.mkdtemp(prefix="shugang-disk-")
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise CannotStart("a small disk to fill: mounting a tmpfs needs root") from None
+    else:
+        subprocess.run(["umount", folder], check=True, capture_output=True)
+    finally:
+        os.rmdir(folder)  # noqa: PTH106  # nothing but the mount point
+    return "mount"
+
+
 def wait_for(url: str, server: subprocess.Popen[bytes], seconds: float) -> bool:
     """Whether `url` answers 200 before the time is up or the server dies."""
     deadline = time.monotonic() + seconds

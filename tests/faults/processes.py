@@ -29,6 +29,6 @@ def alive(pid: int) -> bool:
     """Whether a process still runs; one that only waits to be reaped does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before, or between opening and reading
         return False
     return state not in {"Z", "X"}

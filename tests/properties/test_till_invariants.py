@@ -18,6 +18,7 @@ from metering.problems import (
     QuotaExhausted,
     SpendCapReached,
 )
+from metering.rating import Ladder, Measure, Quantities, Step, Tariff, UnitPrice, rate, total_fen
 from metering.settings import MeteringSettings
 from metering.tables import UsageEvent
 from metering.till import Till
@@ -39,6 +40,7 @@ class Model:
     in_force: bool = True
     live: bool = True
     cap: int | None = None
+    tariff: Tariff | None = None
     used: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     booked: dict[str, tuple[bytes, int]] = field(default_factory=dict)
 
@@ -54,6 +56,9 @@ class Model:
             return PurposeRefused.__name__
         policy, price = self.policy, self.policy.price
         amount = charge.calls * price.call_fen + charge.rows * price.row_fen
+        if self.tariff is not None:  # what a bill over everything says, less what was paid
+            whole = Quantities(self.used[0] + charge.calls, self.used[1] + charge.rows)
+            amount = total_fen(rate(whole, self.tariff)) - self.used[3]
         after = [
             u + n for u, n in zip(self.used, (charge.calls, charge.rows, charge.size, amount), strict=True)
         ]
@@ -78,6 +83,14 @@ policies = st.builds(
     spend_cap_fen=limit,
     price=st.builds(SomePrice, call_fen=st.integers(0, 5), row_fen=st.integers(0, 3)),
 )
+ladders = st.builds(
+    lambda bound, above, first, then, free, ladder: UnitPrice(
+        Measure.ROW, (Step(bound, first, 2), Step(bound + above, then), Step(None, 1, 3)), free, ladder
+    ),
+    *(st.integers(1, 9), st.integers(1, 9), st.integers(0, 9), st.integers(0, 3), st.integers(0, 5)),
+    st.sampled_from(Ladder),
+)
+tariffs = st.none() | st.builds(lambda ladder: Tariff((ladder,)), ladders)
 charges = st.builds(
     Charge,
     license_id=st.just(""),
@@ -99,18 +112,23 @@ steps = st.lists(
 
 
 @settings(max_examples=40)
-@given(policy=policies, plan=steps)
+@given(policy=policies, tariff=tariffs, plan=steps)
 def test_the_till_settles_like_one_charge_at_a_time(
-    store: Store, policy: SomePolicy, plan: list[Any]
+    store: Store, policy: SomePolicy, tariff: Tariff | None, plan: list[Any]
 ) -> None:
     put_on_shelf(store, BARE)
     license_id = new_id("lic")
     with store.unit("system:test") as unit:
         actions.open_gate(
-            unit, license_id=license_id, product_id="prd_1", buyer_id="org_buyer", policy=policy
+            unit,
+            license_id=license_id,
+            product_id="prd_1",
+            buyer_id="org_buyer",
+            policy=policy,
+            tariff=tariff,
         )
         credential, _ = actions.keep_credential(unit, org_id="org_buyer", kept_by="usr_buyer", name="program")
-    model = Model(policy, cap=policy.spend_cap_fen)
+    model = Model(policy, cap=policy.spend_cap_fen, tariff=tariff)
     till = Till(store.database, MeteringSettings())
     try:
         for step in plan:

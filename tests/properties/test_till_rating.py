@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.gate import Charge, GateState
+from metering.gate import Charge, GateState, meterable
 from metering.rating import (
+    Ladder,
     LineKind,
     Measure,
     Quantities,
@@ -35,7 +36,8 @@ def tariffs(draw: st.DrawFn) -> Tariff:
     for measure in draw(st.sets(st.sampled_from(list(Measure)))):
         bounds = sorted(draw(st.sets(st.integers(1, 10**6), max_size=4)))
         steps = [Step(bound, *draw(prices)) for bound in [*bounds, None]]
-        found.append(UnitPrice(measure, tuple(steps), draw(st.integers(0, 1000))))
+        ladder = draw(st.sampled_from(Ladder))
+        found.append(UnitPrice(measure, tuple(steps), draw(st.integers(0, 1000)), ladder))
     return Tariff(tuple(found), draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6)))
 
 
@@ -63,6 +65,36 @@ def test_no_line_is_negative_and_the_minimum_is_reached(tariff: Tariff, usage: Q
     lines = rate(usage, tariff)
     assert all(line.amount_fen >= 0 and line.quantity > 0 for line in lines)
     assert total_fen(lines) >= tariff.minimum_fen
+
+
+@given(tariff=tariffs())
+def test_a_tariff_survives_its_document(tariff: Tariff) -> None:
+    assert Tariff.of(tariff.document()) == tariff
+
+
+def test_volume_prices_stand_still_until_the_cheaper_step_has_caught_up() -> None:
+    price = UnitPrice(Measure.ROW, (Step(100, 10), Step(None, 5)), ladder=Ladder.VOLUME)
+    # 100 rows at 10 fen are 1000; 101 at 5 would be 505, so nothing is added up to 200
+    assert [price.cost(n) for n in (1, 100, 101, 200, 201, 300)] == [10, 1000, 1000, 1000, 1005, 1500]
+
+
+@given(tariff=tariffs(), parts=st.lists(st.integers(0, 2000), max_size=30))
+def test_the_gate_counts_by_steps_what_the_whole_costs(tariff: Tariff, parts: list[int]) -> None:
+    """However the use is cut into calls, the till charges what one bill over all of it says."""
+    try:
+        counted = meterable(tariff)
+    except Invalid:
+        assert len(tariff.prices) > 1
+        return
+    gate = GateState(
+        "lic", "prd", "commercial", True, None, False, clock.now(), None, None, None, None, None, None,
+        0, 0, 0, 0, 0, 9, 9, 9, False, [], counted,
+    )  # fmt: skip
+    for rows in parts:
+        _calls, amount = gate.admit(Charge("lic", "prd", "c", "", "", Kind.ROWS, "k", b"", 1, rows, 5))
+        assert amount >= 0
+    lines = rate(Quantities(len(parts), sum(parts)), Tariff(tariff.prices))
+    assert total_fen(lines) == gate.spent_fen
 
 
 @given(fen=st.integers(0, 10**6), free=st.integers(0, 500), used=st.integers(0, 10**6))

@@ -494,6 +494,7 @@ def upgrade() -> None:
         sa.Column("row_fen", BIG, nullable=False),
         sa.Column("download_fen", BIG, nullable=False),
         sa.Column("per_hit", sa.Boolean(), nullable=False),
+        sa.Column("tariff", JSON_TYPE, nullable=True),
         sa.Column("purposes", JSON_TYPE, nullable=False),
         sa.Column("delivery", JSON_TYPE, nullable=False),
         sa.Column(
