@@ -4,9 +4,9 @@ import socket
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 
 from market.app import Front
+from market.cli.listening import serve_until_told
 from market.cli.opening import opened, refusing, require_keys, require_schema, settings
 from market.cli.problems import BrokerMissing, PortTaken, WorkerSilent
 from market.cli.showing import welcome
@@ -82,14 +82,4 @@ def listen(app: Any, settled: Settings, *, as_json: bool) -> None:
         except OSError:
             raise PortTaken(host=settled.host, port=settled.port) from None
     say(as_json, f"数港 Shugang: {settled.public_url}", url=settled.public_url, port=settled.port)
-    uvicorn.run(
-        app,
-        host=settled.host,
-        port=settled.port,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",  # a market that cannot start its till or worker must not look alive
-        server_header=False,
-        proxy_headers=bool(settled.trusted_proxies),
-        forwarded_allow_ips=list(settled.trusted_proxies) or None,
-    )
+    serve_until_told(app, settled.host, settled.port, settled.trusted_proxies)
