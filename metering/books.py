@@ -125,10 +125,10 @@ class SqliteBooks:
         gates: Sequence[GateState],
         hours: Sequence[HourRow],
     ) -> None:
-        at = _write(events[0][-1])  # one moment for the whole batch
+        moments = {at: _write(at) for at in {event[-1] for event in events}}  # of the till's batch, only one
         connection.exec_driver_sql(
             f"INSERT INTO usage_event ({_EVENT}) VALUES ({', '.join('?' * 13)})",  # noqa: S608
-            [(*event[:-1], at) for event in events],
+            [(*event[:-1], moments[event[-1]]) for event in events],
         )
         connection.exec_driver_sql(
             f"UPDATE gate SET {', '.join(f'{name} = ?' for name in _USED)} WHERE license_id = ?",  # noqa: S608

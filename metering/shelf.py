@@ -10,7 +10,15 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from contracts.terms import Tier
-from metering.problems import DeliveryRefused, InvalidToken, LicenseNotInForce, NotOnShelf, PurposeRefused
+from metering.problems import (
+    DeliveryRefused,
+    InvalidToken,
+    LicenseNotInForce,
+    NotOnShelf,
+    PurposeRefused,
+    QuotaExhausted,
+    SpendCapReached,
+)
 from metering.tables import Credential, Gate, RevokedToken, ShelfItem, ShelfVersion
 from metering.tokens import Access
 from storage.kernel.problem import invalid
@@ -145,6 +153,20 @@ def why_shut(gate: Gate, now: datetime) -> str | None:
     if gate.serve_until is not None and now >= gate.serve_until:
         return "expired"
     return None
+
+
+def refuse_exhausted(gate: Gate) -> None:
+    """Raise what forbids even one more call: a limit is reached, or the spend cap does not reach for it.
+
+    Read before a provider's API is driven; the till decides again, exactly, when the call is charged.
+    """
+    for unit in ("calls", "bytes"):
+        most, used = getattr(gate, f"limit_{unit}"), getattr(gate, f"used_{unit}")
+        if most is not None and used >= most:
+            raise QuotaExhausted(license=gate.license_id, unit=unit, left=0, wanted=1)
+    left = None if gate.spend_cap_fen is None else gate.spend_cap_fen - gate.spent_fen
+    if left is not None and left < gate.call_fen:
+        raise SpendCapReached(license=gate.license_id, left_fen=left, cost_fen=gate.call_fen)
 
 
 def version_for(item: ShelfItem, pinned: int | None, asked: int | None) -> int:

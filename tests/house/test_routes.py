@@ -140,6 +140,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "contract_id": _row("contract"),
     "file_id": _row("asset_file"),
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
+    "kid": _row("report_key"),
     "license_id": _row("license"),
     "membership_id": _membership,
     "order_id": _row("trade_order"),

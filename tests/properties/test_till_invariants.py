@@ -109,7 +109,7 @@ def test_the_till_settles_like_one_charge_at_a_time(
         actions.open_gate(
             unit, license_id=license_id, product_id="prd_1", buyer_id="org_buyer", policy=policy
         )
-        credential, _ = actions.keep_credential(unit, org_id="org_buyer", name="program")
+        credential, _ = actions.keep_credential(unit, org_id="org_buyer", kept_by="usr_buyer", name="program")
     model = Model(policy, cap=policy.spend_cap_fen)
     till = Till(store.database, MeteringSettings())
     try:
