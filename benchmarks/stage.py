@@ -75,7 +75,7 @@ class Goods:
         with self.csv.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(_COLUMNS)
-            draw = random.Random(7)  # noqa: S311  # the same table in every run
+            draw = random.Random(7)  # the same table in every run
             writer.writerows(_row(number, draw) for number in range(rows))
         self.parquet = folder / "stations.parquet"
         taken = take_in(self.csv, sniff(self.csv, self.csv.name), self.parquet, folder, LIMITS)
@@ -112,7 +112,11 @@ class Shelf:
         require_keys(self.store, self.settings)
         files = {
             kind: self._kept(path)
-            for kind, path in {"serving": goods.serving, "csv": goods.export, "parquet": goods.parquet}.items()
+            for kind, path in {
+                "serving": goods.serving,
+                "csv": goods.export,
+                "parquet": goods.parquet,
+            }.items()
         }
         manifest = {
             "version": 1,
@@ -145,11 +149,13 @@ class Shelf:
                     buyer_id="org_buyer",
                     policy=Policy(),
                 )
-            self.credential, self.secret = actions.keep_credential(unit, org_id="org_buyer", name="load")
+            self.credential, self.secret = actions.keep_credential(
+                unit, org_id="org_buyer", kept_by="usr_load", name="load"
+            )
 
     def _kept(self, path: Path) -> dict[str, Any]:
         stored = self.objects.put_file(_copy_of(path))
-        return {"sha256": stored.sha256, "size": stored.size}
+        return {"sha256": stored.sha256, "size": stored.size, "name": path.name}
 
     @contextmanager
     def gateway(self) -> Iterator["Served"]:

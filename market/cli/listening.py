@@ -49,7 +49,9 @@ async def _lifespan(app: ASGIApp) -> AsyncIterator[None]:
     """The ASGI lifespan protocol, as a context. Raises what the application raises at start or stop."""
     asked: asyncio.Queue[Message] = asyncio.Queue()
     answered: asyncio.Queue[Message] = asyncio.Queue()
-    running = asyncio.ensure_future(app({"type": "lifespan", "asgi": {"version": "3.0"}}, asked.get, answered.put))
+    running = asyncio.ensure_future(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}}, asked.get, answered.put)
+    )
 
     async def told(step: str) -> None:
         asked.put_nowait({"type": f"lifespan.{step}"})
