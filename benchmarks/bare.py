@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
-from market.cli.listening import serve_until_told
+from metering.gateway.server import serve_until_told
 
 _BODY = Path(os.environ.get("BARE_BODY", os.devnull)).read_bytes()
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]

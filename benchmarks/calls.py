@@ -77,7 +77,7 @@ def measure(shelf: Shelf, where: str, turns: int, seconds: int) -> list[Figure]:
     return [
         Figure(f"Metered call, page in cache ({where})", "bare ASGI handler, same server", "/s", again, bytes_only, 0.40, note=said),
         Figure(f"The same ({where})", "Datasette, the same 20 rows", "/s", again, peer, 40),
-        Figure(f"Metered call, a new filter each time, {shelf.rows:,} rows ({where})", "Datasette, indexed", "/s", filtered, peer_filtered, 15),
+        Figure(f"Metered call, a new filter each time, {shelf.goods.rows:,} rows ({where})", "Datasette, indexed", "/s", filtered, peer_filtered, 15),
     ]  # fmt: skip
 
 
@@ -100,9 +100,9 @@ def token(shelf: Shelf, gateway: Served, license_id: str | None = None) -> str:
 
 def for_datasette(shelf: Shelf, path: Path) -> None:
     """The same rows in a plain SQLite file with the same indexes."""
-    source = sqlite3.connect(f"file:{shelf.serving}?mode=ro", uri=True)
+    source = sqlite3.connect(f"file:{shelf.goods.serving}?mode=ro", uri=True)
     target = sqlite3.connect(path)
-    names = [column["name"] for column in shelf.columns]
+    names = [column["name"] for column in shelf.goods.columns]
     target.execute(f"CREATE TABLE stations ({', '.join(names)})")
     target.executemany(
         f"INSERT INTO stations VALUES ({', '.join('?' * len(names))})",  # our own names

@@ -103,7 +103,7 @@ class Shelf:
     """A database with the goods on the shelf, some licenses and their tokens."""
 
     def __init__(self, folder: Path, url: str, goods: Goods, licenses: int) -> None:
-        self.folder, self.url = folder, url
+        self.folder, self.url, self.goods = folder, url, goods
         self.database = Database(url)
         self.store = Store(self.database)
         migrations.upgrade(self.database)

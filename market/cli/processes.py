@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from market.app import Front
-from market.cli.listening import serve_until_told
 from market.cli.opening import opened, refusing, require_keys, require_schema, settings
 from market.cli.problems import BrokerMissing, PortTaken, WorkerSilent
 from market.cli.showing import welcome
@@ -14,6 +13,7 @@ from market.cli.terminal import JsonFlag, say
 from market.settings import Settings
 from market.worker import answers, run_worker
 from metering.gateway.app import build_gateway
+from metering.gateway.server import serve_until_told
 from storage.database import Database
 from storage.objects_s3 import open_objects
 from storage.unit import Store

@@ -22,10 +22,18 @@ def serve_until_told(app: ASGIApp, host: str, port: int, trusted_proxies: tuple[
     """Run the application's lifespan and answer HTTP/1.1 until SIGTERM or SIGINT. Raises what its startup raises."""
     if trusted_proxies:
         app = wrap_asgi_with_proxy_headers(app, list(trusted_proxies))
-    uvloop.run(_serve(app, host, port))
+
+    async def until_told() -> None:
+        told = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        await serve(app, host, port, told)
+
+    uvloop.run(until_told())
 
 
-async def _serve(app: ASGIApp, host: str, port: int) -> None:
+async def serve(app: ASGIApp, host: str, port: int, told: asyncio.Event) -> None:
+    """The same until the event is set."""
     async with _lifespan(app):
         server: Any = Server(
             app,
@@ -38,10 +46,16 @@ async def _serve(app: ASGIApp, host: str, port: int) -> None:
             backlog=_BACKLOG,
             log_level=LogLevels.error,
         )
-        loop = asyncio.get_running_loop()
-        for told in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(told, server.stop)
-        await server.serve()
+        stopping = asyncio.create_task(_stop(server, told))
+        try:
+            await server.serve()
+        finally:
+            stopping.cancel()
+
+
+async def _stop(server: Any, told: asyncio.Event) -> None:
+    await told.wait()
+    server.stop()
 
 
 @asynccontextmanager
