@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from metering.gateway import downloads
+from metering.gateway.again import PaidAnswer
 from metering.gateway.answers import json_answer, problem_answer
 from metering.gateway.calls import CallsDoor
 from metering.gateway.oauth import OAuthDoor
@@ -25,7 +26,7 @@ from storage.objects import Objects
 from storage.unit import Store
 
 log = structlog.get_logger(__name__)
-Endpoint = Callable[..., Awaitable[Response]]
+Endpoint = Callable[..., Awaitable[Response | PaidAnswer]]
 
 
 class Gateway:
@@ -86,7 +87,7 @@ class Gateway:
         else:
             raise RuntimeError("the gateway speaks HTTP only")
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response | PaidAnswer:
         try:
             found = self._find(request.scope["path"])
             if found is None:

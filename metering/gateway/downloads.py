@@ -75,8 +75,8 @@ async def _wanted_file(request: Request) -> str:
 
 def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> tuple[Ticket, str]:
     now = clock.now()
-    item = plane.shelf.item(product, Tier.COMMERCIAL, fresh=True)
-    standing = plane.shelf.standing(access, fresh=True)
+    item = plane.shelf.item(product, Tier.COMMERCIAL)
+    standing = plane.shelf.standing(access)
     refuse(standing, item, access, "file", now)
     gate = standing.gate
     if gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
@@ -186,7 +186,7 @@ def _named(plane: Plane, ticket: Ticket) -> FileToSend:
 
 def _standing(plane: Plane, ticket: Ticket) -> None:
     """Refuse a ticket whose license, credential or token ended: for answers that are not charged."""
-    standing = plane.shelf.standing(_bought_with(ticket), fresh=True)
+    standing = plane.shelf.standing(_bought_with(ticket))
     if not standing.credential_live or standing.revoked:
         raise InvalidToken
     if reason := why_shut(standing.gate, clock.now()):
@@ -212,7 +212,7 @@ def _bought_with(ticket: Ticket) -> Access:
 async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
     """A file of a public-good product: no account, no charge."""
     limits = plane.open_burst.take(plane.address(request))
-    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD, fresh=True)
+    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     pinned = await open_allowed(plane, request, item)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version_for(item, pinned, None))
     file = file_of(manifest, item, kind)
@@ -230,7 +230,7 @@ async def open_file(plane: Plane, request: Request, product: str, kind: str) -> 
 async def open_metadata(plane: Plane, request: Request, product: str) -> Response:
     """What a public-good product is: license, columns, files."""
     limits = plane.open_burst.take(plane.address(request))
-    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD, fresh=True)
+    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, item.current_version)
     base = f"{plane.public_url}/open/v1/{item.slug}"
     files = {

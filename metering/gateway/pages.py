@@ -46,6 +46,7 @@ class Ready:
     body: bytes
     rows: int
     headers: dict[str, str]
+    raw: tuple[tuple[bytes, bytes], ...]  # the same headers and the length, as they are sent
 
 
 class Recent(Generic[T]):
@@ -231,7 +232,11 @@ class PageDesk:
             following=following,
             total=total,
         )
-        return Ready(body, len(page.rows), headers(question, following, total))
+        said = headers(question, following, total)
+        raw = (*said.items(), ("Content-Length", str(len(body))))
+        return Ready(
+            body, len(page.rows), said, tuple((name.lower().encode(), value.encode()) for name, value in raw)
+        )
 
 
 def headers(question: Question, following: str | None = None, total: int | None = None) -> dict[str, str]:

@@ -4,14 +4,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.terms import Tier
-from metering.gate import Charge, charge_key, new_charge_key
+from metering.gate import charge_key, new_charge_key
+from metering.gateway.again import Again, PaidAnswer
 from metering.gateway.answers import etag_matches
 from metering.gateway.pages import PageDesk, Question, headers
 from metering.gateway.plane import Plane
-from metering.shelf import refuse
+from metering.shelf import on_side, refuse
 from metering.tables import ShelfItem
-from metering.tokens import AUD_COMMERCIAL, AUD_OPEN, Access
-from metering.words import Kind, Settled
+from metering.tokens import AUD_COMMERCIAL, AUD_OPEN
+from metering.words import Kind
 from storage.kernel import clock
 
 # May be kept, but is asked about each time: a license may have ended, a version may be new.
@@ -25,56 +26,36 @@ class RowsDoor:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._desk = PageDesk(plane)
+        self._again = Again(plane.till, plane.paid_burst)
 
-    async def paid(self, request: Request, product: str) -> Response:
+    async def paid(self, request: Request, product: str) -> Response | PaidAnswer:
         """Rows under a license: read, charge, then send. HEAD and 304 cost nothing and need the license, too."""
+        if (answer := await self._again.answer(request)) is not None:
+            return answer
         plane = self._plane
         access = await plane.access(request, AUD_COMMERCIAL)
-        limits = plane.paid_burst.take(access.client_id) | _PRIVATE
+        limits = plane.paid_burst.take(access.client_id)
         given = request.headers.get("idempotency-key")
         key = charge_key(given) if given is not None else new_charge_key()
         uncharged = request.method == "HEAD" or "if-none-match" in request.headers
-        item, pinned = await plane.in_thread(self._allowed, product, access, fresh=uncharged)
-        question = await self._desk.question(request, item, pinned)
-        if uncharged and (answer := _without_rows(request, question, limits)):
-            return answer
+        allowed = None if uncharged else plane.shelf.recent(product, access)
+        if allowed is None:
+            allowed = await plane.in_thread(plane.shelf.read, product, access)
+        item = on_side(allowed.item, product, Tier.COMMERCIAL)
+        refuse(allowed.standing, item, access, "api", clock.now())
+        question = await self._desk.question(request, item, allowed.standing.gate.pinned_version)
+        if uncharged and (bare := _without_rows(request, question, limits | _PRIVATE)):
+            return bare
         ready = await self._desk.page(question)
-        receipt = await plane.till.charge_async(
-            Charge(
-                license_id=access.license_id or "",
-                product_id=access.product_id or "",
-                credential_id=access.client_id,
-                jti=access.jti,
-                purpose=access.purpose,
-                kind=Kind.ROWS,
-                key=key,
-                fingerprint=question.fingerprint,
-                calls=1,
-                rows=ready.rows,
-                size=len(ready.body),
-            )
-        )
-        said = limits | ready.headers | {"X-Charge-Id": receipt.charge_id}
-        if receipt.left_calls is not None:
-            said["X-Quota-Remaining"] = str(receipt.left_calls)
-        if receipt.left_rows is not None:
-            said["X-Quota-Remaining-Rows"] = str(receipt.left_rows)
-        if receipt.outcome is Settled.DUPLICATE:
-            said["X-Charge-Duplicate"] = "true"
-        return Response(ready.body, 200, said)
-
-    def _allowed(self, product: str, access: Access, *, fresh: bool) -> tuple[ShelfItem, int | None]:
-        shelf = self._plane.shelf
-        item = shelf.item(product, Tier.COMMERCIAL, fresh=fresh)
-        standing = shelf.standing(access, fresh=fresh)
-        refuse(standing, item, access, "api", clock.now())
-        return item, standing.gate.pinned_version
+        answer = await self._again.pay(access, question, ready, key, limits)
+        self._again.remember(request, access, question, ready, allowed.until)
+        return answer
 
     async def open(self, request: Request, product: str) -> Response:
         """Rows of a public-good product: no account, no charge."""
         plane = self._plane
         limits = plane.open_burst.take(plane.address(request))
-        item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD, fresh=True)
+        item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
         pinned = await open_allowed(plane, request, item)
         limits |= _PRIVATE if is_conditional(item) else _PUBLIC
         question = await self._desk.question(request, item, pinned)
@@ -105,6 +86,6 @@ async def open_allowed(plane: Plane, request: Request, item: ShelfItem) -> int |
     if not is_conditional(item):
         return None
     access = await plane.access(request, AUD_OPEN)
-    standing = await plane.in_thread(plane.shelf.standing, access, fresh=True)
+    standing = await plane.in_thread(plane.shelf.standing, access)
     refuse(standing, item, access, "api" if request.url.path.endswith("/rows") else "file", clock.now())
     return standing.gate.pinned_version

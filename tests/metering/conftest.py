@@ -1,15 +1,11 @@
 """A small shelf, open gates, a till and a served gateway to test against."""
 
-import asyncio
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from metering import actions
 from metering.gateway import build_gateway
@@ -19,6 +15,7 @@ from metering.till import Till
 from storage.objects import LocalObjects
 from storage.unit import Store
 from tests.metering.gatehouse import FILE, KINDS, Served, serving_file
+from tests.metering.listening import listening
 from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
 from tests.servers import free_port
 
@@ -103,17 +100,7 @@ def served(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
-    server = uvicorn.Server(
-        uvicorn.Config(gateway, host="127.0.0.1", port=port, log_level="warning", lifespan="on", ws="none")
-    )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    with httpx2.Client(base_url=url, timeout=20) as http:
+    with listening(gateway, port), httpx2.Client(base_url=url, timeout=20) as http:
         house = Served(gateway, http, store, credential.id, secret)
         house.open_gate("lic_1", price=SomePrice(call_fen=3, row_fen=1))
         yield house
-    server.should_exit = True
-    thread.join(20)

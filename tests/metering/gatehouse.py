@@ -55,7 +55,7 @@ def serving_file(path: Path) -> Path:
 
 @dataclass
 class Served:
-    """A gateway behind uvicorn, and a buyer with a credential."""
+    """A gateway behind its server, and a buyer with a credential."""
 
     gateway: Gateway
     http: httpx2.Client

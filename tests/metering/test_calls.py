@@ -1,7 +1,5 @@
 """Calls to a provider's own API: a real upstream process behind a real gateway, on both databases."""
 
-import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +7,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from sqlmodel import select
 
 from metering import actions
@@ -23,6 +20,7 @@ from metering.words import HitTest, Kind, SecretPlace
 from storage.objects import LocalObjects
 from storage.unit import Store
 from tests.doubles.upstream import Provider, provider_process
+from tests.metering.listening import listening
 from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
 from tests.servers import free_port
 
@@ -54,7 +52,7 @@ def provider() -> Iterator[Provider]:
 
 
 class Served:
-    """A gateway behind uvicorn with one product that is a provider's API."""
+    """A gateway behind its server with one product that is a provider's API."""
 
     def __init__(self, http: httpx2.Client, store: Store, seal: Seal, settings: MeteringSettings) -> None:
         self.http, self.store, self.seal, self.settings = http, store, seal, settings
@@ -125,20 +123,10 @@ def served(store: Store, objects: LocalObjects, provider: Provider, tmp_path: Pa
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
-    server = uvicorn.Server(
-        uvicorn.Config(gateway, host="127.0.0.1", port=port, log_level="critical", lifespan="on", ws="none")
-    )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    with httpx2.Client(base_url=url, timeout=20) as http:
+    with listening(gateway, port), httpx2.Client(base_url=url, timeout=20) as http:
         house = Served(http, store, Seal(settings), settings)
         house.declare(provider.url)
         yield house
-    server.should_exit = True
-    thread.join(20)
 
 
 def test_a_call_is_charged_once_and_each_side_sees_only_its_own(served: Served, provider: Provider) -> None:

@@ -171,7 +171,7 @@ async def opened(
             "headers": [],
             "query_string": quote(query, safe="=&").encode(),
         }
-        item = plane.shelf.item("product-long", Tier.PUBLIC_GOOD, fresh=True)
+        item = plane.shelf.item("product-long", Tier.PUBLIC_GOOD)
         return await desk.question(Request(scope), item, None)
 
     try:
