@@ -57,6 +57,7 @@ class DeliveryMode(Worded):
     API = "api", "接口调用", "API calls"
     COMPUTE = "compute", "可用不可见计算", "Computation without release of the data"
     VERIFY = "verify", "核验", "Verification"
+    API_CALL = "api_call", "经平台调用供方接口", "Calls to the provider's own API through the platform"
 
 
 class Territory(Worded):

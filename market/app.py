@@ -12,6 +12,7 @@ from market.api import (
     cases,
     contracts,
     credentials,
+    interfaces,
     journal,
     licenses,
     operations,
@@ -20,8 +21,10 @@ from market.api import (
     payments,
     problems,
     products,
+    returns,
     runs,
     session,
+    usage_events,
 )
 from market.house import House
 from market.http.describe import describe
@@ -43,10 +46,12 @@ from market.web import (
     rulebook,
 )
 from market.web import assets as asset_pages
+from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
 from market.web import orders as order_pages
 from market.web import products as product_pages
+from market.web import returns as return_pages
 from market.web import runs as run_pages
 from market.worker import EmbeddedWorker, Queue
 
@@ -56,12 +61,15 @@ API = (
     assets,
     runs,
     products,
+    interfaces,
     cases,
     orders,
     contracts,
     licenses,
     credentials,
+    usage_events,
     payments,
+    returns,
     journal,
 )
 PAGES = (
@@ -74,11 +82,13 @@ PAGES = (
     order_pages,
     license_pages,
     money,
+    return_pages,
     journal_pages,
     rulebook,
     catalog,
     asset_pages,
     product_pages,
+    interface_pages,
     run_pages,
     listings,
 )

@@ -24,6 +24,7 @@ from market.refinery.cleanse import Workshop
 from market.settings import Settings
 from market.wiring import Context, effects
 from metering.gateway.app import build_gateway
+from metering.queries import credential
 from metering.shelf import refuse_ended
 from metering.tokens import AUD_API
 from storage import dispatch, journal, migrations
@@ -114,7 +115,7 @@ class House:
         access = plane.verifier.access(token, audience=AUD_API, now=clock.now(), address=address)
         with self.store.view() as view:
             refuse_ended(view, access)
-            return program_actor(view, access.client_id, access.org)
+            return program_actor(view, credential(view, access.client_id))
 
     def sweep_scratch(self, older: timedelta) -> None:
         """Remove what killed uploads and runs left behind more than `older` ago."""

@@ -232,36 +232,41 @@ def raise_spend_cap(unit: Unit, license_id: str, *, add_fen: int) -> Gate:
 
 
 def keep_credential(
-    unit: Unit, *, org_id: str, name: str, cidrs: Sequence[str] = ()
+    unit: Unit, *, org_id: str, kept_by: str, name: str, cidrs: Sequence[str] = ()
 ) -> tuple[Credential, str]:
     """创建接入凭证. Returns the credential and its secret, which is shown once and never kept.
 
-    Raises Invalid for a network that cannot be read.
+    kept_by: the person who is shown it. Raises Invalid for a network that cannot be read.
     """
     secret = new_secret()
     row = Credential(
         id=new_id("cli"),
         org_id=org_id,
+        kept_by=kept_by,
         name=name,
         secret_sha256=hash_secret(secret),
         cidrs=_networks(cidrs),
         kept_at=clock.now(),
     )
     unit.session.add(row)
-    unit.record("credential.kept", f"credential:{row.id}", owner=org_id)
+    unit.record("credential.kept", f"credential:{row.id}", owner=org_id, kept_by=kept_by)
     return row, secret
 
 
 def rotate_credential(
-    unit: Unit, credential_id: str, *, org_id: str, older_hours: int = 72
+    unit: Unit, credential_id: str, *, org_id: str, kept_by: str, older_hours: int = 72
 ) -> tuple[Credential, str]:
-    """轮换密钥. A new secret; the one before works `older_hours` longer. Raises NotFound."""
+    """轮换密钥. A new secret; the one before works `older_hours` longer. Raises NotFound.
+
+    kept_by: the person who is shown the new secret and keeps the credential from now on.
+    """
     row = _credential(unit, credential_id, org_id)
     secret = new_secret()
     row.older_sha256, row.older_until = row.secret_sha256, clock.now() + timedelta(hours=older_hours)
     row.secret_sha256 = hash_secret(secret)
+    row.older_kept_by, row.kept_by = row.kept_by, kept_by
     unit.session.add(row)
-    unit.record("credential.rotated", f"credential:{row.id}", older_hours=older_hours)
+    unit.record("credential.rotated", f"credential:{row.id}", older_hours=older_hours, kept_by=kept_by)
     return row, secret
 
 
@@ -273,6 +278,32 @@ def end_credential(unit: Unit, credential_id: str, *, org_id: str, reason: str) 
         unit.session.add(row)
     unit.record("credential.ended", f"credential:{row.id}", reason=reason)
     return row
+
+
+def end_credentials_of(unit: Unit, person: str, *, org_id: str, reason: str) -> int:
+    """停用离任者的凭证. End what this person keeps for the organization. Returns how many ended.
+
+    One that a colleague has rotated since goes on, without the older secret this person was shown.
+    """
+    rows = unit.session.scalars(
+        sa.select(Credential)
+        .where(
+            col(Credential.org_id) == org_id,
+            col(Credential.ended_at).is_(None),
+            sa.or_(col(Credential.kept_by) == person, col(Credential.older_kept_by) == person),
+        )
+        .order_by(Credential.id)
+        .with_for_update(key_share=True)
+    ).all()
+    for row in rows:
+        if row.kept_by == person:
+            row.ended_at = clock.now()
+            unit.record("credential.ended", f"credential:{row.id}", reason=reason)
+        else:
+            row.older_sha256 = row.older_until = row.older_kept_by = None
+            unit.record("credential.older_ended", f"credential:{row.id}", reason=reason)
+        unit.session.add(row)
+    return sum(row.ended_at is not None for row in rows)
 
 
 def _credential(unit: Unit, credential_id: str, org_id: str) -> Credential:

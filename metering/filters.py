@@ -1,6 +1,7 @@
 """筛选 The query language of rows: `column=op.value`, `select`, `order`, `limit`; pure.
 
-The grammar is PostgREST's: `温度=gte.20&名称=in.(甲,乙)&order=日期.desc&select=名称,温度`.
+The grammar is PostgREST's: `温度=gte.20&名称=in.(甲,乙)&order=日期.desc&select=名称,温度`. A reserved word that is
+also the name of a column is a filter when an operator follows: `limit=gte.3`.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import orjson
 from storage.kernel.problem import Fault, Invalid, invalid
 from storage.kernel.words import Words
 
-RESERVED = frozenset({"select", "order", "limit", "cursor", "format"})
+RESERVED = frozenset({"select", "order", "limit", "count", "cursor", "format"})
 COMPARE = {
     "eq": "=",
     "ne": "<>",
@@ -71,17 +72,25 @@ class Query:
     order: Column | None
     descending: bool
     limit: int
+    count: bool = False  # whether to say how many rows there are in all
     after: Kept | None = None
     version: int | None = None  # the version the cursor is pinned to
+    cursor: str | None = None  # as it came, not yet verified
+    format: str | None = None  # as it came
+
+    def selection(self) -> bytes:
+        """The conditions in one order, whatever order they came in."""
+        return b"\n".join(
+            sorted(orjson.dumps([c.column.name, c.operator, list(c.values)]) for c in self.conditions)
+        )
 
     def name(self) -> bytes:
         """What makes two questions the same, besides the page they ask for."""
         parts = [
             [column.name for column in self.columns],
-            [[c.column.name, c.operator, list(c.values)] for c in self.conditions],
             [self.order.name if self.order else None, self.descending],
         ]
-        return hashlib.blake2b(orjson.dumps(parts), digest_size=12).digest()
+        return hashlib.blake2b(orjson.dumps(parts) + b"\n" + self.selection(), digest_size=12).digest()
 
 
 def parse(
@@ -89,14 +98,14 @@ def parse(
 ) -> Query:
     """The query in these URL parameters. Raises Invalid naming every unknown column, operator or bad value.
 
-    The cursor is left alone: see `cursors.resume`.
+    Cursor and format are handed on as they are: see `cursors.resume`, `rowformats.chosen`.
     """
     faults: list[Fault] = []
     conditions: list[Condition] = []
     single: dict[str, str] = {}
     for name, text in parameters:
         try:
-            if name not in RESERVED:
+            if name not in RESERVED or (name in columns and _is_filter(text)):
                 conditions.append(_condition(name, text, columns))
             elif name in single:
                 raise invalid(name, "once", "该参数只能出现一次。", "This parameter may appear once.")
@@ -111,17 +120,32 @@ def parse(
         chosen = _select(single.get("select"), columns)
         order, descending = _order(single.get("order"), columns)
         limit = _limit(single.get("limit"), default, most)
+        count = _count(single.get("count"))
     except Invalid as wrong:
         raise Invalid(*faults, *wrong.faults) from None
     if faults:
         raise Invalid(*faults)
-    return Query(chosen, tuple(conditions), order, descending, limit)
+    return Query(
+        chosen,
+        tuple(conditions),
+        order,
+        descending,
+        limit,
+        count,
+        cursor=single.get("cursor"),
+        format=single.get("format"),
+    )
+
+
+def _is_filter(text: str) -> bool:
+    operator, dot, _ = text.partition(".")
+    return bool(dot) and operator in OPERATORS
 
 
 def _known(name: str, columns: Mapping[str, Column], field: str) -> Column:
     if name not in columns:
         words = Words(f"没有字段“{name[:80]}”。", f"There is no column “{name[:80]}”.")
-        raise Invalid(Fault(field, "column.unknown", words))
+        raise Invalid(Fault(field or "filter", "column.unknown", words))
     return columns[name]
 
 
@@ -296,59 +320,7 @@ def _limit(text: str | None, default: int, most: int) -> int:
     return int(text)
 
 
-def page_statement(query: Query) -> tuple[str, list[Any]]:
-    """The SELECT of one page (one row more than asked) and its parameters."""
-    ordered = _quoted(query.order.filter or query.order.name) if query.order else "_row"
-    wanted = "".join(f", {_quoted(column.name)}" for column in query.columns)
-    clauses: list[str] = []
-    values: list[Any] = []
-    for condition in query.conditions:
-        clause, parameters = _clause(condition)
-        clauses.append(clause)
-        values.extend(parameters)
-    if query.after is not None:
-        clause, parameters = _after(query, ordered)
-        clauses.append(clause)
-        values.extend(parameters)
-    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
-    way = " DESC" if query.descending else ""
-    order = f"{ordered}{way}, _row{way}" if query.order else "_row"
-    statement = f"SELECT {ordered}, _row{wanted} FROM data{where} ORDER BY {order} LIMIT ?"  # noqa: S608  # names are the manifest's
-    return statement, [*values, query.limit + 1]
-
-
-def _clause(condition: Condition) -> tuple[str, tuple[Any, ...]]:
-    name = _quoted(condition.column.filter or condition.column.name)
-    match condition.operator:
-        case "is_null":
-            return f"{_quoted(condition.column.name)} IS NULL", ()
-        case "is_not_null":
-            return f"{_quoted(condition.column.name)} IS NOT NULL", ()
-        case "in":
-            return f"{name} IN ({', '.join('?' * len(condition.values))})", condition.values
-        case "between":
-            return f"{name} BETWEEN ? AND ?", condition.values
-        case "prefix" if len(condition.values) == 1:
-            return f"{name} >= ?", condition.values
-        case "prefix":
-            return f"({name} >= ? AND {name} < ?)", condition.values
-        case operator:
-            return f"{name} {operator} ?", condition.values
-
-
-def _after(query: Query, ordered: str) -> tuple[str, tuple[Any, ...]]:
-    """Keyset paging: NULL comes first going up and last going down, as SQLite sorts it."""
-    assert query.after is not None
-    value, row = query.after.value, query.after.row
-    if query.order is None:
-        return "_row > ?", (row,)
-    beyond = "<" if query.descending else ">"
-    if value is None:
-        same = f"({ordered} IS NULL AND _row {beyond} ?)"
-        return (same if query.descending else f"({same} OR {ordered} IS NOT NULL)"), (row,)
-    nulls = f" OR {ordered} IS NULL" if query.descending else ""
-    return f"({ordered} {beyond} ? OR ({ordered} = ? AND _row {beyond} ?){nulls})", (value, value, row)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _count(text: str | None) -> bool:
+    if text not in {None, "none", "exact"}:
+        raise invalid("count", "count", "count 为 exact 或 none。", "count is exact or none.")
+    return text == "exact"

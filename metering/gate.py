@@ -136,6 +136,7 @@ class Charge:
     rows: int = 0
     size: int = 0  # bytes of the answer
     downloads: int = 0
+    hit: bool = False  # of a provider's API: the declared condition held, there is something to pay for
     resume_only: bool = False  # answer a purchase already made, never begin one
 
     def __post_init__(self) -> None:
@@ -242,7 +243,8 @@ class GateState:
             )
         if self.purposes and charge.purpose not in self.purposes:
             raise PurposeRefused(license=self.license_id, purposes=self.purposes)
-        calls = 0 if self.per_hit and not charge.rows and not charge.downloads else charge.calls
+        found = charge.rows or charge.downloads or charge.hit
+        calls = 0 if self.per_hit and not found else charge.calls
         if self.limit_calls is not None and self.used_calls + calls > self.limit_calls:
             raise self._exhausted("calls", calls)
         if self.limit_rows is not None and self.used_rows + charge.rows > self.limit_rows:

@@ -162,6 +162,20 @@ class QueryTooSlow(Problem):
     )
 
 
+class QueriesBusy(Unavailable):
+    """慢查询过多. Too many queries without an index are waiting; nothing was charged."""
+
+    title = Words("慢查询排队已满", "Too many slow queries are waiting")
+    remedy = Words(
+        "请在 query_columns 列出的字段上过滤，或稍后重试；未产生任何扣费。",
+        "Filter on the columns listed in query_columns, or try again shortly; nothing was charged.",
+    )
+
+    def __init__(self, detail: Words | None = None, /) -> None:
+        super().__init__(detail)
+        self.headers["Retry-After"] = "2"
+
+
 class NotOnShelf(NotFound):
     """产品不存在. No such product is served here."""
 
@@ -174,3 +188,82 @@ class PeriodNotOver(Problem):
     status = 409
     title = Words("账期尚未结束", "The period is not over yet")
     remedy = Words("请在该月结束后再关账。", "Close it after the month has ended.")
+
+
+class RequestTooLarge(Problem):
+    """请求体过大. The body of a request to a provider's API is larger than allowed; it was not sent on."""
+
+    status = 413
+    title = Words("请求体过大", "The request body is too large")
+    remedy = Words("请减少请求内容后重试。", "Send less at once.")
+
+
+class CallRefused(Problem):
+    """接口不开放. The product offers no such path or method; `paths` and `methods` list what it does."""
+
+    status = 404
+    title = Words("该产品未开放此接口", "The product offers no such call")
+    remedy = Words("请改用 paths 与 methods 中列出的接口。", "Use a path and method that are listed.")
+
+
+class UpstreamRefused(Problem):
+    """供方接口拒绝. The provider's API answered 4xx (`upstream_status`); `fault` says whose it is: the request's
+    (its parameters) or the upstream's (its secret, its limits). Nothing was charged.
+    """
+
+    status = 502
+    title = Words(
+        "供方接口拒绝了该请求，未计费", "The provider's API refused the request; nothing was charged"
+    )
+    remedy = Words(
+        "fault 为 request 时请检查参数；为 upstream 时请联系提供方。",
+        "When `fault` is request, check the parameters; when it is upstream, tell the provider.",
+    )
+
+
+class UpstreamFailed(Problem):
+    """供方接口故障. The fault is the upstream's; `reason` says which: unreachable, answered 5xx, redirected,
+    broken off, too large, unreadable, or at an address that is not allowed. Nothing was charged.
+    """
+
+    status = 502
+    title = Words("供方接口故障，未计费", "The provider's API failed; nothing was charged")
+    remedy = Words(
+        "故障在供方，请稍后用同一个 Idempotency-Key 重试。",
+        "The fault is the provider's; retry later with the same Idempotency-Key.",
+    )
+
+
+class UpstreamTimedOut(Problem):
+    """供方接口超时. The fault is the upstream's; `reason` says at what: connect, read, write or total.
+
+    Nothing was charged.
+    """
+
+    status = 504
+    title = Words("供方接口超时，未计费", "The provider's API took too long; nothing was charged")
+    remedy = Words(
+        "故障在供方，请稍后用同一个 Idempotency-Key 重试。",
+        "The fault is the provider's; retry later with the same Idempotency-Key.",
+    )
+
+
+class UpstreamResting(Unavailable):
+    """供方接口暂停. It failed several times in a row, or too many calls are under way: it was not asked."""
+
+    title = Words("供方接口暂停调用，未计费", "The provider's API is resting; nothing was charged")
+
+    def __init__(self, detail: Words | None = None, /, *, retry_after: int, reason: str) -> None:
+        super().__init__(detail, reason=reason, fault="upstream", charged=False)
+        self.headers["Retry-After"] = str(retry_after)
+
+
+class InvalidSignature(Problem):
+    """签名无效. A usage report is signed (RFC 9421) over its method, path, type and digest with a registered key."""
+
+    status = 401
+    title = Words("上报签名缺失或无效", "The signature of the report is missing or not valid")
+    remedy = Words(
+        "请用本单位登记的 Ed25519 密钥按 RFC 9421 签名，覆盖 @method、@path、content-type、content-digest。",
+        "Sign by RFC 9421 with a registered Ed25519 key, covering @method, @path, content-type, content-digest.",
+    )

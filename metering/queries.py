@@ -18,9 +18,11 @@ from metering.tables import (
     Period,
     ShelfItem,
     ShelfVersion,
+    Upstream,
     UsageEvent,
     UsageHour,
 )
+from metering.upstream import Declaration
 from metering.words import Kind, PeriodState
 from storage.kernel.problem import NotFound
 from storage.unit import View
@@ -145,6 +147,11 @@ def shelf_versions(view: View, product_id: str) -> list[ShelfVersion]:
     )
 
 
+def credential(view: View, client_id: str) -> Credential:
+    """The credential a verified token names."""
+    return view.session.get_one(Credential, client_id)
+
+
 def credentials(view: View, org_id: str) -> list[Credential]:
     """The credentials of an organization, newest first, ended ones too."""
     return list(
@@ -177,6 +184,17 @@ def events_of_period(view: View, license_id: str, period: str) -> list[UsageEven
             .order_by(col(UsageEvent.id))
         ).all()
     )
+
+
+def charged(view: View, event_id: bytes) -> UsageEvent | None:
+    """计费记录. The event of a charge, if it was booked."""
+    return view.session.get(UsageEvent, event_id)
+
+
+def upstream(view: View, product_id: str) -> tuple[Declaration, datetime] | None:
+    """上游接口. What is declared of the provider's API behind a product, and when its secret was last set."""
+    row = view.session.get(Upstream, product_id)
+    return None if row is None else (Declaration(**row.declaration), row.rotated_at)
 
 
 def deliveries(view: View, license_id: str) -> Sequence[Delivery]:

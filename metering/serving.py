@@ -1,15 +1,10 @@
-"""服务副本 Rows from the indexed serving copy: one immutable SQLite file per version, read by typed filters.
-
-Nothing of the request ever becomes SQL: names come from the manifest, values are parameters.
-"""
+"""服务副本 Rows from the indexed serving copy: one immutable SQLite file per version, read by typed filters."""
 
 import contextlib
-import hashlib
-import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -18,70 +13,21 @@ from urllib.parse import quote
 
 import pysqlite3
 
-from metering.filters import Column, Kept, Query, page_statement
+from metering.filters import Column, Kept, Query
 from metering.problems import QueryTooSlow
-from storage.kernel.problem import Unavailable
-from storage.kernel.words import Words
-from storage.objects import CHUNK, ObjectDamaged, Objects
+from metering.selects import Statement, count_statement, page_statements
 
-_OPEN_FILES = 32
-
-
-class ServingFiles:
-    """Serving copies on the local disk: fetched once, verified once, read by everybody."""
-
-    def __init__(self, objects: Objects, folder: Path) -> None:
-        self._objects = objects
-        self._folder = folder
-        self._guard = threading.Lock()
-        self._fetching: dict[str, threading.Lock] = {}
-        self._copies: OrderedDict[str, ServingCopy] = OrderedDict()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def copy(self, sha256: str) -> "ServingCopy":
-        """The opened copy. Raises Unavailable when the object store is away, ObjectDamaged on a bad file."""
-        with self._guard:
-            if found := self._copies.get(sha256):
-                self._copies.move_to_end(sha256)
-                return found
-            turn = self._fetching.setdefault(sha256, threading.Lock())
-        with turn:
-            with self._guard:
-                if found := self._copies.get(sha256):
-                    return found
-            opened = ServingCopy(self._path(sha256))
-            with self._guard:
-                self._copies[sha256] = opened
-                self._fetching.pop(sha256, None)
-                if len(self._copies) > _OPEN_FILES:
-                    self._copies.popitem(last=False)  # closed when its last reader lets go
-            return opened
-
-    def _path(self, sha256: str) -> Path:
-        path = self._objects.local_path(sha256)
-        if path is not None:
-            _refuse_damage(path, sha256)
-            return path
-        path = self._folder / sha256
-        if not path.exists():
-            incoming = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-            try:
-                self._objects.fetch(sha256, incoming)  # verifies
-            except FileNotFoundError:
-                raise Unavailable(
-                    Words("数据文件暂不可用。", "The data file is not available for now.")
-                ) from None
-            incoming.replace(path)
-        return path
+_BATCH = 64  # rows between two looks at the size of a page
+_PLANS = 512  # shapes of statements whose plan is remembered
 
 
-def _refuse_damage(path: Path, sha256: str) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    if digest.hexdigest() != sha256:
-        raise ObjectDamaged
+@dataclass(frozen=True, slots=True)
+class Page:
+    """一页数据. Column names, rows, and where the next page begins (None at the end)."""
+
+    names: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    last: Kept | None
 
 
 class ServingCopy:
@@ -90,11 +36,19 @@ class ServingCopy:
     def __init__(self, path: Path) -> None:
         self._uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
         self._idle: LifoQueue[Any] = LifoQueue()
+        self._plans: OrderedDict[str, bool] = OrderedDict()
+        self._guard = threading.Lock()
         with self._connection() as connection:
             found = connection.execute(
                 "SELECT name, kind, precision, scale, filter FROM columns ORDER BY position"
             ).fetchall()
         self.columns = {row[0]: Column(*row) for row in found}
+
+    def close(self) -> None:
+        """Close every idle connection; call it when nobody reads any more."""
+        with contextlib.suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -110,30 +64,92 @@ class ServingCopy:
         finally:
             self._idle.put(connection)
 
-    def read(self, query: Query, seconds: float) -> "Page":
-        """取一页. One page of rows in the order asked for. Raises QueryTooSlow after `seconds`."""
+    def is_light(self, query: Query) -> bool:
+        """Whether an index narrows the page, or its first rows are enough; LIMIT ends a scan that nothing sorts."""
+        return all(
+            self._is_narrow(statement, first_rows=not query.conditions)
+            for statement in page_statements(query)
+        )
+
+    def counts_lightly(self, query: Query) -> bool:
+        """Whether an index narrows what is counted."""
+        return self._is_narrow(count_statement(query), first_rows=False)
+
+    def _is_narrow(self, statement: Statement, *, first_rows: bool) -> bool:
+        shape, values = statement
+        with self._guard:
+            if (known := self._plans.get(shape)) is not None:
+                return known
+        with self._connection() as connection:
+            steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {shape}", values)]
+        narrow = not any(step.startswith("SCAN") for step in steps)
+        if first_rows:
+            narrow |= not any("TEMP B-TREE" in step for step in steps)
+        with self._guard:
+            self._plans[shape] = narrow
+            if len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+        return narrow
+
+    def read(self, query: Query, milliseconds: int, most_bytes: int) -> Page:
+        """取一页. One page in the order asked for; it ends early when its texts pass `most_bytes`.
+
+        Raises QueryTooSlow after `milliseconds`.
+        """
+        names = tuple(column.name for column in query.columns)
         if query.limit == 0:
-            return Page(tuple(column.name for column in query.columns), [], None)
-        statement, values = page_statement(query)
-        deadline = time.monotonic() + seconds
+            return Page(names, [], None)
+        with self._limited(milliseconds) as connection:
+            found, full = _gather(connection, query, most_bytes)
+        keep = min(query.limit, len(found) - 1) if full else query.limit
+        rows = found[:keep]
+        last = Kept(rows[-1][0], rows[-1][1]) if len(found) > keep else None
+        booleans = [i for i, column in enumerate(query.columns) if column.kind == "boolean"]
+        seen = [row[2:] for row in rows]
+        if booleans:
+            seen = [_with_booleans(row, booleans) for row in seen]
+        return Page(names, seen, last)
+
+    def count(self, query: Query, milliseconds: int) -> int:
+        """How many rows the query has on all pages. Raises QueryTooSlow after `milliseconds`."""
+        statement, values = count_statement(query)
+        with self._limited(milliseconds) as connection:
+            number: int = connection.execute(statement, values).fetchone()[0]
+        return number
+
+    @contextlib.contextmanager
+    def _limited(self, milliseconds: int) -> Iterator[Any]:
+        deadline = time.monotonic() + milliseconds / 1000
         with self._connection() as connection:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
             try:
-                found = connection.execute(statement, values).fetchall()
+                yield connection
             except pysqlite3.OperationalError as error:
                 if "interrupted" in str(error):
-                    raise QueryTooSlow(seconds=str(seconds)) from None
+                    raise QueryTooSlow(milliseconds=milliseconds) from None
                 raise
             finally:
                 connection.set_progress_handler(None, 0)
-        more = len(found) > query.limit
-        found = found[: query.limit]
-        last = Kept(found[-1][0], found[-1][1]) if more else None
-        booleans = [i for i, column in enumerate(query.columns) if column.kind == "boolean"]
-        rows = [row[2:] for row in found]
-        if booleans:
-            rows = [_with_booleans(row, booleans) for row in rows]
-        return Page(tuple(column.name for column in query.columns), rows, last)
+
+
+def _gather(connection: Any, query: Query, most_bytes: int) -> tuple[list[tuple[Any, ...]], bool]:
+    """At most one row more than asked, and whether the texts passed `most_bytes` before that."""
+    found: list[tuple[Any, ...]] = []
+    size = 0
+    for statement, values in page_statements(query):
+        cursor = connection.execute(statement, [*values[:-1], query.limit + 1 - len(found)])
+        while batch := cursor.fetchmany(_BATCH):
+            found += batch
+            size += _texts(batch)
+            if size > most_bytes and len(found) > 1:
+                return found, True
+        if len(found) > query.limit:
+            break
+    return found, False
+
+
+def _texts(rows: Sequence[tuple[Any, ...]]) -> int:
+    return sum(len(value) for row in rows for value in row if type(value) is str)
 
 
 def _with_booleans(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
@@ -142,15 +158,6 @@ def _with_booleans(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
         if values[place] is not None:
             values[place] = bool(values[place])
     return tuple(values)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """一页数据. Column names, rows, and where the next page begins (None at the end)."""
-
-    names: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-    last: Kept | None
 
 
 def visible(copy: ServingCopy, manifest: Mapping[str, Any]) -> dict[str, Column]:

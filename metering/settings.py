@@ -30,11 +30,65 @@ class MeteringSettings(BaseModel, frozen=True):
     till_queue: int = Field(4096, ge=1, description="Charges waiting at most; then 503.")
     page_rows: int = Field(1000, ge=1, le=100_000, description="Rows of one page at most.")
     default_rows: int = Field(100, ge=0, description="Rows of one page when `limit` is absent.")
-    query_seconds: float = Field(5.0, gt=0, description="Longest time one row query may take.")
-    query_threads: int = Field(8, ge=1, le=64, description="Row queries and file reads at the same time.")
+    page_bytes: int = Field(
+        8 * 2**20, ge=1024, description="Texts of one page at most, about; a page ends early."
+    )
+    query_ms: int = Field(5000, ge=1, description="Longest time one row query may take, in milliseconds.")
+    light_query_ms: int = Field(
+        100,
+        ge=1,
+        description="A query that an index does not answer in these milliseconds goes to the slow ones.",
+    )
+    query_threads: int = Field(
+        8, ge=1, le=64, description="Light row queries and reads of files at the same time."
+    )
+    slow_queries: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Row queries without an index, and first uses of a serving copy, at the same time.",
+    )
+    slow_queue: int = Field(16, ge=1, description="Slow queries waiting at most; then 503.")
+    serving_bytes: int = Field(
+        20 * 2**30, ge=0, description="Disk for serving copies fetched from an object store."
+    )
     page_cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for pages that were read before.")
+    hand_off_seconds: int = Field(
+        0,
+        ge=0,
+        le=60,
+        description="Life of an S3 address a paid download is handed to; 0 sends files ourselves.",
+    )
     paid_per_minute: int = Field(60_000, ge=1, description="Burst limit of one credential.")
     open_per_minute: int = Field(600, ge=1, description="Fair use of open data by one address.")
+    upstream_plain_http: bool = Field(
+        default=False,
+        description="Allow http:// addresses of providers' APIs; the secret then travels openly.",
+    )
+    upstream_private_hosts: tuple[str, ...] = Field(
+        (), description="Host names of providers' APIs that may lie on private or loopback addresses."
+    )
+    upstream_seconds: int = Field(60, ge=1, le=300, description="Longest time one provider call may take.")
+    upstream_bytes: int = Field(
+        64 * 2**20, ge=1024, le=2**30, description="Largest answer of a provider's API, in bytes."
+    )
+    upstream_held_bytes: int = Field(
+        256 * 1024, ge=1024, description="Bytes of an answer held back before it is charged and sent on."
+    )
+    upstream_whole_bytes: int = Field(
+        4 * 2**20,
+        ge=1024,
+        description="Largest answer that is read whole: per hit, or under a limit of bytes.",
+    )
+    upstream_request_bytes: int = Field(
+        2**20, ge=0, description="Largest body of a request to a provider's API."
+    )
+    upstream_parallel: int = Field(64, ge=1, description="Calls to one provider's API at the same time.")
+    breaker_failures: int = Field(5, ge=1, description="Failures in a row after which an upstream rests.")
+    breaker_seconds: float = Field(30.0, gt=0, description="How long it rests before it is tried once.")
+    repeats_per_minute: int = Field(
+        60, ge=10, description="How often one purchase of a provider call is repeated free; a tenth at once."
+    )
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Networks whose X-Forwarded-For is believed, e.g. 10.0.0.0/8."
     )

@@ -1,23 +1,29 @@
 """货架 What the gateway reads before it serves: product, version, gate, standing of a token."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
 from contracts.terms import Tier
-from metering.problems import DeliveryRefused, InvalidToken, LicenseNotInForce, NotOnShelf, PurposeRefused
+from metering.problems import (
+    DeliveryRefused,
+    InvalidToken,
+    LicenseNotInForce,
+    NotOnShelf,
+    PurposeRefused,
+    QuotaExhausted,
+    SpendCapReached,
+)
 from metering.tables import Credential, Gate, RevokedToken, ShelfItem, ShelfVersion
 from metering.tokens import Access
 from storage.kernel.problem import invalid
 from storage.kernel.words import Words
 from storage.unit import Store, View
 
-T = TypeVar("T")
 _SNAPSHOT_SECONDS = 1.0
 _REMEMBERED = 5_000
 
@@ -31,20 +37,27 @@ class Standing:
     revoked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What was read for a token and a product, and until when (monotonic) it may be taken for granted."""
+
+    item: ShelfItem | None
+    standing: Standing
+    until: float
+
+
 class Shelf:
-    """货架. Reads with a short memory for the paid path, where the till judges again; fresh otherwise."""
+    """货架. Reads what is served; the paid path has a short memory, because the till judges again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recent: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._recent: dict[tuple[str, ...], Allowed] = {}
         self._versions: dict[tuple[str, int], dict[str, Any]] = {}
 
-    def item(self, slug: str, tier: Tier, *, fresh: bool) -> ShelfItem:
+    def item(self, slug: str, tier: Tier) -> ShelfItem:
         """The product by its slug. Raises NotOnShelf, also when it stands on the other side of the line."""
-        item = self._remember("item", slug, fresh, lambda view: _item(view, slug))
-        if item is None or item.tier is not tier or not item.served:
-            raise NotOnShelf(product=slug)
-        return item
+        with self._store.view() as view:
+            return on_side(_item(view, slug), slug, tier)
 
     def manifest(self, product_id: str, version: int) -> dict[str, Any]:
         """The manifest of a version; it never changes. Raises NotOnShelf."""
@@ -57,44 +70,50 @@ class Shelf:
             found = self._versions[product_id, version] = row.manifest
         return found
 
-    def standing(self, access: Access, *, fresh: bool) -> Standing:
+    def standing(self, access: Access) -> Standing:
         """License, credential and token as they are. Raises LicenseNotInForce for an unknown license."""
-        license_id = access.license_id or ""
-        found = self._remember(
-            "standing",
-            f"{license_id} {access.client_id} {access.jti}",
-            fresh,
-            lambda view: _standing(view, license_id, access.client_id, access.jti),
-        )
-        if found is None:
-            raise LicenseNotInForce(license=license_id, reason="unknown")
-        return found
-
-    def _remember(self, kind: str, name: str, fresh: bool, read: Callable[[View], T]) -> T:
-        found = self._recent.get((kind, name))
-        if found is not None and not fresh and time.monotonic() - found[0] < _SNAPSHOT_SECONDS:
-            return found[1]  # type: ignore[no-any-return]
         with self._store.view() as view:
-            value = read(view)
+            return _standing(view, access)
+
+    def recent(self, slug: str, access: Access) -> Allowed | None:
+        """What was read within the last second, if anything."""
+        found = self._recent.get((slug, access.license_id or "", access.client_id, access.jti))
+        return found if found is not None and time.monotonic() < found.until else None
+
+    def read(self, slug: str, access: Access) -> Allowed:
+        """Product and standing as they are. Raises LicenseNotInForce for an unknown license."""
+        until = time.monotonic() + _SNAPSHOT_SECONDS
+        with self._store.view() as view:
+            allowed = Allowed(_item(view, slug), _standing(view, access), until)
         if len(self._recent) >= _REMEMBERED:
             self._recent.clear()
-        self._recent[kind, name] = (time.monotonic(), value)
-        return value
+        self._recent[slug, access.license_id or "", access.client_id, access.jti] = allowed
+        return allowed
+
+
+def on_side(item: ShelfItem | None, slug: str, tier: Tier) -> ShelfItem:
+    """The product when it is served on that side of the line. Raises NotOnShelf."""
+    if item is None or item.tier is not tier or not item.served:
+        raise NotOnShelf(product=slug)
+    return item
 
 
 def _item(view: View, slug: str) -> ShelfItem | None:
     return view.session.exec(select(ShelfItem).where(col(ShelfItem.slug) == slug)).first()
 
 
-def _standing(view: View, license_id: str, client_id: str, jti: str) -> Standing | None:
+def _standing(view: View, access: Access) -> Standing:
+    license_id = access.license_id or ""
     row = view.session.execute(
         sa.select(
             Gate,
-            sa.exists().where(col(Credential.id) == client_id, col(Credential.ended_at).is_(None)),
-            sa.exists().where(col(RevokedToken.jti) == jti),
+            sa.exists().where(col(Credential.id) == access.client_id, col(Credential.ended_at).is_(None)),
+            sa.exists().where(col(RevokedToken.jti) == access.jti),
         ).where(col(Gate.license_id) == license_id)
     ).first()
-    return None if row is None else Standing(row[0], bool(row[1]), bool(row[2]))
+    if row is None:
+        raise LicenseNotInForce(license=license_id, reason="unknown")
+    return Standing(row[0], bool(row[1]), bool(row[2]))
 
 
 def refuse_ended(view: View, access: Access) -> None:
@@ -145,6 +164,20 @@ def why_shut(gate: Gate, now: datetime) -> str | None:
     if gate.serve_until is not None and now >= gate.serve_until:
         return "expired"
     return None
+
+
+def refuse_exhausted(gate: Gate) -> None:
+    """Raise what forbids even one more call: a limit is reached, or the spend cap does not reach for it.
+
+    Read before a provider's API is driven; the till decides again, exactly, when the call is charged.
+    """
+    for unit in ("calls", "bytes"):
+        most, used = getattr(gate, f"limit_{unit}"), getattr(gate, f"used_{unit}")
+        if most is not None and used >= most:
+            raise QuotaExhausted(license=gate.license_id, unit=unit, left=0, wanted=1)
+    left = None if gate.spend_cap_fen is None else gate.spend_cap_fen - gate.spent_fen
+    if left is not None and left < gate.call_fen:
+        raise SpendCapReached(license=gate.license_id, left_fen=left, cost_fen=gate.call_fen)
 
 
 def version_for(item: ShelfItem, pinned: int | None, asked: int | None) -> int:

@@ -15,15 +15,18 @@ class Credential(SQLModel, table=True):
     """接入凭证. A program's name and secret; the secret is kept as SHA-256 only and shown once.
 
     Two secrets may be valid at a time, so that a program can be moved to the new one without a pause.
+    Who made a secret keeps it: the program may do no more than every keeper may, and ends with the newest one.
     """
 
     __tablename__ = "credential"
 
     id: str = Field(primary_key=True)  # the OAuth client_id, "cli_…"
     org_id: str = Field(index=True)
+    kept_by: str = Field(index=True)  # the person who was shown the secret
     name: str
     secret_sha256: str
     older_sha256: str | None = None
+    older_kept_by: str | None = None  # who was shown the one before
     older_until: datetime | None = None
     cidrs: list[str] = json_field()  # empty: from anywhere
     kept_at: datetime
@@ -80,6 +83,31 @@ class ShelfVersion(SQLModel, table=True):
     version: int = Field(primary_key=True)
     manifest: dict[str, Any] = json_field()
     shelved_at: datetime
+
+
+class Upstream(SQLModel, table=True):
+    """上游接口. A provider's own API behind one product; its secret is sealed and never shown again."""
+
+    __tablename__ = "upstream"
+
+    product_id: str = Field(primary_key=True)
+    declaration: dict[str, Any] = json_field()  # metering.upstream.Declaration
+    sealed: bytes = Field(sa_type=LargeBinary)
+    declared_at: datetime
+    rotated_at: datetime
+
+
+class ReportKey(SQLModel, table=True):
+    """上报公钥. An Ed25519 public key a provider signs its usage reports with."""
+
+    __tablename__ = "report_key"
+
+    kid: str = Field(primary_key=True)  # RFC 7638 thumbprint
+    org_id: str = Field(index=True)
+    name: str
+    x: str  # the public key, base64url, as in a JWK
+    kept_at: datetime
+    ended_at: datetime | None = None
 
 
 def _within(unit: str) -> CheckConstraint:
@@ -196,6 +224,7 @@ class Delivery(Mechanism, table=True):
     ranges: list[list[int]] = json_field()  # half-open [start, end), merged, in order
     begun_at: datetime
     delivered_at: datetime | None = None
+    handed_over_at: datetime | None = None  # the object store sends it: we cannot know what arrived
 
 
 class OpenUsage(Mechanism, table=True):

@@ -27,7 +27,7 @@ from storage.kernel.problem import Problem, Unavailable
 log = structlog.get_logger(__name__)
 
 _IDLE_SECONDS = 0.005
-_RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not available
+RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not available
 
 
 class _Waiting:
@@ -148,7 +148,7 @@ class Till:
                 return self._commit(batch)
             except DBAPIError as error:
                 again = (
-                    isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in _RETRYABLE
+                    isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in RETRYABLE
                 )
                 if last or not again:
                     log.warning("till.refused_batch", charges=len(batch), error=type(error.orig).__name__)

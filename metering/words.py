@@ -9,6 +9,7 @@ class Kind(Worded):
     ROWS = "rows", "查询", "Rows"
     DOWNLOAD = "download", "下载", "Download"
     CALL = "call", "接口调用", "Call"
+    REPORTED = "reported", "供方上报", "Reported by the provider"
 
 
 class KeyState(Worded):
@@ -31,3 +32,36 @@ class Settled(Worded):
 
     CHARGED = "charged", "已计费", "Charged"
     DUPLICATE = "duplicate", "重复请求，未再计费", "Duplicate, not charged again"
+
+
+class SecretPlace(Worded):
+    """密钥位置. How a provider's API wants its secret."""
+
+    HEADER = "header", "请求头", "Header"
+    QUERY = "query", "查询参数", "Query parameter"
+    NONE = "none", "无需密钥", "No secret"
+
+
+class HitTest(Worded):
+    """查得条件. What the pointed-at value must be for an answer to count as found."""
+
+    EXISTS = "exists", "存在", "Exists"
+    EQUALS = "equals", "等于", "Equals"
+    NON_EMPTY = "non_empty", "非空", "Is not empty"
+
+
+class BreakerState(Worded):
+    """熔断状态. Whether an upstream is asked, rested, or tried once."""
+
+    CLOSED = "closed", "正常", "Closed"
+    OPEN = "open", "熔断", "Open"
+    HALF_OPEN = "half_open", "试探", "Half open"
+
+
+class Reported(Worded):
+    """上报结果. What became of one usage event sent from outside."""
+
+    ACCEPTED = "accepted", "已入账", "Accepted"
+    DUPLICATE = "duplicate", "重复，未再入账", "Duplicate, not booked again"
+    CONFLICT = "conflict", "同一编号内容不同", "Same id, other content"
+    REJECTED = "rejected", "未入账", "Rejected"

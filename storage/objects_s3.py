@@ -4,10 +4,10 @@ import contextlib
 import io
 import ssl
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Self, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import urllib3
 from minio import Minio
@@ -113,6 +113,18 @@ class S3Objects:
 
     def local_path(self, sha256: str) -> Path | None:  # noqa: ARG002  # the protocol names it
         return None
+
+    def presigned(self, sha256: str, seconds: int, *, name: str, media: str) -> str | None:
+        with self._door():
+            return self._client.presigned_get_object(
+                bucket_name=self.bucket,
+                object_name=self._key(sha256),
+                expires=timedelta(seconds=seconds),
+                extra_query_params={
+                    "response-content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+                    "response-content-type": media,
+                },
+            )
 
     def exists(self, sha256: str) -> bool:
         try:

@@ -34,6 +34,8 @@ _FIND: dict[str, Callable[[], object]] = {
     "s3": servers.find_weed,
     "redis": servers.find_redis,
     "browser": servers.find_chromium,
+    "curl": lambda: servers.find_program("curl"),
+    "wget": lambda: servers.find_program("wget"),
     "disk": servers.find_small_disk,
 }
 _missing: dict[str, str] = {}

@@ -17,6 +17,7 @@ from market.identity.queries import party, user_by_login
 from market.identity.rules import OrgKind, Role
 from market.settings import Settings
 from storage.kernel.numbers import make_uscc
+from storage.kernel.words import Lang
 from storage.settings import StorageSettings
 from tests import servers
 
@@ -38,7 +39,7 @@ class Stage:
             actions.verify_at_birth(unit, row, "test")
             return row.id
 
-    def person(self, login: str, name: str, party_id: str, *roles: Role, lang: str = "zh") -> str:
+    def person(self, login: str, name: str, party_id: str, *roles: Role, lang: Lang = "zh") -> str:
         """A member with PASSWORD who has these roles. Returns the secret for one-time codes (always bound)."""
         hashed = passwords.hash_password(PASSWORD)
         secret = passwords.new_totp()

@@ -66,6 +66,14 @@ def start_postgres(*, durable: bool = False) -> str:
     return f"postgresql+psycopg://postgres@/postgres?host={folder}"
 
 
+def find_program(name: str) -> str:
+    """A program on the path."""
+    found = shutil.which(name)
+    if not found:
+        raise CannotStart(f"{name}: install the Debian package {name}")
+    return found
+
+
 def find_weed() -> str:
     """SeaweedFS's program."""
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")

@@ -27,6 +27,7 @@ class CredentialForm(BaseModel, extra="forbid"):
 class CredentialView(BaseModel):
     client_id: str
     name: str
+    kept_by: str = Field(description="保管人 the person it ends with")
     cidrs: list[str]
     kept_at: datetime
     ended_at: datetime | None
@@ -38,7 +39,12 @@ class CredentialSecret(CredentialView):
 
 def _view(row: Credential) -> CredentialView:
     return CredentialView(
-        client_id=row.id, name=row.name, cidrs=list(row.cidrs), kept_at=row.kept_at, ended_at=row.ended_at
+        client_id=row.id,
+        name=row.name,
+        kept_by=row.kept_by,
+        cidrs=list(row.cidrs),
+        kept_at=row.kept_at,
+        ended_at=row.ended_at,
     )
 
 
@@ -61,7 +67,11 @@ def keep(work: Work, body: CredentialForm) -> CredentialSecret:
     """
     with work.unit() as unit:
         row, secret = actions.keep_credential(
-            unit, org_id=work.actor.own_org, name=body.name, cidrs=body.cidrs
+            unit,
+            org_id=work.actor.own_org,
+            kept_by=work.actor.person,
+            name=body.name,
+            cidrs=body.cidrs,
         )
         return _secret(row, secret)
 
@@ -71,7 +81,9 @@ def rotate(work: Work, client_id: str) -> CredentialSecret:
     """轮换密钥 · A new secret; the older one works for some days."""
     hours = work.house.settings.metering.older_secret_hours
     with work.unit() as unit:
-        row, secret = actions.rotate_credential(unit, client_id, org_id=work.actor.own_org, older_hours=hours)
+        row, secret = actions.rotate_credential(
+            unit, client_id, org_id=work.actor.own_org, kept_by=work.actor.person, older_hours=hours
+        )
         return _secret(row, secret)
 
 

@@ -8,11 +8,13 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from market.http.body import receive
-from market.http.who import ActorDep, HouseDep, allow
+from market.http.who import ActorDep, HouseDep, LangDep, allow
 from market.http.work import Streamed, Work, Worker
-from market.identity import actions, entrance, queries
-from market.identity.rules import IdType, OrgKind, Permission, Role, Verification
+from market.identity import actions, entrance, membership, queries
+from market.identity.details import amend_details
+from market.identity.rules import Details, IdType, OrgKind, Permission, Role, Verification
 from market.identity.tables import Party
+from storage.kernel.words import Lang
 from storage.objects import keep
 from storage.unit import Unit
 
@@ -30,6 +32,7 @@ class EnterpriseForm(BaseModel, extra="forbid"):
     login: str = Field(max_length=254, description="邮箱 e-mail")
     person: str = Field(max_length=60)
     password: str = Field(max_length=128)
+    lang: Lang | None = Field(None, description="邮件语言 language of the mails; else Accept-Language")
 
 
 class PartyView(BaseModel, from_attributes=True):
@@ -43,6 +46,26 @@ class PartyView(BaseModel, from_attributes=True):
     created_at: datetime
 
 
+class DetailsForm(BaseModel, extra="forbid"):
+    name: str = Field(min_length=2, max_length=100)
+    id_number: str = Field(max_length=40, description="统一社会信用代码")
+    address: str = Field(min_length=1, max_length=200)
+    legal_representative: str = Field("", max_length=60)
+    contact: str = Field("", max_length=60)
+    phone: str = Field("", max_length=40)
+    email: str = Field("", max_length=254)
+    bank_account: str = Field("", max_length=100)
+
+
+class OwnPartyView(PartyView):
+    address: str
+    legal_representative: str
+    contact: str
+    phone: str
+    email: str
+    bank_account: str
+
+
 class Decision(BaseModel, extra="forbid"):
     verify: bool
     reason: str = Field(min_length=4, max_length=500)
@@ -52,6 +75,7 @@ class Invitation(BaseModel, extra="forbid"):
     login: str = Field(max_length=254)
     name: str = Field(max_length=60)
     roles: list[Role]
+    lang: Lang | None = Field(None, description="邮件语言 language of the mails; else Accept-Language")
 
 
 class Invited(BaseModel):
@@ -71,7 +95,7 @@ def _view(row: Party) -> PartyView:
 
 
 @router.post("/enterprises", status_code=201)
-def register(house: HouseDep, body: EnterpriseForm) -> PartyView:
+def register(house: HouseDep, asked: LangDep, body: EnterpriseForm) -> PartyView:
     """企业注册 · An enterprise registers itself; it may order once its identity is verified."""
     form = actions.PartyForm(
         name=body.name,
@@ -85,16 +109,31 @@ def register(house: HouseDep, body: EnterpriseForm) -> PartyView:
         bank_account=body.bank_account,
     )
     _user, party = entrance.register_enterprise(
-        house.store, form, login=body.login, name=body.person, password=body.password
+        house.store,
+        form,
+        login=body.login,
+        name=body.person,
+        password=body.password,
+        lang=body.lang or asked,
     )
     return _view(party)
 
 
 @router.get("/own", dependencies=[allow(Permission.SELF)])
-def own(house: HouseDep, actor: ActorDep) -> PartyView:
+def own(house: HouseDep, actor: ActorDep) -> OwnPartyView:
     """本组织 · The organization acted for."""
     with house.store.view() as view:
-        return _view(queries.party(view, actor.own_org))
+        return OwnPartyView.model_validate(queries.party(view, actor.own_org))
+
+
+@router.put("/own/details", dependencies=[allow(Permission.PARTY_EDIT)])
+def amend(work: Work, body: DetailsForm) -> OwnPartyView:
+    """修改主体信息 · Write the party block anew; another name or number is checked again."""
+    details = Details(**body.model_dump())
+    return work.once(
+        OwnPartyView,
+        lambda unit: OwnPartyView.model_validate(amend_details(unit, work.actor, details)),
+    )
 
 
 @router.post("/own/evidence", dependencies=[allow(Permission.PARTY_EDIT)])
@@ -145,11 +184,18 @@ def members(house: HouseDep, actor: ActorDep) -> list[MemberView]:
 
 
 @router.post("/own/members", status_code=201, dependencies=[allow(Permission.MEMBER_INVITE)])
-def invite(work: Work, body: Invitation) -> Invited:
+def invite(work: Work, asked: LangDep, body: Invitation) -> Invited:
     """邀请成员 · Invite somebody; the one-time link goes by mail only."""
 
     def act(unit: Unit) -> Invited:
-        actions.invite_member(unit, work.actor, login=body.login, name=body.name, roles=frozenset(body.roles))
+        membership.invite_member(
+            unit,
+            work.actor,
+            login=body.login,
+            name=body.name,
+            roles=frozenset(body.roles),
+            lang=body.lang or asked,
+        )
         return Invited(user=body.login)
 
     return work.once(Invited, act)
@@ -161,5 +207,5 @@ def invite(work: Work, body: Invitation) -> Invited:
 def remove(work: Work, membership_id: str, response: Response) -> None:
     """移除成员 · End a membership; its sessions end at once."""
     with work.unit() as unit:
-        actions.remove_member(unit, work.actor, membership_id)
+        membership.remove_member(unit, work.actor, membership_id)
     response.status_code = 204

@@ -1,10 +1,10 @@
 """Payments and invoices: what the buyer owes, what finance sees and confirms."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from market.billing import actions, checkout, queries
@@ -18,6 +18,8 @@ from market.identity.rules import Permission
 router = APIRouter(tags=["payments"])
 FINANCE = allow(Permission.PAYMENT_CONFIRM)
 READ = allow(Permission.INVOICE_READ)
+Last = Annotated[str | None, Query(max_length=40)]
+Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 class PaymentView(BaseModel, from_attributes=True):
@@ -100,17 +102,23 @@ def rail_of(house: HouseDep, kind: RailKind) -> Rail:
 
 
 @router.get("/payments", dependencies=[READ])
-def own_payments(house: HouseDep, actor: ActorDep) -> list[PaymentView]:
-    """我的付款 · What your organization was asked to pay."""
+def own_payments(
+    house: HouseDep, actor: ActorDep, before: Last = None, limit: Limit = queries.PAGE
+) -> list[PaymentView]:
+    """我的付款 · What your organization was asked to pay, newest first; `before` is the last id seen."""
     with house.store.view() as view:
-        return [PaymentView.model_validate(row) for row in queries.own_payments(view, actor)]
+        rows = queries.own_payments(view, actor, before=before, limit=limit)
+        return [PaymentView.model_validate(row) for row in rows]
 
 
 @router.get("/payments/queue", dependencies=[allow(Permission.PAYMENT_READ)])
-def queue(house: HouseDep, actor: ActorDep) -> list[PaymentView]:
-    """付款待办 · What finance has to look at."""
+def queue(
+    house: HouseDep, actor: ActorDep, after: Last = None, limit: Limit = queries.PAGE
+) -> list[PaymentView]:
+    """付款待办 · What finance has to look at, oldest first; `after` is the last id seen."""
     with house.store.view() as view:
-        return [PaymentView.model_validate(row) for row in queries.payments_queue(view, actor)]
+        rows = queries.payments_queue(view, actor, after=after, limit=limit)
+        return [PaymentView.model_validate(row) for row in rows]
 
 
 @router.get("/payments/{payment_id}", dependencies=[READ])
@@ -167,10 +175,17 @@ def balance(house: HouseDep, actor: ActorDep) -> BalanceView:
 
 
 @router.get("/invoices", dependencies=[READ])
-def invoices(house: HouseDep, actor: ActorDep, period: str | None = None) -> list[InvoiceView]:
-    """账单 · Invoices you received or that pay you."""
+def invoices(
+    house: HouseDep,
+    actor: ActorDep,
+    period: str | None = None,
+    before: Last = None,
+    limit: Limit = queries.PAGE,
+) -> list[InvoiceView]:
+    """账单 · Invoices you received or that pay you, newest first; `before` is the last id seen."""
     with house.store.view() as view:
-        return [InvoiceView.model_validate(row) for row in queries.invoices(view, actor, period=period)]
+        rows = queries.invoices(view, actor, period=period, before=before, limit=limit)
+        return [InvoiceView.model_validate(row) for row in rows]
 
 
 @router.get("/invoices/{invoice_id}", dependencies=[READ])

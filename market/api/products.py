@@ -83,12 +83,21 @@ class PlanView(BaseModel, from_attributes=True):
     offer_hash: str | None
 
 
+class CallView(BaseModel):
+    """What of a provider's own API can be called, and when an answer counts as found; never where it is."""
+
+    methods: list[str]
+    paths: list[str]
+    hit: dict[str, Any] | None
+
+
 class VersionView(BaseModel, from_attributes=True):
     number: int
     rows: int
     columns: list[dict[str, Any]]
     files: dict[str, Any]
     published_at: datetime
+    interface: CallView | None = None
 
 
 class ProductPage(ProductView):
@@ -141,6 +150,7 @@ def version_view(version: Version) -> VersionView:
         columns=version.columns,
         files=files,
         published_at=version.published_at,
+        interface=version.manifest.get("interface"),
     )
 
 

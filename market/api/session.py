@@ -5,9 +5,10 @@ from pydantic import BaseModel, Field
 
 from market.http.who import COOKIE, ActorDep, HouseDep, VisitorDep, allow
 from market.http.work import Work
-from market.identity import entrance
+from market.identity import actions, entrance
 from market.identity.rules import Permission
 from storage.kernel.problem import invalid
+from storage.kernel.words import Lang
 
 router = APIRouter(tags=["session"])
 
@@ -34,6 +35,10 @@ class Whoami(BaseModel):
 class NewPassword(BaseModel, extra="forbid"):
     old: str = Field(max_length=128)
     new: str = Field(max_length=128)
+
+
+class Language(BaseModel, extra="forbid"):
+    lang: Lang
 
 
 class ResetRequest(BaseModel, extra="forbid"):
@@ -97,6 +102,13 @@ def whoami(actor: ActorDep) -> Whoami:
 def switch(work: Work, caller: VisitorDep, body: Switch) -> None:
     """切换组织 · Act for another organization of yours."""
     entrance.switch(work.house.store, work.actor, caller.secret, body.party)
+
+
+@router.put("/language", status_code=204, dependencies=[allow(Permission.SELF)])
+def choose_language(work: Work, body: Language) -> None:
+    """邮件语言 · The language of the mails to you."""
+    with work.unit() as unit:
+        actions.choose_language(unit, work.actor, body.lang)
 
 
 @router.put("/password", status_code=204, dependencies=[allow(Permission.SELF)])

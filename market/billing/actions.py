@@ -33,7 +33,7 @@ from market.billing.rules import (
     new_reference,
     read_bank_reference,
 )
-from market.billing.tables import Invoice, PaymentRequest, SuspenseItem
+from market.billing.tables import Invoice, PaymentRequest, Refund, SuspenseItem
 from market.identity.problems import OwnDecision
 from market.identity.rules import Actor, Permission
 from storage.kernel import clock
@@ -150,7 +150,7 @@ def report_received(
     if whole_fen("amount_fen", amount_fen) != row.amount_fen:
         raise AmountDiffers(amount_fen=row.amount_fen, received_fen=amount_fen)
     reference = read_bank_reference(bank_reference)
-    _unused(unit, RailKind.BANK_TRANSFER, reference)
+    refuse_used(unit, RailKind.BANK_TRANSFER, reference)
     row.state, row.rail, row.bank_reference = state, RailKind.BANK_TRANSFER, reference
     row.received_at, row.received_by = clock.now(), actor.id
     unit.session.add(row)
@@ -278,7 +278,7 @@ def book_suspense(
             raise WrongState(thing="payment", state=str(row.state), verb="suspend", allowed=["report"])
         reason = SuspenseReason.AMOUNT if open_ else SuspenseReason.CLOSED
     reference = read_bank_reference(bank_reference)
-    _unused(unit, RailKind.BANK_TRANSFER, reference)
+    refuse_used(unit, RailKind.BANK_TRANSFER, reference)
     return suspend(
         unit,
         rail=RailKind.BANK_TRANSFER,
@@ -362,12 +362,20 @@ def _not_the_payer(actor: Actor, row: PaymentRequest) -> None:
         raise OwnDecision(payment=row.id)
 
 
-def _unused(unit: Unit, rail: RailKind, reference: str) -> None:
-    """Tell early that a transfer was reported or booked; the unique index and the ledger's id are the judges."""
+def refuse_used(unit: Unit, rail: RailKind, reference: str) -> None:
+    """Tell early that a transfer was reported or booked; the unique indexes and the ledger's id are the judges.
+
+    Raises BankReferenceUsed.
+    """
     reported = select(PaymentRequest.id).where(
         col(PaymentRequest.rail) == rail, col(PaymentRequest.bank_reference) == reference
     )
-    if unit.session.exec(reported).first() or books.booked(unit, payment_id(rail, reference)):
+    sent = select(Refund.id).where(col(Refund.bank_reference) == reference)
+    if (
+        unit.session.exec(sent).first()
+        or unit.session.exec(reported).first()
+        or books.booked(unit, payment_id(rail, reference))
+    ):
         raise BankReferenceUsed(bank_reference=reference)
 
 

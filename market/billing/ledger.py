@@ -17,7 +17,7 @@ class AccountKind(Worded):
     """科目. What an account stands for."""
 
     CLEARING = "clearing", "通道清算", "Clearing of a rail"
-    HOLD = "hold", "争议冻结", "Dispute hold"
+    HOLD = "hold", "退款冻结", "Held for a refund"
     PAYABLE = "payable", "应付提供方", "Payable to a provider"
     PLATFORM_FEE = "platform_fee", "平台服务费", "Platform fee"
     PREPAID = "prepaid", "买方预付款", "Buyer prepaid"
@@ -85,6 +85,11 @@ def treasury(party: str) -> Account:
 def clearing(rail: str) -> Account:
     """通道清算. Money that came in over a rail (negative) and went out again."""
     return Account(AccountKind.CLEARING, rail)
+
+
+def hold(party: str) -> Account:
+    """冻结. Prepaid money on its way back to the buyer: it cannot be spent meanwhile."""
+    return Account(AccountKind.HOLD, party)
 
 
 def suspense(rail: str) -> Account:
@@ -160,6 +165,21 @@ def received(rail: str, reference: str, to: Account, amount_fen: int) -> Transac
 def returned(item_id: str, rail: str, amount_fen: int) -> Transaction:
     """退回. Money in suspense that goes back the way it came."""
     return Transaction(f"return:{item_id}", (Posting(suspense(rail), clearing(rail), amount_fen),))
+
+
+def held(refund_id: str, buyer: str, amount_fen: int) -> Transaction:
+    """冻结. Prepaid money set aside for a refund that was asked for."""
+    return Transaction(f"hold:{refund_id}", (Posting(prepaid(buyer), hold(buyer), amount_fen),))
+
+
+def released(refund_id: str, buyer: str, amount_fen: int) -> Transaction:
+    """解冻. The refund will not be: the money is prepaid again."""
+    return Transaction(f"release:{refund_id}", (Posting(hold(buyer), prepaid(buyer), amount_fen),))
+
+
+def refunded(refund_id: str, buyer: str, rail: str, amount_fen: int) -> Transaction:
+    """退款. The money set aside has left over a rail."""
+    return Transaction(f"refund:{refund_id}", (Posting(hold(buyer), clearing(rail), amount_fen),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Why money is not taken, booked or invoiced."""
 
+from typing import Any
+
 from storage.kernel.problem import Conflict, Problem, Unavailable
 from storage.kernel.words import Words
 
@@ -47,6 +49,42 @@ class NotEnough(Conflict):
 
     title = Words("账户余额不足", "Not enough money on the account")
     remedy = Words("请先充值，或减少金额。", "Pay in first, or use a smaller amount.")
+
+
+class NothingToRefund(Problem):
+    """无可退余额. Nothing of what was paid ahead for this license is left, or it is owed on invoices."""
+
+    status = 409
+    title = Words("没有可退的预付余额", "There is no prepaid money to refund")
+    remedy = Words(
+        "可退金额为该许可已付金额减去已开账单、已退与应付未付金额。",
+        "What can go back is what was paid for the license less its invoices, earlier refunds and what is still owed.",
+    )
+
+
+class UsageUnbilled(Problem):
+    """用量未结清. The license's use of `period` has no invoice yet: only then is it known what is left."""
+
+    status = 409
+    title = Words("该许可尚有未开账单的用量", "Some use of the license is not invoiced yet")
+    remedy = Words(
+        "请联系平台财务先结清该许可，再申请退款。",
+        "Ask the platform's finance people to settle the license, then ask for the refund.",
+    )
+
+
+class AccountMissing(Problem):
+    """缺少银行账户. Money goes back to the account of the party block; `way_out` is where it is written."""
+
+    status = 409
+    title = Words("本单位尚未填写银行账户", "Your organization's bank account is missing")
+    remedy = Words(
+        "退款汇入主体信息中的银行账户，请由组织管理员补充后重试。",
+        "A refund goes to the account among your organization's details; an administrator adds it there.",
+    )
+
+    def __init__(self, **members: Any) -> None:
+        super().__init__(**members, field="bank_account", way_out="/organization/details")
 
 
 class PeriodClosed(Conflict):

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from market.billing import books
 from market.billing.ledger import Account, AccountKind, payable, prepaid, receivable, treasury
-from market.billing.rules import PaymentState, SuspenseState, read_reference
+from market.billing.rules import PaymentState, RefundState, SuspenseState, read_reference
 from market.billing.tables import (
     BillingPeriod,
     Invoice,
@@ -17,6 +19,7 @@ from market.billing.tables import (
     LedgerPosting,
     LedgerTransaction,
     PaymentRequest,
+    Refund,
     SuspenseItem,
 )
 from market.identity.rules import Actor, Permission
@@ -24,6 +27,7 @@ from storage.kernel.problem import NotFound
 from storage.unit import View
 
 PAGE = 50
+Row = TypeVar("Row", SuspenseItem, Refund, PaymentRequest, Invoice)
 
 
 def payments_queue(
@@ -31,24 +35,69 @@ def payments_queue(
     actor: Actor,
     *,
     states: Iterable[PaymentState] = (PaymentState.AWAITING, PaymentState.RECEIVED),
+    after: str | None = None,
+    limit: int = PAGE,
 ) -> Sequence[PaymentRequest]:
-    """付款待办. What finance has to look at, oldest first."""
+    """付款待办. What finance has to look at, oldest first. after: the id of the last one seen."""
     actor.require(Permission.PAYMENT_READ)
-    return view.session.exec(
-        select(PaymentRequest)
-        .where(col(PaymentRequest.state).in_(list(states)))
-        .order_by(col(PaymentRequest.created_at), col(PaymentRequest.id))
-    ).all()
+    found = select(PaymentRequest).where(col(PaymentRequest.state).in_(list(states)))
+    if after:
+        found = found.where(col(PaymentRequest.id) > after)
+    return view.session.exec(found.order_by(col(PaymentRequest.id)).limit(limit)).all()
 
 
-def suspense_queue(view: View, actor: Actor) -> Sequence[SuspenseItem]:
-    """待查款项. Money that waits for a decision."""
+def suspense_items(
+    view: View, actor: Actor, *, state: SuspenseState, before: str | None = None, limit: int = PAGE
+) -> Sequence[SuspenseItem]:
+    """待查款项. Money in one state, newest first. before: the id of the last one seen."""
     actor.require(Permission.PAYMENT_READ)
-    return view.session.exec(
-        select(SuspenseItem)
-        .where(col(SuspenseItem.state) == SuspenseState.HELD)
-        .order_by(col(SuspenseItem.booked_at))
-    ).all()
+    found = select(SuspenseItem).where(col(SuspenseItem.state) == state)
+    return view.session.exec(_page(found, SuspenseItem.id, before, limit)).all()
+
+
+def suspense_item(view: View, actor: Actor, item_id: str) -> SuspenseItem:
+    """待查款项. One, for finance and auditors. Raises NotFound."""
+    actor.require(Permission.PAYMENT_READ)
+    row = view.session.get(SuspenseItem, item_id)
+    if row is None:
+        raise NotFound(suspense=item_id)
+    return row
+
+
+def refunds(
+    view: View,
+    actor: Actor,
+    *,
+    states: Iterable[RefundState] | None = None,
+    license_id: str | None = None,
+    before: str | None = None,
+    limit: int = PAGE,
+) -> Sequence[Refund]:
+    """退款单. Those the actor may see (buyers their own; finance and auditors all), newest first."""
+    found = select(Refund)
+    if not actor.may(Permission.PAYMENT_READ):
+        actor.require(Permission.INVOICE_READ)
+        found = found.where(col(Refund.buyer_id) == actor.own_org)
+    if states is not None:
+        found = found.where(col(Refund.state).in_(list(states)))
+    if license_id is not None:
+        found = found.where(col(Refund.license_id) == license_id)
+    return view.session.exec(_page(found, Refund.id, before, limit)).all()
+
+
+def refund(view: View, actor: Actor, refund_id: str) -> Refund:
+    """退款单. One, for its buyer, finance and auditors. Raises NotFound."""
+    row = view.session.get(Refund, refund_id)
+    if row is None or not _sees(actor, row.buyer_id):
+        raise NotFound(refund=refund_id)
+    return row
+
+
+def _page(found: SelectOfScalar[Row], key: Any, before: str | None, limit: int) -> SelectOfScalar[Row]:
+    """The rows after the last one seen; ids are in the order of time, so the newest come first."""
+    if before:
+        found = found.where(col(key) < before)
+    return found.order_by(col(key).desc()).limit(limit)
 
 
 def payment(view: View, actor: Actor, payment_id: str) -> PaymentRequest:
@@ -89,27 +138,35 @@ def payments_of_order(view: View, actor: Actor, order_id: str) -> list[PaymentRe
     return [row for row in rows if _sees(actor, row.payer_id, row.payee_id)]
 
 
-def own_payments(view: View, actor: Actor, *, limit: int = PAGE) -> Sequence[PaymentRequest]:
-    """我的付款. What the actor's organization was asked to pay, newest first."""
+def own_payments(
+    view: View, actor: Actor, *, before: str | None = None, limit: int = PAGE
+) -> Sequence[PaymentRequest]:
+    """我的付款. What the actor's organization was asked to pay, newest first. before: the last id seen."""
     actor.require(Permission.INVOICE_READ)
-    return view.session.exec(
-        select(PaymentRequest)
-        .where(col(PaymentRequest.payer_id) == actor.own_org)
-        .order_by(col(PaymentRequest.id).desc())
-        .limit(limit)
-    ).all()
+    found = select(PaymentRequest).where(col(PaymentRequest.payer_id) == actor.own_org)
+    return view.session.exec(_page(found, PaymentRequest.id, before, limit)).all()
 
 
-def invoices(view: View, actor: Actor, *, period: str | None = None, limit: int = PAGE) -> Sequence[Invoice]:
-    """账单列表. Invoices the actor may see (as buyer or payee; finance and auditors all), newest first."""
+def invoices(
+    view: View,
+    actor: Actor,
+    *,
+    period: str | None = None,
+    before: str | None = None,
+    limit: int = PAGE,
+) -> Sequence[Invoice]:
+    """账单列表. Invoices the actor may see (as buyer or payee; finance and auditors all), newest first.
+
+    before: the id of the last one seen.
+    """
     actor.require(Permission.INVOICE_READ)
-    found = select(Invoice).order_by(col(Invoice.id).desc()).limit(limit)
+    found = select(Invoice)
     if not actor.may(Permission.PAYMENT_READ):
         own = actor.own_org
         found = found.where(sa.or_(col(Invoice.buyer_id) == own, col(Invoice.payee_id) == own))
     if period is not None:
         found = found.where(col(Invoice.period) == period)
-    return view.session.exec(found).all()
+    return view.session.exec(_page(found, Invoice.id, before, limit)).all()
 
 
 def invoice(view: View, actor: Actor, invoice_id: str) -> tuple[Invoice, Sequence[InvoiceLine]]:

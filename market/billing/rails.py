@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from market.billing.rules import RailKind
 from storage.kernel.words import Worded
@@ -72,6 +72,7 @@ class Rail(Protocol):
         """A message from the rail. Raises WebhookRefused unless it is genuine and fresh."""
 
 
+@runtime_checkable
 class RefundingRail(Rail, Protocol):
     """可退款通道. A rail that can send money back by itself."""
 

@@ -10,10 +10,12 @@ from sqlmodel import col, select
 
 from market.billing.ledger import AccountKind, payment_id
 from market.billing.rules import (
+    HOLDING_REFUND,
     Difference,
     InvoiceKind,
     InvoiceState,
     PaymentState,
+    RefundState,
     SuspenseState,
     WebhookEffect,
 )
@@ -24,6 +26,7 @@ from market.billing.tables import (
     LedgerPosting,
     LedgerTransaction,
     PaymentRequest,
+    Refund,
     SuspenseItem,
     WebhookInbox,
 )
@@ -40,6 +43,7 @@ def differences(view: View) -> list[Difference]:
         *_numbers(view),
         *_payments(view),
         *_suspense(view),
+        *_refunds(view),
         *_inbox(view),
     ]
 
@@ -123,6 +127,22 @@ def _suspense(view: View) -> Iterator[Difference]:
     for item in view.session.exec(select(SuspenseItem).where(col(SuspenseItem.state) == SuspenseState.HELD)):
         held[str(item.rail)] += item.amount_fen
     yield from _compare(view, AccountKind.SUSPENSE, dict(held), "suspense.held")
+
+
+def _refunds(view: View) -> Iterator[Difference]:
+    """What refunds hold ↔ the hold accounts; settled refunds ↔ money that left."""
+    holding: Counter[str] = Counter()
+    booked = _postings_by_transaction(view, "refund:")
+    for row in view.session.exec(select(Refund).order_by(col(Refund.id))):
+        if row.state in HOLDING_REFUND:
+            holding[row.buyer_id] += row.amount_fen
+        expected = row.amount_fen if row.state is RefundState.SETTLED else 0
+        found = booked.pop(f"refund:{row.id}", 0)
+        if found != expected:
+            yield Difference("refund.clearing", f"refund:{row.id}", expected, found)
+    for transaction, amount in sorted(booked.items()):
+        yield Difference("refund.unexplained", f"transaction:{transaction}", 0, amount)
+    yield from _compare(view, AccountKind.HOLD, dict(holding), "refund.held")
 
 
 def _inbox(view: View) -> Iterator[Difference]:

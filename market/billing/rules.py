@@ -103,6 +103,30 @@ class LineKind(Worded):
     ROW = "row", "数据行数", "Rows"
 
 
+class RefundState(Worded):
+    """退款状态."""
+
+    ASKED = "asked", "待退款", "Asked for"
+    SENT = "sent", "已汇出待复核", "Sent, to be confirmed"
+    SETTLED = "settled", "已退款", "Settled"
+    REFUSED = "refused", "不予退款", "Refused"
+    WITHDRAWN = "withdrawn", "已撤回", "Withdrawn"
+
+
+REFUND = Machine(
+    "refund",
+    RefundState.ASKED,
+    {
+        (RefundState.ASKED, "send"): RefundState.SENT,
+        (RefundState.ASKED, "refuse"): RefundState.REFUSED,
+        (RefundState.ASKED, "withdraw"): RefundState.WITHDRAWN,
+        (RefundState.SENT, "settle"): RefundState.SETTLED,
+        (RefundState.SENT, "send_back"): RefundState.ASKED,
+    },
+)
+HOLDING_REFUND = (RefundState.ASKED, RefundState.SENT)
+
+
 class SuspenseState(Worded):
     """待查款项状态."""
 

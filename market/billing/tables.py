@@ -15,6 +15,7 @@ from market.billing.rules import (
     PeriodState,
     Purpose,
     RailKind,
+    RefundState,
     SuspenseReason,
     SuspenseState,
     TaxInvoice,
@@ -125,6 +126,36 @@ class SuspenseItem(SQLModel, table=True):
     booked_by: str
     returned_at: datetime | None = Field(default=None, sa_type=Moment)
     returned_by: str | None = None
+
+
+class Refund(SQLModel, table=True):
+    """退款单. Unspent prepaid money of an ended license on its way back, and the two people who sent it."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        sa.CheckConstraint("amount_fen > 0", name="amount_positive"),
+        sa.CheckConstraint("settled_by IS NULL OR settled_by <> sent_by", name="two_people"),
+        sa.CheckConstraint(
+            "state <> 'settled' OR (sent_by IS NOT NULL AND settled_by IS NOT NULL)", name="settled_by_two"
+        ),
+    )
+
+    id: str = Field(primary_key=True)  # rfd_…
+    license_id: str = Field(index=True)
+    order_id: str
+    buyer_id: str = Field(index=True)
+    amount_fen: int = big()
+    bank_account: str  # where it goes, as the buyer's party block said when it was asked for
+    state: RefundState = Field(default=RefundState.ASKED, sa_type=choice(RefundState), index=True)
+    asked_at: datetime = Field(sa_type=Moment)
+    asked_by: str
+    bank_reference: str | None = Field(
+        default=None, unique=True
+    )  # the bank's number of the outgoing transfer
+    sent_at: datetime | None = Field(default=None, sa_type=Moment)
+    sent_by: str | None = None
+    settled_at: datetime | None = Field(default=None, sa_type=Moment)
+    settled_by: str | None = None
 
 
 class Invoice(SQLModel, table=True):

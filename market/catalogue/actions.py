@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from contracts.terms import DeliveryMode
 from market.catalogue import offers, queries
 from market.catalogue.problems import (
     AssetNotRegistered,
@@ -115,6 +116,13 @@ def publish_version(
         raise WrongState(thing="product", state=str(product.state), verb="publish", allowed=[])
     if product.state is ProductState.DRAFT:
         refuse_locked(unit, product)
+    if DeliveryMode.API_CALL in product.delivery:
+        raise invalid(
+            "delivery",
+            "interface.alone",
+            "供方接口产品没有数据版本，请申报接口。",
+            "A product of a provider's API has no cleansed versions: declare the API.",
+        )
     before = queries.newest_version(unit, product.id)
     if dictionary is None:
         dictionary = [Meaning(**entry) for entry in before.dictionary] if before else []

@@ -11,7 +11,16 @@ from market.approvals.rules import CaseKind, CaseState, reason_faults
 from market.catalogue import offers, queries
 from market.catalogue.actions import own_product, refuse_locked
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
-from market.catalogue.rules import LISTING, PRODUCT_STATE, ProductState, Profile, Standing, profile_faults
+from market.catalogue.rules import (
+    LISTING,
+    PRODUCT_STATE,
+    Price,
+    ProductState,
+    Profile,
+    Standing,
+    interface_faults,
+    profile_faults,
+)
 from market.catalogue.shelving import put_on_shelf, take_off_shelf
 from market.catalogue.tables import Listing, Plan, Product
 from market.identity.problems import PartyUnverified
@@ -237,8 +246,16 @@ def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
         raise AssetNotRegistered(asset=asset.id, state="expired")
     product.grade, product.supply = asset.grade, asset.supply
     plans = queries.plans(unit, product.id)
-    faults = profile_faults(Profile.model_validate(product))
-    if queries.newest_version(unit, product.id) is None:
+    profile = Profile.model_validate(product)
+    faults = profile_faults(profile)
+    version = queries.newest_version(unit, product.id)
+    faults += interface_faults(
+        profile,
+        [(plan.kind, Price.model_validate(plan, from_attributes=True)) for plan in plans],
+        queries.interface(unit, product.id),
+        released=version is not None and "interface" in version.manifest,
+    )
+    if version is None and DeliveryMode.API_CALL not in product.delivery:
         words = Words("请先发布至少一个清洗后的版本。", "Publish at least one cleansed version first.")
         faults.append(Fault("version", "listing.version", words))
     if not plans:

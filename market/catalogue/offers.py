@@ -11,10 +11,11 @@ from contracts.templates import compose, content_hash
 from contracts.terms import Price, Quota, Terms
 from contracts.terms import Product as Licensed
 from market.catalogue import queries
-from market.catalogue.rules import PlanKind, Standing
+from market.catalogue.rules import PlanKind, Standing, standing_faults
 from market.catalogue.tables import Plan, Product
 from market.identity.queries import party
 from market.identity.rules import Actor
+from market.registry.queries import source_of_product
 from storage.kernel import clock
 from storage.kernel.canonical import digest
 from storage.kernel.problem import Fault, Invalid
@@ -25,8 +26,11 @@ from storage.unit import View
 def draw(view: View, product: Product, plans: Sequence[Plan], standing: Standing) -> list[Offer]:
     """拟定要约. One offer per plan, in their order.
 
-    Raises TemplateNotFound, and Invalid for slots or a party block that cannot be signed.
+    Raises TemplateNotFound, AddressMissing, and Invalid for terms or slots that cannot be offered.
     """
+    asset = source_of_product(view, product.asset_id, product.provider_id)
+    if faults := standing_faults(product.tier, standing, [right["kind"] for right in asset.rights]):
+        raise Invalid(*faults)
     template = templates.load(standing.template_slug, standing.template_version)
     if faults := slot_faults(template, standing, paid=any(plan.kind is not PlanKind.FREE for plan in plans)):
         raise Invalid(*faults)

@@ -18,6 +18,8 @@ from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
 from market.policy.rules import deciders_needed
 from market.registry.tables import Asset
+from metering import queries as metering
+from metering.upstream import Declaration
 from storage.kernel.problem import NotFound
 from storage.kernel.words import Words
 from storage.unit import View
@@ -230,6 +232,28 @@ def version(view: View, product_id: str, number: int) -> Version:
     if found is None:
         raise NotFound(product=product_id, version=number)
     return found
+
+
+def interface(view: View, product_id: str) -> Declaration | None:
+    """供方接口. What is declared of the provider's own API behind a product; never its secret."""
+    found = metering.upstream(view, product_id)
+    return found[0] if found else None
+
+
+def own_interface(
+    view: View, actor: Actor, product_id: str
+) -> tuple[Product, Declaration | None, datetime | None]:
+    """A product of the actor's organization, its declaration, and when the secret was last set. Raises NotFound."""
+    found = own_product(view, actor, product_id)
+    declared, rotated_at = metering.upstream(view, product_id) or (None, None)
+    return found, declared, rotated_at
+
+
+def is_editable(view: View, product: Product) -> bool:
+    """Whether the provider may still change it: a draft that does not wait for approval."""
+    listing = living_listing(view, product.id)
+    waiting = listing is not None and listing.state is ListingState.SUBMITTED
+    return product.state is ProductState.DRAFT and not waiting
 
 
 def version_of_run(view: View, product_id: str, run_id: str) -> Version | None:

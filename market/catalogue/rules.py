@@ -1,7 +1,7 @@
 """What a product, a version and a plan must be, and how a listing moves; pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.terms import DeliveryMode, Purpose, RightKind, Territory, Tier, VersionRule
 from market.policy.inputs import DataGrade
+from metering.upstream import Declaration
 from storage.kernel.machine import Machine
 from storage.kernel.money import MAX_FEN
 from storage.kernel.problem import Fault
@@ -138,7 +139,7 @@ class Profile(BaseModel):
     kind: ProductKind = ProductKind.DATASET
     zone: Zone = Zone.GOVERNMENT
     tier: Tier = Tier.PUBLIC_GOOD
-    delivery: Annotated[tuple[DeliveryMode, ...], Field(max_length=4)] = ()
+    delivery: Annotated[tuple[DeliveryMode, ...], Field(max_length=5)] = ()
     scenarios: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     keywords: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     cover: dict[Word, Short] = {}  # pydantic copies defaults; {"color": …, "icon": …}
@@ -235,6 +236,33 @@ class Standing(BaseModel):
     slots: dict[str, Any] = {}  # pydantic copies defaults
 
 
+def standing_faults(tier: Tier, standing: Standing, held: Collection[str]) -> list[Fault]:
+    """要约规则. Public good asks for no money ahead; who lets others supply the data holds that right.
+
+    held: the kinds of rights the asset was registered with.
+    """
+    faults = []
+    if tier is Tier.PUBLIC_GOOD and standing.min_prepay_fen:
+        words = Words(
+            "公益产品不收费，最低预付金额须为零。", "Public good is free: the least prepayment must be zero."
+        )
+        faults.append(Fault("min_prepay_fen", "offer.prepay", words))
+    resale, operate = Purpose.RESALE in standing.purposes, RightKind.OPERATE in standing.rights
+    if resale and not operate:
+        words = Words(
+            "允许对外经营须同时授予数据经营权；请勾选该权利或去掉该目的。",
+            "Supply to others needs the right to supply: grant it as well, or leave the purpose out.",
+        )
+        faults.append(Fault("rights", "rights.resale", words))
+    if (resale or operate) and RightKind.OPERATE not in held:
+        words = Words(
+            "该数据资产未登记数据经营权，不能授予他人经营；请先变更登记或去掉对外经营。",
+            "The asset is not registered with the right to supply others; have it added, or leave resale out.",
+        )
+        faults.append(Fault("purposes" if resale else "rights", "rights.held", words))
+    return faults
+
+
 def slug_faults(slug: str) -> list[Fault]:
     """A slug is the product's address for ever: 3 to 60 of a-z, 0-9 and single hyphens between."""
     if SLUG.fullmatch(slug):
@@ -288,6 +316,50 @@ def profile_faults(profile: Profile) -> list[Fault]:
     ]
 
 
+def interface_faults(
+    profile: Profile, plans: Sequence[tuple[PlanKind, Price]], declared: Declaration | None, *, released: bool
+) -> list[Fault]:
+    """供方接口规则. A provider's own API is a commercial product by itself, declared, and priced by what it is.
+
+    declared: None when nothing is declared. released: whether the newest version is that of a declared API.
+    """
+    faults = []
+    if DeliveryMode.API_CALL not in profile.delivery:
+        if released:
+            words = Words(
+                "产品已不再以供方接口交付，请发布清洗后的版本。",
+                "The product is not delivered by the provider's API any more: publish a cleansed version.",
+            )
+            faults.append(Fault("version", "interface.version", words))
+        return faults
+    if len(profile.delivery) > 1:
+        words = Words(
+            "供方接口须单独成为一个产品。",
+            "The provider's own API is a product by itself: no other delivery.",
+        )
+        faults.append(Fault("delivery", "interface.alone", words))
+    if profile.tier is not Tier.COMMERCIAL:
+        words = Words(
+            "公益产品不以供方接口交付，请发布数据文件或查询。",
+            "Public-good data is not delivered by a provider's API: publish files or rows.",
+        )
+        faults.append(Fault("delivery", "interface.tier", words))
+    if declared is None or not released:
+        words = Words("请先申报供方接口。", "Declare the provider's API first.")
+        faults.append(Fault("interface", "interface.declared", words))
+    if any(
+        kind in {PlanKind.PER_ROW, PlanKind.PER_DOWNLOAD} or p.row_fen or p.download_fen for kind, p in plans
+    ):
+        words = Words("供方接口按次或包月计价。", "Calls are priced per call or per month.")
+        faults.append(Fault("plans", "interface.price", words))
+    if declared is not None and declared.hit is None and any(price.per_hit for _, price in plans):
+        words = Words(
+            "查得计费须在接口申报中写明查得条件。", "Charging per hit needs a condition in the declaration."
+        )
+        faults.append(Fault("plans", "interface.hit", words))
+    return faults
+
+
 def version_faults(asset_id: str, output: Output, dictionary: Sequence[Meaning]) -> list[Fault]:
     """版本规则. A version comes from a successful run of this product's asset and explains every column."""
     faults = []
@@ -319,6 +391,19 @@ def version_faults(asset_id: str, output: Output, dictionary: Sequence[Meaning])
 def public_sample(grade: DataGrade, sample: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """样例. At most 20 rows, and none at all of sensitive grades."""
     return [] if grade.sensitive else [dict(row) for row in sample[:SAMPLE_ROWS]]
+
+
+def interface_manifest(declared: Declaration, number: int, published_at: datetime) -> dict[str, Any]:
+    """接口清单. The version of a product that is a provider's own API: no files, what was declared instead."""
+    return {
+        "version": number,
+        "rows": 0,
+        "columns": [],
+        "query_columns": [],
+        "files": {},
+        "interface": declared.model_dump(mode="json"),
+        "published_at": published_at.isoformat(),
+    }
 
 
 def manifest(output: Output, number: int, published_at: datetime) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import socket
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 
 from market.app import Front
 from market.cli.opening import opened, refusing, require_keys, require_schema, settings
@@ -14,6 +13,7 @@ from market.cli.terminal import JsonFlag, say
 from market.settings import Settings
 from market.worker import answers, run_worker
 from metering.gateway.app import build_gateway
+from metering.gateway.server import serve_until_told
 from storage.database import Database
 from storage.objects_s3 import open_objects
 from storage.unit import Store
@@ -82,14 +82,4 @@ def listen(app: Any, settled: Settings, *, as_json: bool) -> None:
         except OSError:
             raise PortTaken(host=settled.host, port=settled.port) from None
     say(as_json, f"数港 Shugang: {settled.public_url}", url=settled.public_url, port=settled.port)
-    uvicorn.run(
-        app,
-        host=settled.host,
-        port=settled.port,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",  # a market that cannot start its till or worker must not look alive
-        server_header=False,
-        proxy_headers=bool(settled.trusted_proxies),
-        forwarded_allow_ips=list(settled.trusted_proxies) or None,
-    )
+    serve_until_told(app, settled.host, settled.port, settled.trusted_proxies)

@@ -15,7 +15,7 @@ from market.identity.problems import (
     SecondFactorNeeded,
     WrongCredentials,
 )
-from market.identity.queries import memberships, party, user_by_login
+from market.identity.queries import memberships, user_by_login
 from market.identity.rules import (
     LINK_HOURS,
     LOCK_MINUTES,
@@ -38,7 +38,7 @@ from market.identity.tables import LoginSession, Mail, Membership, OneTimeLink, 
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Fault, Invalid, NotFound, invalid
-from storage.kernel.words import Words
+from storage.kernel.words import Lang, Words
 from storage.unit import Unit
 
 
@@ -60,7 +60,7 @@ class PartyForm:
 
 
 def create_user(
-    unit: Unit, *, login: str, name: str, password_hash: str | None = None, lang: str = "zh"
+    unit: Unit, *, login: str, name: str, password_hash: str | None = None, lang: Lang = "zh"
 ) -> User:
     """Create a person's account. Raises Invalid for a bad login, AlreadyRegistered for a known one."""
     email = normal_email(login)
@@ -121,10 +121,13 @@ def register_party(unit: Unit, form: PartyForm) -> Party:
 
 
 def register_enterprise(
-    unit: Unit, form: PartyForm, *, login: str, name: str, password_hash: str
+    unit: Unit, form: PartyForm, *, login: str, name: str, password_hash: str, lang: Lang = "zh"
 ) -> tuple[User, Party]:
-    """企业自助注册. A new enterprise and its first member, who administers it and may buy."""
-    user = create_user(unit, login=login, name=name, password_hash=password_hash)
+    """企业自助注册. A new enterprise and its first member, who administers it and may buy.
+
+    lang: the language of the mails to this person.
+    """
+    user = create_user(unit, login=login, name=name, password_hash=password_hash, lang=lang)
     owner = register_party(unit, form)
     add_member(unit, user.id, owner, frozenset({Role.ORG_ADMIN, Role.BUYER}), invited_by=user.id)
     return user, owner
@@ -150,44 +153,10 @@ def add_member(
     return row
 
 
-def invite_member(unit: Unit, actor: Actor, *, login: str, name: str, roles: frozenset[Role]) -> str:
-    """邀请成员. Invite somebody into the actor's organization. Returns the one-time secret to mail."""
-    actor.require(Permission.MEMBER_INVITE)
-    owner = party(unit, actor.own_org)
-    email = normal_email(login) or ""
-    user = user_by_login(unit, email) or create_user(unit, login=login, name=name)
-    if any(found.id == owner.id for _, found in memberships(unit, user.id)):
-        raise AlreadyRegistered(Words("该用户已是成员。", "This user is a member already."))
-    add_member(unit, user.id, owner, roles, invited_by=actor.id)
-    secret = make_link(unit, user, "invite")
-    send_mail(unit, user, "invite", {"secret": secret, "org": owner.id})
-    return secret
-
-
-def remove_member(unit: Unit, actor: Actor, membership_id: str) -> None:
-    """移除成员. End a membership; sessions acting for the organization end at once.
-
-    Raises NotFound for another organization's member, Invalid for removing oneself.
-    """
-    actor.require(Permission.MEMBER_INVITE)
-    row = unit.session.get(Membership, membership_id)
-    if row is None or row.party_id != actor.own_org:
-        raise NotFound(member=membership_id)
-    if row.user_id == actor.id:
-        raise invalid("member", "member.self", "不能移除自己。", "You cannot remove yourself.")
-    unit.session.execute(
-        sa.delete(LoginSession).where(
-            col(LoginSession.user_id) == row.user_id, col(LoginSession.party_id) == row.party_id
-        )
-    )
-    unit.session.delete(row)
-    unit.record("member.removed", f"party:{row.party_id}", user=row.user_id)
-
-
 def submit_identity(unit: Unit, actor: Actor, *, evidence_sha256: str, method: str) -> Party:
     """提交核验. Hand in the identity documents of the actor's organization (数据安全法 33)."""
     actor.require(Permission.PARTY_EDIT)
-    row = party(unit, actor.own_org)
+    row = unit.session.get_one(Party, actor.own_org, with_for_update=True, populate_existing=True)
     row.verification = VERIFICATION.after(row.verification, "submit")
     row.evidence = {"sha256": evidence_sha256, "method": method}
     row.submitted_by = actor.id
@@ -280,6 +249,17 @@ def set_password_by_link(unit: Unit, secret: str, *, password_hash: str) -> User
     if user is None or user.disabled_at:
         raise LinkSpent
     return _set_password(unit, user, password_hash)
+
+
+def choose_language(unit: Unit, actor: Actor, lang: Lang) -> None:
+    """选择语言. The language of the mails to the actor from now on."""
+    actor.require(Permission.SELF)
+    user = unit.session.get(User, actor.id)
+    if user is None:
+        raise NotFound(user=actor.id)  # a program gets no mail
+    user.lang = lang
+    unit.session.add(user)
+    unit.record("user.language_chosen", f"user:{user.id}", lang=lang)
 
 
 def change_password(unit: Unit, actor: Actor, *, password_hash: str) -> User:

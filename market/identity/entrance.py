@@ -7,6 +7,7 @@ from market.identity.rules import Actor, Permission, normal_email, password_faul
 from market.identity.tables import LoginSession, Party, User
 from storage.kernel import clock
 from storage.kernel.problem import Invalid, invalid
+from storage.kernel.words import Lang
 from storage.unit import Store
 
 
@@ -58,12 +59,14 @@ def _hashed(password: str, login: str) -> str:
 
 
 def register_enterprise(
-    store: Store, form: actions.PartyForm, *, login: str, name: str, password: str
+    store: Store, form: actions.PartyForm, *, login: str, name: str, password: str, lang: Lang = "zh"
 ) -> tuple[User, Party]:
     """企业自助注册. Raises Invalid, AlreadyRegistered."""
     hashed = _hashed(password, login)
     with store.unit("system:entrance") as unit:
-        return actions.register_enterprise(unit, form, login=login, name=name, password_hash=hashed)
+        return actions.register_enterprise(
+            unit, form, login=login, name=name, password_hash=hashed, lang=lang
+        )
 
 
 def change_password(store: Store, actor: Actor, old: str, new: str) -> None:

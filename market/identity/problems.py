@@ -1,5 +1,7 @@
 """Why somebody is not let in, or not allowed."""
 
+from typing import Any
+
 from storage.kernel.problem import Conflict, Problem
 from storage.kernel.words import Words
 
@@ -73,6 +75,20 @@ class PartyUnverified(Problem):
     remedy = Words(
         "请提交身份材料，核验通过后再试。", "Submit the identity documents; try again once verified."
     )
+
+
+class AddressMissing(Problem):
+    """缺少住所. The party block a contract prints lacks the address; `way_out` is the page where it is written."""
+
+    status = 409
+    title = Words("本单位尚未填写住所", "Your organization's address is missing")
+    remedy = Words(
+        "合同须载明双方住所，请由组织管理员在“组织信息”中补充后重试。",
+        "A contract names both addresses. An administrator of your organization adds it under its details; then try again.",
+    )
+
+    def __init__(self, **members: Any) -> None:
+        super().__init__(**members, field="address", way_out="/organization/details")
 
 
 class LinkSpent(Problem):

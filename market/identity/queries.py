@@ -6,8 +6,9 @@ from sqlmodel import col, select
 
 from market.identity.passwords import hash_secret
 from market.identity.problems import LinkSpent
-from market.identity.rules import ROLES_OF, Actor, OrgKind, Permission, Role, Verification
+from market.identity.rules import Actor, Permission, Role, Verification
 from market.identity.tables import LoginSession, Membership, OneTimeLink, Party, User
+from metering.tables import Credential
 from storage.kernel import clock
 from storage.kernel.problem import NotFound
 from storage.unit import View
@@ -25,6 +26,12 @@ def parties(view: View, ids: set[str]) -> dict[str, Party]:
     """Several parties at once, by id."""
     rows = view.session.exec(select(Party).where(col(Party.id).in_(ids))).all()
     return {row.id: row for row in rows}
+
+
+def people(view: View, ids: set[str]) -> dict[str, str]:
+    """The names of several people at once, by id."""
+    rows = view.session.exec(select(User.id, User.name).where(col(User.id).in_(ids))).all()
+    return {user_id: name for user_id, name in rows}  # noqa: C416  # a Row is no pair to the type checker
 
 
 def waiting_for_check(view: View) -> list[Party]:
@@ -83,6 +90,18 @@ def members(view: View, actor: Actor) -> list[tuple[Membership, User]]:
     return list(view.session.exec(query))
 
 
+def administrators(view: View, party_id: str) -> list[str]:
+    """组织管理员. The names of those who administer an organization."""
+    query = (
+        select(Membership, User)
+        .where(
+            Membership.user_id == User.id, Membership.party_id == party_id, col(User.disabled_at).is_(None)
+        )
+        .order_by(col(Membership.created_at))
+    )
+    return [user.name for membership, user in view.session.exec(query) if Role.ORG_ADMIN in membership.roles]
+
+
 def sessions(view: View, user_id: str) -> list[LoginSession]:
     """会话. The sessions of a user that have not expired, newest first."""
     query = (
@@ -116,16 +135,35 @@ def session_and_actor(view: View, secret: str, now: datetime) -> tuple[LoginSess
 PROGRAM_ROLES = frozenset({Role.BUYER, Role.DEALER, Role.OPERATOR, Role.PROVIDER})
 
 
-def program_actor(view: View, client_id: str, party_id: str) -> Actor:
-    """程序. The actor a client credential is: it buys and supplies for its organization, and decides nothing."""
-    owner = party(view, party_id)
+def program_actor(view: View, credential: Credential) -> Actor:
+    """程序. The actor a client credential is: it buys and supplies for its organization, and decides nothing.
+
+    It has no role that one of the people who were shown a secret of it lacks: it is nobody's way around
+    their own roles. Without any of them it may do nothing.
+    """
+    owner = party(view, credential.org_id)
+    keepers = {credential.kept_by, credential.older_kept_by or credential.kept_by}
+    held = [_roles_in(view, person, owner.id) for person in sorted(keepers)]
     return Actor(
-        id=client_id,
+        id=credential.id,
         org=owner.id,
-        roles=ROLES_OF[owner.org_kind or OrgKind.ENTERPRISE] & PROGRAM_ROLES,
+        roles=PROGRAM_ROLES.intersection(*held),
         org_kind=owner.org_kind,
         party_verified=owner.verification is Verification.VERIFIED,
+        keeper=credential.kept_by,
     )
+
+
+def _roles_in(view: View, user_id: str, party_id: str) -> frozenset[Role]:
+    """The roles of a person in an organization; none for who has left it or was blocked."""
+    query = select(Membership).where(
+        Membership.user_id == user_id,
+        Membership.party_id == party_id,
+        User.id == Membership.user_id,
+        col(User.disabled_at).is_(None),
+    )
+    found = view.session.exec(query).first()
+    return frozenset(Role(role) for role in found.roles) if found else frozenset()
 
 
 def actor_of(view: View, user: User, party_id: str | None, *, second_factor: bool) -> Actor:

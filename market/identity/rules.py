@@ -3,7 +3,7 @@
 import re
 import secrets
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from market.identity.problems import Forbidden
@@ -60,6 +60,11 @@ VERIFICATION = Machine(
         (Verification.PENDING, "verify"): Verification.VERIFIED,
         (Verification.PENDING, "reject"): Verification.REJECTED,
         (Verification.VERIFIED, "withdraw"): Verification.REJECTED,
+        # The name or number that was checked is another one now: new documents, new check.
+        (Verification.VERIFIED, "rename"): Verification.UNVERIFIED,
+        (Verification.PENDING, "rename"): Verification.UNVERIFIED,
+        (Verification.REJECTED, "rename"): Verification.UNVERIFIED,
+        (Verification.UNVERIFIED, "rename"): Verification.UNVERIFIED,
     },
 )
 
@@ -107,6 +112,7 @@ class Permission(StrEnum):
     PAYMENT_READ = "payment:read"
     PERIOD_CLOSE = "period:close"
     PRODUCT_BUILD = "product:build"
+    REFUND_ASK = "refund:ask"
     SELF = "self:keep"
     USAGE_READ = "usage:read"
     USER_KEEP = "user:keep"
@@ -127,6 +133,7 @@ _BUY = {
     Permission.INVOICE_READ,
     Permission.ORDER_PLACE,
     Permission.ORDER_READ,
+    Permission.REFUND_ASK,
     Permission.USAGE_READ,
 }
 GRANTS: dict[Role, frozenset[Permission]] = {
@@ -198,6 +205,12 @@ class Actor:
     second_factor: bool = False
     party_verified: bool = False
     orgs: frozenset[str] = frozenset()  # every organization the person belongs to
+    keeper: str | None = None  # for a program: the person who keeps its credential
+
+    @property
+    def person(self) -> str:
+        """Who answers for what is done: the actor, or the person who keeps a program's credential."""
+        return self.keeper or self.id
 
     def belongs_to(self, party_id: str | None) -> bool:
         """Whether a matter of this organization would be the actor's own, whichever one is acted for now."""
@@ -243,6 +256,58 @@ def identity_faults(kind: PartyKind, id_type: IdType, id_number: str) -> list[Fa
     if not 4 <= len(id_number) <= 40:
         return [Fault("id_number", "length", Words("证件号码为 4 至 40 个字符。", "4 to 40 characters."))]
     return []
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """主体信息. What an organization's administrator may write about it: its line of the party block."""
+
+    name: str
+    id_number: str
+    address: str
+    legal_representative: str = ""
+    contact: str = ""
+    phone: str = ""
+    email: str = ""
+    bank_account: str = ""
+
+    def tidied(self) -> "Details":
+        """The same without surrounding space; the number in capitals, the e-mail as it is compared."""
+        values = {each.name: getattr(self, each.name).strip() for each in fields(self)}
+        values["id_number"] = values["id_number"].upper()
+        values["email"] = normal_email(values["email"]) or values["email"]
+        return Details(**values)
+
+
+# The longest value of each line, in characters: as wide as a contract prints it.
+DETAIL_LENGTHS = {
+    "name": 100,
+    "address": 200,
+    "legal_representative": 60,
+    "contact": 60,
+    "phone": 40,
+    "email": 254,
+    "bank_account": 100,
+}
+
+
+def detail_faults(details: Details) -> list[Fault]:
+    """What is wrong with tidied details, apart from the identity document."""
+    faults = []
+    if len(details.name) < 2:
+        faults.append(Fault("name", "length", Words("名称为 2 至 100 个字符。", "2 to 100 characters.")))
+    if not details.address:
+        words = Words("请填写住所，合同须载明。", "Write the address: contracts print it.")
+        faults.append(Fault("address", "required", words))
+    for name, most in DETAIL_LENGTHS.items():
+        text = getattr(details, name)
+        if len(text) > most or not text.isprintable():
+            words = Words(f"最多 {most} 个字符，不含换行。", f"At most {most} characters on one line.")
+            faults.append(Fault(name, "length", words))
+    if details.email and normal_email(details.email) is None:
+        words = Words("请填写有效的邮箱。", "Write a valid e-mail address.")
+        faults.append(Fault("email", "email", words))
+    return faults
 
 
 def role_faults(kind: OrgKind, roles: frozenset[Role]) -> list[Fault]:

@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from contracts.parties import IdentityKind
 from contracts.parties import Party as Signatory
+from market.identity.problems import AddressMissing
 from market.identity.rules import IdType, OrgKind, PartyKind, Verification
 from storage.columns import Mechanism, choice, json_field
 
@@ -58,8 +59,10 @@ class Party(SQLModel, table=True):
     def signatory(self) -> Signatory:
         """合同主体. The party block a contract, an invoice or a certificate prints.
 
-        Raises Invalid when the block is not complete enough to sign (address).
+        Raises AddressMissing when the block is not complete enough to sign.
         """
+        if not self.address.strip():
+            raise AddressMissing(party=self.id)
         return Signatory(
             id=self.id,
             name=self.name,

@@ -9,7 +9,7 @@ from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from storage.kernel.problem import Fault
 from storage.kernel.words import Words
 
-_CLOSE = frozenset({DeliveryMode.API, DeliveryMode.COMPUTE, DeliveryMode.VERIFY})
+_CLOSE = frozenset({DeliveryMode.API, DeliveryMode.API_CALL, DeliveryMode.COMPUTE, DeliveryMode.VERIFY})
 _CLOSEST = frozenset({DeliveryMode.COMPUTE, DeliveryMode.VERIFY})
 PACK = "2026.1"  # the version of these rules, kept beside every decision made under them
 

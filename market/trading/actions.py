@@ -23,14 +23,21 @@ from market.identity.problems import OwnDecision, PartyUnverified
 from market.identity.rules import Actor, Permission
 from market.identity.tables import User
 from market.trading.problems import NotOnOffer, OfferChanged, OrderNotFound, OrderNotNeeded, OwnProduct
-from market.trading.rules import ORDER, OrderState, due_fen, order_faults, unpaid_for, unsigned_for
+from market.trading.rules import (
+    ORDER,
+    OrderState,
+    due_fen,
+    order_faults,
+    rights_for,
+    unpaid_for,
+    unsigned_for,
+)
 from market.trading.tables import Order
 from metering import actions as metering
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import Fault, Invalid, NotFound, WrongState, invalid
-from storage.kernel.words import Words
+from storage.kernel.problem import Invalid, NotFound, WrongState, invalid
 from storage.sequence import document_number
 from storage.unit import Unit
 
@@ -64,6 +71,7 @@ def place_order(
         raise OrderNotNeeded(open_url=f"/open/v1/{offer.product.slug}")
     if offer.seller.id == buyer.id:
         raise OwnProduct
+    buyer.signatory()  # what no contract could print is told before anybody decides on it
     faults = order_faults(
         purpose=purpose,
         purposes=frozenset(offer.purposes),
@@ -75,9 +83,6 @@ def place_order(
         metered=offer.price.metered,
         rules_version=rules_version,
     )
-    if not buyer.address.strip():
-        words = Words("请先补充本单位住所。", "Add your organization's address first.")
-        faults.append(Fault("party", "party.address", words))
     if faults:
         raise Invalid(*faults)
     now = clock.now()
@@ -175,7 +180,7 @@ def _draw_up(unit: Unit, order: Order, zone: str) -> None:
         scenario=order.scenario,
         territory=offer.territory,
         delivery=offer.delivery,
-        rights=offer.rights,
+        rights=rights_for(order.purpose, offer.rights),
         quota=offer.quota,
         price=offer.price,
         prepay_fen=order.prepay_fen,

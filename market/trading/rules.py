@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from contracts.terms import Purpose
+from contracts.terms import Purpose, RightKind
 from storage.kernel.machine import Machine
 from storage.kernel.money import MAX_FEN, yuan
 from storage.kernel.problem import Fault
@@ -105,6 +105,17 @@ def order_faults(
         )
         faults.append(Fault("rules_version", "rules.version", words))
     return faults
+
+
+def rights_for(purpose: Purpose, offered: tuple[RightKind, ...]) -> tuple[RightKind, ...]:
+    """授予的权利. What of the offered rights an order for this purpose takes: only resale needs the right to supply.
+
+    >>> rights_for(Purpose.INTERNAL_BUSINESS, (RightKind.USE, RightKind.OPERATE))
+    (<RightKind.USE: 'use'>,)
+    """
+    if purpose is Purpose.RESALE:
+        return offered
+    return tuple(right for right in offered if right is not RightKind.OPERATE) or (RightKind.USE,)
 
 
 def due_fen(*, fee_fen: int, months: int, prepay_fen: int) -> int:

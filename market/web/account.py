@@ -13,9 +13,11 @@ from market.identity import actions, entrance, passwords, queries
 from market.identity.rules import Permission
 from market.identity.tables import User
 from market.web.forms import GUARDED, FormDep, again, leave, local
-from storage.kernel.problem import Fault, Invalid, NotFound
-from storage.kernel.words import Words
+from market.web.portal import keep_language
+from storage.kernel.problem import Fault, Invalid, NotFound, invalid
+from storage.kernel.words import Lang, Words
 
+LANGS: dict[str, Lang] = {"zh": "zh", "en": "en"}
 router = APIRouter(prefix="/account", dependencies=[*GUARDED, allow(Permission.SELF)])
 
 
@@ -47,6 +49,22 @@ def change_password(
     entrance.change_password(house.store, actor, form.raw("old"), form.raw("password"))
     answer = leave("/login", done="password_set")
     answer.delete_cookie(COOKIE, path="/")
+    return answer
+
+
+@router.post("/language")
+@again(account)
+def choose_language(
+    request: Request, house: HouseDep, actor: ActorDep, caller: VisitorDep, form: FormDep
+) -> Response:
+    """邮件语言 · The language of the mails; the pages follow."""
+    lang = LANGS.get(form["lang"])
+    if lang is None:
+        raise invalid("lang", "required", "请选择语言。", "Choose a language.")
+    with house.store.unit(actor.id, actor.org) as unit:
+        actions.choose_language(unit, actor, lang)
+    answer = leave("/account", done="language_chosen")
+    keep_language(request, answer, lang)
     return answer
 
 

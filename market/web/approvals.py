@@ -128,6 +128,7 @@ def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
         "source": asset,
         "plans": plans,
         "version": catalogue.newest_version(view, product.id),
+        "declared": catalogue.interface(view, product.id),
         "broken": tier_faults(listing.policy_offer(product, asset, plans, asked.provider_kind)),
     }
 

@@ -1,8 +1,11 @@
 """Identity checks: the queue of the compliance officers, and each decision with its reason."""
 
+from collections.abc import Iterator
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
+from market.house import House
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
 from market.identity import actions, queries
@@ -12,6 +15,7 @@ from market.web.organization import kind_of
 from storage.kernel.problem import NotFound, invalid
 
 router = APIRouter(prefix="/compliance/parties", dependencies=[*GUARDED, allow(Permission.PARTY_VERIFY)])
+PART = 64 << 10  # bytes
 MEDIA = {"pdf": "application/pdf", "png": "image/png", "jpg": "image/jpeg"}
 
 
@@ -41,10 +45,17 @@ def document(house: HouseDep, party_id: str) -> Response:
     with house.objects.open(sha256, 0, 8) as first:
         kind = kind_of(first.read(8)) or "bin"
     return StreamingResponse(
-        house.objects.open(sha256),
+        _read(house, sha256),
         media_type=MEDIA.get(kind, "application/octet-stream"),
         headers={"Content-Disposition": f'attachment; filename="{party_id}.{kind}"'},
     )
+
+
+def _read(house: House, sha256: str) -> Iterator[bytes]:
+    """The document in parts; closed at its end, and also when the reader leaves."""
+    with house.objects.open(sha256) as file:
+        while part := file.read(PART):
+            yield part
 
 
 @router.post("/{party_id}")

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from market.http.render import page
-from market.http.who import COOKIE, HouseDep, VisitorDep, allow
+from market.http.who import COOKIE, HouseDep, VisitorDep, allow, lang_of
 from market.identity import entrance, queries
 from market.identity.actions import PartyForm
 from market.identity.rules import OrgKind, Permission
@@ -72,7 +72,12 @@ def register(request: Request, house: HouseDep, form: FormDep) -> Response:
         email=form["login"][:254],
     )
     user, _party = entrance.register_enterprise(
-        house.store, party, login=form["login"], name=form["person"], password=form.raw("password")
+        house.store,
+        party,
+        login=form["login"],
+        name=form["person"],
+        password=form.raw("password"),
+        lang=lang_of(request),
     )
     return leave("/login", done="registered", login=user.login)
 

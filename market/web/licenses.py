@@ -8,16 +8,18 @@ from fastapi.responses import Response
 
 from contracts.queries import licenses_all, licenses_granted, licenses_held
 from contracts.rules import LICENSE, LicenseState
+from contracts.tables import License
 from contracts.terms import Tier
 from market.approvals.rules import reason_faults
 from market.audit.queries import history
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
-from market.identity.queries import parties
+from market.identity.queries import parties, people
 from market.identity.rules import Actor, Permission
 from market.trading import actions
 from market.trading.closing import settle_license
 from market.trading.queries import OVERSEERS, of_license, readable_license
+from market.trading.refunds import left_of
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
 from market.web.words import KINDS
 from metering import actions as metering
@@ -28,7 +30,7 @@ from metering.tables import Credential
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
-from storage.unit import Unit
+from storage.unit import Unit, View
 
 router = APIRouter(dependencies=GUARDED)
 READ = allow(Permission.ORDER_READ, Permission.INVOICE_ISSUE)
@@ -88,6 +90,7 @@ def license_page(
             zone=zone,
         )
         order = of_license(view, license_id)
+        refundable = refundable_of(view, actor, held)
         story = history(view, f"license:{license_id}")
         people = parties(view, {held.buyer_id, held.seller_id} | {e.org for e in story if e.org})
     return page(
@@ -109,7 +112,17 @@ def license_page(
         may_settle=actor.may(Permission.INVOICE_ISSUE)
         and held.tier is Tier.COMMERCIAL
         and LICENSE.ended(held.state),
+        refundable=refundable,
     )
+
+
+def refundable_of(view: View, actor: Actor, held: License) -> int | None:
+    """What the reader may ask back (fen); None when it is not theirs to ask, or the license goes on."""
+    mine = actor.may(Permission.REFUND_ASK) and held.buyer_id == actor.org
+    order = of_license(view, held.id)
+    if not mine or order is None or held.tier is not Tier.COMMERCIAL or not LICENSE.ended(held.state):
+        return None
+    return left_of(view, held, order.id).refundable_fen
 
 
 def verbs_for(actor: Actor, buyer_id: str, state: LicenseState) -> list[str]:
@@ -190,7 +203,17 @@ def credentials(request: Request, house: HouseDep, actor: ActorDep, form: FormDe
     """接入凭证 · The programs of one's organization."""
     with house.store.view() as view:
         rows = credentials_of(view, actor.own_org)
-    return page(request, "credentials.html", form=form, rows=rows, shown=None, secret="", now=clock.now())
+        keepers = people(view, {row.kept_by for row in rows})
+    return page(
+        request,
+        "credentials.html",
+        form=form,
+        rows=rows,
+        keepers=keepers,
+        shown=None,
+        secret="",
+        now=clock.now(),
+    )
 
 
 @router.post("/credentials", dependencies=[KEEP])
@@ -206,7 +229,10 @@ def keep(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> R
     made: list[tuple[Credential, str]] = []
 
     def act(unit: Unit) -> str:
-        made[:] = [metering.keep_credential(unit, org_id=actor.own_org, name=form["name"], cidrs=cidrs)]
+        row = metering.keep_credential(
+            unit, org_id=actor.own_org, kept_by=actor.person, name=form["name"], cidrs=cidrs
+        )
+        made[:] = [row]
         return made[0][0].id
 
     once(request, house, actor, form, act)
@@ -219,12 +245,14 @@ def _shown(request: Request, house: HouseDep, actor: Actor, made: list[tuple[Cre
     row, secret = made[0]
     with house.store.view() as view:
         rows = credentials_of(view, actor.own_org)
+        keepers = people(view, {row.kept_by for row in rows})
         held = licenses_held(view, actor.own_org, state=LicenseState.ACTIVE, limit=1)
     return page(
         request,
         "credentials.html",
         form=Form(),
         rows=rows,
+        keepers=keepers,
         shown=row,
         secret=secret,
         example=held[0] if held else None,
@@ -240,7 +268,10 @@ def rotate(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, cl
     made: list[tuple[Credential, str]] = []
 
     def act(unit: Unit) -> str:
-        made[:] = [metering.rotate_credential(unit, client_id, org_id=actor.own_org, older_hours=hours)]
+        row = metering.rotate_credential(
+            unit, client_id, org_id=actor.own_org, kept_by=actor.person, older_hours=hours
+        )
+        made[:] = [row]
         return client_id
 
     once(request, house, actor, form, act)

@@ -16,7 +16,6 @@ from market.catalogue.rules import PlanKind, Standing
 from market.catalogue.tables import Product
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
-from market.identity.queries import party
 from market.identity.rules import Actor, Permission
 from market.policy.inputs import OpenAttr
 from market.registry import queries as registry
@@ -25,7 +24,7 @@ from market.web.drafts import draft_texts
 from market.web.forms import GUARDED, Form, FormDep, again, leave
 from market.web.slots import slot_field, slot_value
 from market.web.values import at_fields, build, fen, gathered, whole
-from storage.kernel.problem import Invalid, invalid
+from storage.kernel.problem import Invalid
 from storage.unit import View
 
 router = APIRouter(
@@ -188,10 +187,6 @@ def preview(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, p
 
 
 def _drawn(view: View, product: Product, plans: Sequence[Any], standing: Standing) -> list[Offer]:
-    if not party(view, product.provider_id).address.strip():
-        raise invalid(
-            "party", "party.address", "请先补充本单位住所。", "Add your organization's address first."
-        )
     try:
         return offers.draw(view, product, plans, standing)
     except Invalid as wrong:

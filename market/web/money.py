@@ -37,10 +37,12 @@ def payments(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) 
     state = next((each for each in PaymentState if each.value == form["state"]), None)
     with house.store.view() as view:
         if desk:
-            rows = queries.payments_queue(view, actor, states=(state,) if state else OPEN)
+            rows = queries.payments_queue(
+                view, actor, states=(state,) if state else OPEN, after=form["after"]
+            )
             balance = None
         else:
-            rows = queries.own_payments(view, actor)
+            rows = queries.own_payments(view, actor, before=form["before"])
             balance = queries.balance(view, actor, actor.own_org)
         people = parties(view, {row.payer_id for row in rows} | {row.payee_id for row in rows})
     return page(
@@ -52,6 +54,7 @@ def payments(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) 
         desk=desk,
         states=list(PaymentState),
         state=form["state"],
+        limit=queries.PAGE,
     )
 
 
@@ -150,10 +153,12 @@ def send_back(request: Request, house: HouseDep, actor: ActorDep, form: FormDep,
 def invoices(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
     """账单 · Invoices received, or that pay one's organization."""
     with house.store.view() as view:
-        rows = queries.invoices(view, actor, period=form["period"] or None)
+        rows = queries.invoices(view, actor, period=form["period"] or None, before=form["before"])
         people = parties(view, {row.buyer_id for row in rows} | {row.payee_id for row in rows})
         balance = queries.balance(view, actor, actor.own_org) if actor.org else None
-    return page(request, "invoices.html", form=form, rows=rows, people=people, balance=balance)
+    return page(
+        request, "invoices.html", form=form, rows=rows, people=people, balance=balance, limit=queries.PAGE
+    )
 
 
 @router.get("/invoices/{invoice_id}", dependencies=[READ])

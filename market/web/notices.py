@@ -21,10 +21,21 @@ NOTICES: dict[str, Words] = {
         "The one-time code is set up. Sign out and in again to work on approvals and payments.",
     ),
     "others_ended": Words("其他设备上的会话已全部结束。", "Every other session has ended."),
+    "language_chosen": Words(
+        "语言已保存，今后的邮件使用该语言。", "The language is kept; mails are written in it from now on."
+    ),
     "switched": Words("已切换组织。", "You now act for another organization."),
     "submitted": Words(
         "身份材料已提交，核验结果将显示在本页。",
         "Your documents are in. The result will appear on this page.",
+    ),
+    "details_kept": Words(
+        "主体信息已保存，新合同与新账单将按此载明。",
+        "The details are kept; new contracts and invoices print them.",
+    ),
+    "details_renamed": Words(
+        "主体信息已保存。名称或证件号码已变更，请重新提交身份材料；核验通过前不能下单、签约或挂牌。",
+        "The details are kept. The name or number is another one: submit new documents; ordering, signing and listing wait for the check.",
     ),
     "invited": Words(
         "邀请邮件已发出，七日内有效。", "The invitation is on its way; it works for seven days."
@@ -48,6 +59,26 @@ NOTICES: dict[str, Words] = {
         "到账已复核，许可随即生效。", "The receipt is confirmed; the license becomes active at once."
     ),
     "sent_back": Words("登记已退回，付款单恢复待付款。", "The report is sent back; the payment waits again."),
+    "suspended": Words(
+        "款项已转入待查，等待另一名财务人员处理。",
+        "The money is in suspense; a second finance person decides.",
+    ),
+    "returned": Words("款项已登记退回。", "The money is booked as returned."),
+    "refund_asked": Words(
+        "退款申请已提交，款项已冻结，由平台财务办理。",
+        "You asked for the refund; the money is set aside and the platform's finance people send it.",
+    ),
+    "refund_sent": Words(
+        "汇出已登记，等待另一名财务人员复核。",
+        "The sending is reported; a second finance person confirms it.",
+    ),
+    "refund_settled": Words("退款已复核入账。", "The refund is confirmed and booked."),
+    "refund_ended": Words(
+        "退款单已结束，款项恢复为预付余额。", "The refund has ended; the money is prepaid again."
+    ),
+    "refund_again": Words(
+        "登记已退回，退款单恢复待退款。", "The report is sent back; the refund is to be sent again."
+    ),
     "invoice_asked": Words("付款单已生成。", "The payment request is made."),
     "closed": Words("账期已结账，账单已开具。", "The month is closed and its invoices are issued."),
     "settled": Words("已结清并开具账单。", "Settled; the invoice is issued."),
@@ -88,6 +119,10 @@ NOTICES: dict[str, Words] = {
     ),
     "run_asked": Words("清洗任务已提交。", "The run is queued."),
     "version_published": Words("新版本已发布，不可更改。", "The version is published and will not change."),
+    "interface_declared": Words("接口已申报，密钥已封存。", "The API is declared and its secret is sealed."),
+    "interface_rotated": Words(
+        "密钥已轮换，下一次调用起使用。", "The secret is rotated and used from the next call on."
+    ),
     "plan_added": Words("计价方案已增加。", "The plan is added."),
     "plan_retired": Words("方案已停用，已有许可不受影响。", "The plan is retired; running licenses keep it."),
     "listing_submitted": Words("挂牌申请已提交审批。", "The listing waits for approval."),

@@ -1,5 +1,6 @@
 """One's own organization: the party block, its identity check, its members."""
 
+from dataclasses import fields
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -8,13 +9,23 @@ from starlette.concurrency import run_in_threadpool
 
 from market.http.body import Upload, receive
 from market.http.render import page
-from market.http.who import ActorDep, HouseDep, VisitorDep, allow
+from market.http.who import ActorDep, HouseDep, VisitorDep, allow, lang_of
 from market.http.work import Streamed, Worker
-from market.identity import actions, queries
-from market.identity.rules import ROLES_OF, VERIFICATION, OrgKind, Permission, Role
-from market.web.forms import GUARDED, FormDep, again, leave
+from market.identity import actions, membership, queries
+from market.identity.details import amend_details
+from market.identity.rules import (
+    DETAIL_LENGTHS,
+    ROLES_OF,
+    VERIFICATION,
+    Details,
+    OrgKind,
+    Permission,
+    Role,
+)
+from market.web.forms import GUARDED, FormDep, again, leave, once
 from storage.kernel.problem import invalid
 from storage.objects import keep
+from storage.unit import Unit
 
 router = APIRouter(prefix="/organization", dependencies=GUARDED)
 EVIDENCE_BYTES = 20 << 20
@@ -28,6 +39,36 @@ def organization(request: Request, house: HouseDep, actor: ActorDep, form: FormD
         owner = queries.party(view, actor.own_org)
     may_submit = actor.may(Permission.PARTY_EDIT) and "submit" in VERIFICATION.verbs(owner.verification)
     return page(request, "organization.html", form=form, owner=owner, may_submit=may_submit)
+
+
+@router.get("/details", dependencies=[allow(Permission.SELF)])
+def details(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
+    """主体信息 · The form of the party block; who may not write sees it and who may."""
+    with house.store.view() as view:
+        owner = queries.party(view, actor.own_org)
+        heads = queries.administrators(view, owner.id)
+    return page(
+        request,
+        "organization_details.html",
+        form=form.filled(**{each.name: getattr(owner, each.name) for each in fields(Details)}),
+        owner=owner,
+        heads=heads,
+        lengths=DETAIL_LENGTHS,
+    )
+
+
+@router.post("/details", dependencies=[allow(Permission.PARTY_EDIT)])
+@again(details)
+def amend(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
+    """修改主体信息 · Keep the party block; another name or number is checked again."""
+    written = Details(**{each.name: form[each.name] for each in fields(Details)})
+
+    def act(unit: Unit) -> str:
+        before = queries.party(unit, actor.own_org).verification
+        kept = amend_details(unit, actor, written)
+        return "details_kept" if kept.verification is before else "details_renamed"
+
+    return leave("/organization", done=once(request, house, actor, form, act))
 
 
 @router.post("/evidence", dependencies=[allow(Permission.PARTY_EDIT)])
@@ -83,11 +124,13 @@ def members(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -
 @router.post("/members", dependencies=[allow(Permission.MEMBER_INVITE)])
 @again(members)
 def invite(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
-    """邀请成员 · Invite somebody; the one-time link goes by mail only."""
+    """邀请成员 · Invite somebody; the one-time link goes by mail only, in the language of this page."""
     known = {str(role): role for role in Role}
     roles = frozenset(known[name] for name in form.all("roles") if name in known)
     with house.store.unit(actor.id, actor.org) as unit:
-        actions.invite_member(unit, actor, login=form["login"], name=form["name"], roles=roles)
+        membership.invite_member(
+            unit, actor, login=form["login"], name=form["name"], roles=roles, lang=lang_of(request)
+        )
     return leave("/organization/members", done="invited")
 
 
@@ -96,5 +139,5 @@ def invite(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) ->
 def remove(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, membership_id: str) -> Response:
     """移除成员 · End a membership; its sessions end at once."""
     with house.store.unit(actor.id, actor.org) as unit:
-        actions.remove_member(unit, actor, membership_id)
+        membership.remove_member(unit, actor, membership_id)
     return leave("/organization/members", done="removed")

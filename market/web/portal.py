@@ -61,9 +61,14 @@ def switch_language(request: Request, lang: str, next: str = "/") -> Response:  
     if lang not in {"zh", "en"}:
         raise NotFound(lang=lang)
     answer = leave(local(next))
+    keep_language(request, answer, lang)
+    return answer
+
+
+def keep_language(request: Request, answer: Response, lang: str) -> None:
+    """Keep the language of the pages in this browser for a year."""
     secure = request.url.scheme == "https"
     answer.set_cookie(LANG_COOKIE, lang, max_age=365 * 86400, samesite="lax", secure=secure, httponly=True)
-    return answer
 
 
 def inbox_is_open(settings: Settings, address: str) -> bool:

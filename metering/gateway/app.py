@@ -13,7 +13,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from metering.gateway import downloads
+from metering.gateway.again import PaidAnswer
 from metering.gateway.answers import json_answer, problem_answer
+from metering.gateway.calls import CallsDoor
 from metering.gateway.oauth import OAuthDoor
 from metering.gateway.plane import Plane
 from metering.gateway.rows import RowsDoor
@@ -24,7 +26,7 @@ from storage.objects import Objects
 from storage.unit import Store
 
 log = structlog.get_logger(__name__)
-Endpoint = Callable[..., Awaitable[Response]]
+Endpoint = Callable[..., Awaitable[Response | PaidAnswer]]
 
 
 class Gateway:
@@ -35,6 +37,7 @@ class Gateway:
         self._patterns = [(route.pattern(), route) for route in ROUTES]
         self._endpoints: dict[str, Endpoint] = {}
         self.plane: Plane | None = None
+        self._calls: CallsDoor | None = None
 
     async def startup(self) -> None:
         """Open till, keys and files. Calling it twice is harmless."""
@@ -42,8 +45,10 @@ class Gateway:
             return
         plane = self.plane = await asyncio.to_thread(self._make_plane)
         rows, oauth = RowsDoor(plane), OAuthDoor(plane)
+        calls = self._calls = CallsDoor(plane)
         self._endpoints = {
             "rows": rows.paid,
+            "call": calls.call,
             "downloads": lambda request, product: downloads.issue_ticket(plane, request, product),
             "ticket": lambda request, ticket: downloads.redeem_ticket(plane, request, ticket),
             "open_metadata": lambda request, product: downloads.open_metadata(plane, request, product),
@@ -61,6 +66,8 @@ class Gateway:
     async def shutdown(self) -> None:
         """Settle what waits and stop."""
         plane, self.plane = self.plane, None
+        if self._calls is not None:
+            await self._calls.close()
         if plane is not None:
             await asyncio.to_thread(plane.close)
 
@@ -80,7 +87,7 @@ class Gateway:
         else:
             raise RuntimeError("the gateway speaks HTTP only")
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response | PaidAnswer:
         try:
             found = self._find(request.scope["path"])
             if found is None:

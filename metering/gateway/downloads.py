@@ -1,6 +1,7 @@
 """下载 Tickets and the files behind them: the ticket is free, the first GET that sends bytes is charged."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.terms import Tier
-from metering.deliveries import note_sent
+from metering.deliveries import Charged, note_handed_over, note_sent
 from metering.gate import Charge, charge_key, event_id
 from metering.gateway.answers import json_answer
 from metering.gateway.files import FileToSend, send_file
 from metering.gateway.plane import Plane
-from metering.gateway.rows import open_allowed
+from metering.gateway.rows import is_conditional, open_allowed
 from metering.problems import InvalidChargeKey, InvalidToken, LicenseNotInForce, NotOnShelf, QuotaExhausted
 from metering.ranges import Span
 from metering.shelf import refuse, version_for, why_shut
@@ -22,7 +23,7 @@ from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
 from storage.kernel import clock
-from storage.kernel.problem import invalid
+from storage.kernel.problem import Unavailable, invalid
 
 MOST_BODY = 4096
 
@@ -74,8 +75,8 @@ async def _wanted_file(request: Request) -> str:
 
 def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> tuple[Ticket, str]:
     now = clock.now()
-    item = plane.shelf.item(product, Tier.COMMERCIAL, fresh=True)
-    standing = plane.shelf.standing(access, fresh=True)
+    item = plane.shelf.item(product, Tier.COMMERCIAL)
+    standing = plane.shelf.standing(access)
     refuse(standing, item, access, "file", now)
     gate = standing.gate
     if gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
@@ -146,17 +147,36 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
         again = {"X-Charge-Duplicate": "true"} if receipt.outcome is Settled.DUPLICATE else {}
         return limits | again | {"X-Charge-Id": receipt.charge_id}
 
-    def sent(span: Span) -> None:
-        note_sent(
-            plane.store.database,
-            event_id=charge.id,
-            license_id=ticket.license_id,
-            sha256=ticket.sha256,
-            size=ticket.size,
-            spans=[span],
-        )
+    charged = Charged(charge.id, ticket.license_id, ticket.sha256, ticket.size)
 
-    return await send_file(plane, request, file, cache="private", pay=pay, sent=sent)
+    def sent(span: Span) -> None:
+        note_sent(plane.store.database, charged, [span])
+
+    return await send_file(
+        plane,
+        request,
+        file,
+        cache="private",
+        pay=pay,
+        sent=sent,
+        hand_off=_hand_off(plane, file, charged),
+    )
+
+
+def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], str] | None:
+    """What gives the store's own address of the file; None when we send it: nobody can count or stop the store."""
+    seconds = plane.settings.hand_off_seconds
+    if not seconds or plane.objects.local_path(file.sha256) is not None:
+        return None
+
+    def hand_off() -> str:
+        address = plane.objects.presigned(file.sha256, seconds, name=file.name, media=file.media)
+        if address is None:
+            raise Unavailable
+        note_handed_over(plane.store.database, charged)
+        return address
+
+    return hand_off
 
 
 def _named(plane: Plane, ticket: Ticket) -> FileToSend:
@@ -166,7 +186,7 @@ def _named(plane: Plane, ticket: Ticket) -> FileToSend:
 
 def _standing(plane: Plane, ticket: Ticket) -> None:
     """Refuse a ticket whose license, credential or token ended: for answers that are not charged."""
-    standing = plane.shelf.standing(_bought_with(ticket), fresh=True)
+    standing = plane.shelf.standing(_bought_with(ticket))
     if not standing.credential_live or standing.revoked:
         raise InvalidToken
     if reason := why_shut(standing.gate, clock.now()):
@@ -192,7 +212,7 @@ def _bought_with(ticket: Ticket) -> Access:
 async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
     """A file of a public-good product: no account, no charge."""
     limits = plane.open_burst.take(plane.address(request))
-    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD, fresh=True)
+    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     pinned = await open_allowed(plane, request, item)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version_for(item, pinned, None))
     file = file_of(manifest, item, kind)
@@ -203,13 +223,14 @@ async def open_file(plane: Plane, request: Request, product: str, kind: str) -> 
     def sent(span: Span) -> None:
         plane.open_count.count(item.product_id, Kind.DOWNLOAD, size=span[1] - span[0])
 
-    return await send_file(plane, request, file, cache="no-cache", pay=free, sent=sent)
+    cache = "private, no-cache" if is_conditional(item) else "public, no-cache"
+    return await send_file(plane, request, file, cache=cache, pay=free, sent=sent)
 
 
 async def open_metadata(plane: Plane, request: Request, product: str) -> Response:
     """What a public-good product is: license, columns, files."""
     limits = plane.open_burst.take(plane.address(request))
-    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD, fresh=True)
+    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, item.current_version)
     base = f"{plane.public_url}/open/v1/{item.slug}"
     files = {

@@ -176,7 +176,7 @@ class _Known:
             with self._plane.store.view() as view:
                 return not is_live(view, self.access)
         try:
-            standing = self._plane.shelf.standing(self.access, fresh=True)
+            standing = self._plane.shelf.standing(self.access)
         except Problem:
             return True
         ended = standing.revoked or not standing.credential_live

@@ -9,10 +9,11 @@ from typing import ParamSpec, TypeVar
 from starlette.requests import Request
 
 from metering.burst import Burst
+from metering.copies import ServingCopies
 from metering.gateway.answers import address_of, bearer
 from metering.keys import KeyWatch, Seal
 from metering.opencount import OpenCounter
-from metering.serving import ServingFiles
+from metering.problems import QueriesBusy
 from metering.settings import MeteringSettings
 from metering.shelf import Shelf
 from metering.till import Till
@@ -43,23 +44,37 @@ class Plane:
         self.settings = settings
         self.public_url = public_url.rstrip("/")
         self.issuer = self.public_url
-        seal = Seal(settings)
+        seal = self.seal = Seal(settings)
         self.cursor_key = seal.cursor_key
         self.keys = KeyWatch(store, seal)
         self.verifier = Verifier(self.issuer, self.keys.ring)
         self.till = Till(store.database, settings, zone)
         self.shelf = Shelf(store)
-        self.files = ServingFiles(objects, folder)
+        self.copies = ServingCopies(objects, folder, settings.serving_bytes)
         self.open_count = OpenCounter(store.database)
         self.paid_burst = Burst(settings.paid_per_minute, "calls")
+        self.repeat_burst = Burst(settings.repeats_per_minute, "repeats")
         self.open_burst = Burst(settings.open_per_minute, "open")
         self.token_burst = Burst(settings.open_per_minute, "token")
         self._threads = ThreadPoolExecutor(settings.query_threads, "gateway")
+        self._slow_threads = ThreadPoolExecutor(settings.slow_queries, "gateway-slow")
+        self._slow = 0
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in the bounded pool."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    async def in_slow_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run work that may take seconds, apart from the rest. Raises QueriesBusy when too much waits."""
+        if self._slow >= self.settings.slow_queries + self.settings.slow_queue:
+            raise QueriesBusy
+        loop = asyncio.get_running_loop()
+        self._slow += 1
+        try:
+            return await loop.run_in_executor(self._slow_threads, lambda: work(*args, **kwargs))
+        finally:
+            self._slow -= 1
 
     def address(self, request: Request) -> str:
         """The caller's address."""
@@ -77,3 +92,5 @@ class Plane:
         self.till.close()
         self.open_count.close()
         self._threads.shutdown()
+        self._slow_threads.shutdown()
+        self.copies.close()

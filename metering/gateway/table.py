@@ -30,8 +30,15 @@ class Route:
     audience: str | None = None
 
     def pattern(self) -> Pattern[str]:
-        """The path as a regular expression."""
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path.replace(".", r"\.")))
+        """The path as a regular expression; a parameter named `path` takes the rest, slashes included."""
+        return re.compile(
+            re.sub(
+                r"\{(\w+)\}",
+                lambda name: f"(?P<{name[1]}>{'.*' if name[1] == 'path' else '[^/]+'})",
+                self.path.replace(".", r"\."),
+            ),
+            re.DOTALL,
+        )
 
 
 _READ = ("GET", "HEAD")
@@ -42,6 +49,14 @@ ROUTES: tuple[Route, ...] = (
         _READ,
         Door.TOKEN,
         Words("按条件查询数据行", "Rows by filters"),
+        AUD_COMMERCIAL,
+    ),
+    Route(
+        "call",
+        "/data/v1/{product}/call/{path}",
+        ("GET", "POST"),
+        Door.TOKEN,
+        Words("经平台调用供方接口", "Call the provider's own API through us"),
         AUD_COMMERCIAL,
     ),
     Route(

@@ -5,8 +5,11 @@ import threading
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
+_NOISE = 4096
 _lock = threading.Lock()
 _last = 0
+_noise = b""
+_pid = 0
 
 
 def new_id(prefix: str) -> str:
@@ -22,10 +25,20 @@ def new_key() -> bytes:
 def _next() -> int:
     global _last  # noqa: PLW0603  # one sequence per process is the point
     with _lock:
-        fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big") >> 1
+        noise = _draw(10)
+        fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(noise, "big") >> 1
         # Within a millisecond, or when the clock steps back, count on from the last one.
-        _last = fresh if fresh >> 80 > _last >> 80 else _last + 1 + (os.urandom(1)[0] << 8)
+        _last = fresh if fresh >> 80 > _last >> 80 else _last + 1 + (noise[0] << 8)
         return _last
+
+
+def _draw(count: int) -> bytes:
+    """Bytes of the system's randomness, fetched many at a time: each fetch lets another thread in."""
+    global _noise, _pid  # a child after a fork must not repeat its parent's noise
+    if len(_noise) < count or _pid != os.getpid():
+        _noise, _pid = os.urandom(_NOISE), os.getpid()
+    drawn, _noise = _noise[:count], _noise[count:]
+    return drawn
 
 
 def _base32(number: int) -> str:

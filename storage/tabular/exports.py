@@ -9,11 +9,14 @@ from pathlib import Path
 
 from storage.tabular import engine as db
 from storage.tabular import sql
+from storage.tabular.formulas import STARTS
+from storage.tabular.formulas import guarded as guarded_text
 from storage.tabular.intake import write_parquet
 from storage.tabular.kinds import Column, Kind, Limits
 from storage.tabular.workbook import write_workbook
 
 _BATCH = 2_000
+_FORMULA = "^[" + "".join(f"\\x{ord(start):02x}" for start in STARTS) + "]"
 
 
 def to_parquet(table: Path, to: Path, work: Path, limits: Limits) -> int:
@@ -57,12 +60,9 @@ def _shown(connection: db.Connection, table: Path, *, guarded: bool) -> str:
 
 def _cell(column: Column, *, guarded: bool) -> str:
     value = sql.name(column.name)
-    name = sql.name(_guarded_name(column.name) if guarded else column.name)
+    name = sql.name(guarded_text(column.name) if guarded else column.name)
     if guarded and column.kind is Kind.TEXT:
-        danger = f"regexp_matches({value}, '^[=+@\\t\\r-]')"
+        # Not IN (…): the engine makes a join of it, which keeps the order of rows with one thread only.
+        danger = f"regexp_matches({value}, '{_FORMULA}')"
         return f"CASE WHEN {danger} THEN '''' || {value} ELSE {value} END AS {name}"
     return f"{sql.as_text(value, column.kind)} AS {name}"
-
-
-def _guarded_name(label: str) -> str:
-    return f"'{label}" if label[0] in "=+-@\t\r" else label

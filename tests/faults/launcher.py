@@ -3,6 +3,7 @@
 The gateway is the real one; what is added hangs on the driver's commit and on the ASGI door, from outside.
 """
 
+import asyncio
 import ctypes
 import gc
 import json
@@ -19,12 +20,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import sqlalchemy as sa
-import uvicorn
 from sqlmodel import select
 
+from market.cli import processes
 from market.cli.opening import require_schema
 from market.cli.program import main as shugang
 from metering import till
+from metering.gateway.server import serve_until_told
 from metering.tables import Gate
 from storage import migrations
 from storage.database import Database
@@ -111,6 +113,7 @@ class Hooks:
                     if self._bodies >= self._at:
                         half = message["body"][: len(message["body"]) // 2]
                         await send({"type": "http.response.body", "body": half, "more_body": True})
+                        await asyncio.sleep(0.005)  # the server writes from a thread of its own
                         self._moment.point = Point.MID_BODY
                         die()
                 await send(message)
@@ -124,8 +127,8 @@ class Hooks:
         return answer
 
     def run(self, serve: Callable[..., None]) -> Callable[..., None]:
-        """uvicorn's `run` with our door in front of the gateway."""
-        return lambda app, **options: serve(self.door(app), **options)
+        """The server with our door in front of the gateway."""
+        return lambda app, *where: serve(self.door(app), *where)
 
 
 def in_till() -> bool:
@@ -175,7 +178,7 @@ def become(order: dict[str, Any]) -> NoReturn:
     point = None if order["point"] is None else Point(order["point"])
     hooks = Hooks(moment, point, order["at"])
     put(sa, "create_engine", hooks.create_engine)
-    put(uvicorn, "run", hooks.run(uvicorn.run))
+    put(processes, "serve_until_told", hooks.run(serve_until_told))
     put(till, "_release", hooks.released(till._release))
     put(clock, "datetime", shifted(moment))
     plant(order["bug"])
@@ -186,12 +189,8 @@ def become(order: dict[str, Any]) -> NoReturn:
         os._exit(1)
 
 
-async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
-    """An application to load the server with."""
-
-
 def warm() -> None:
-    """Load once, before the first fork, what every start would load: schema, mappers, server."""
+    """Load once, before the first fork, what every start would load: schema and mappers."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/warm.db")
         migrations.upgrade(database)
@@ -200,7 +199,6 @@ def warm() -> None:
         with store.view() as view:
             view.session.exec(select(Gate)).all()
         database.close()
-    uvicorn.Config(nothing, interface="asgi3", lifespan="on", log_level="warning").load()
     gc.collect()
     gc.freeze()
 

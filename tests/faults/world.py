@@ -56,7 +56,9 @@ class World:
             },
         )  # fmt: skip
         with self.store.unit("system:test") as unit:
-            credential, self.secret = actions.keep_credential(unit, org_id="org_buyer", name="crowd")
+            credential, self.secret = actions.keep_credential(
+                unit, org_id="org_buyer", kept_by="usr_buyer", name="crowd"
+            )
             self.client = credential.id
 
     def environment(self, port: int, url: str) -> dict[str, str]:

@@ -140,6 +140,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "contract_id": _row("contract"),
     "file_id": _row("asset_file"),
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
+    "kid": _row("report_key"),
     "license_id": _row("license"),
     "membership_id": _membership,
     "order_id": _row("trade_order"),
@@ -147,6 +148,8 @@ IDS: dict[str, Callable[[World], str]] = {
     "payment_id": _row("payment_request"),
     "plan_id": _row("plan"),
     "product_id": _row("product"),
+    "item_id": _row("suspense_item"),
+    "refund_id": _row("refund"),
     "run_id": _row("refinery_run"),
 }
 # `METHOD /path` → a body, where one made from the schema is not good enough to get past validation.

@@ -123,7 +123,7 @@ def terms_of(product: Product) -> Standing:
         template_version="2026.1",
         purposes=(Purpose.INDUSTRY, Purpose.INTERNAL_BUSINESS),
         months=12,
-        min_prepay_fen=100,
+        min_prepay_fen=100 if product.tier is Tier.COMMERCIAL else 0,
         slots=slots,
     )
 

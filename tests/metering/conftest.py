@@ -1,17 +1,23 @@
-"""A small shelf, open gates and a till to test against."""
+"""A small shelf, open gates, a till and a served gateway to test against."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from metering import actions
+from metering.gateway import build_gateway
 from metering.settings import MeteringSettings
 from metering.tables import Credential
 from metering.till import Till
+from storage.objects import LocalObjects
 from storage.unit import Store
-from tests.metering.shelf import BARE, SomePolicy, put_on_shelf
+from tests.metering.gatehouse import FILE, KINDS, Served, serving_file
+from tests.metering.listening import listening
+from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
+from tests.servers import free_port
 
 
 @pytest.fixture
@@ -44,7 +50,9 @@ def licensed(store: Store, shelve: Callable[..., None]) -> Callable[..., Credent
                     buyer_id="org_buyer",
                     policy=policy or SomePolicy(),
                 )
-            credential, _ = actions.keep_credential(unit, org_id="org_buyer", name="program")
+            credential, _ = actions.keep_credential(
+                unit, org_id="org_buyer", kept_by="usr_buyer", name="program"
+            )
         return credential
 
     return open_them
@@ -55,3 +63,44 @@ def till(store: Store, settings: MeteringSettings) -> Iterator[Till]:
     till = Till(store.database, settings)
     yield till
     till.close()
+
+
+@pytest.fixture
+def manifest(objects: LocalObjects, tmp_path: Path) -> dict[str, Any]:
+    serving = objects.put_file(serving_file(tmp_path / "serving.db"))
+    file = objects.put_bytes(FILE)
+    return {
+        "version": 1,
+        "rows": 59_999,
+        "columns": [{"name": kind[0], "type": kind[1]} for kind in KINDS],
+        "query_columns": ["名称"],
+        "files": {
+            "csv": {"sha256": file.sha256, "size": file.size, "name": "气象站点.csv"},
+            "serving": {"sha256": serving.sha256, "size": serving.size, "name": "serving.db"},
+        },
+        "published_at": "2026-01-01T00:00:00Z",
+    }
+
+
+@pytest.fixture
+def served(
+    store: Store,
+    objects: LocalObjects,
+    settings: MeteringSettings,
+    manifest: dict[str, Any],
+    shelve: Callable[..., None],
+    tmp_path: Path,
+) -> Iterator[Served]:
+    shelve(manifest)
+    shelve(manifest, product_id="prd_open", tier="public_good")
+    with store.unit("system:test") as unit:
+        credential, secret = actions.keep_credential(
+            unit, org_id="org_buyer", kept_by="usr_buyer", name="program"
+        )
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
+    with listening(gateway, port), httpx2.Client(base_url=url, timeout=20) as http:
+        house = Served(gateway, http, store, credential.id, secret)
+        house.open_gate("lic_1", price=SomePrice(call_fen=3, row_fen=1))
+        yield house

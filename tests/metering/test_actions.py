@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from metering import actions, queries
-from metering.deliveries import note_sent
+from metering.deliveries import Charged, note_sent
 from metering.gate import Charge, new_charge_key
 from metering.problems import NotOnShelf, PeriodNotOver
 from metering.statements import root_of_period, statement, verify_statement
@@ -86,7 +86,9 @@ def test_another_organization_has_no_such_credential(store: Store, licensed: Lic
     with pytest.raises(NotFound), store.unit("system:test") as unit:
         actions.end_credential(unit, credential.id, org_id="org_other", reason="x")
     with pytest.raises(Invalid), store.unit("system:test") as unit:
-        actions.keep_credential(unit, org_id="org_buyer", name="x", cidrs=["300.0.0.0/8"])
+        actions.keep_credential(
+            unit, org_id="org_buyer", kept_by="usr_buyer", name="x", cidrs=["300.0.0.0/8"]
+        )
     with store.view() as view:
         assert [row.id for row in queries.credentials(view, "org_buyer")] == [credential.id]
         assert credential.secret_sha256 not in {"", None}
@@ -169,9 +171,7 @@ def test_sums_and_the_statement_agree_with_what_was_charged(
 
 def test_ranges_of_several_deliveries_add_up(store: Store) -> None:
     def sent(*spans: tuple[int, int]) -> bool:
-        return note_sent(
-            store.database, event_id=b"e" * 16, license_id="lic_1", sha256="0" * 64, size=100, spans=spans
-        )
+        return note_sent(store.database, Charged(b"e" * 16, "lic_1", "0" * 64, 100), spans)
 
     assert not sent((0, 40))
     assert not sent((60, 100))

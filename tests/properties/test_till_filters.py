@@ -3,6 +3,7 @@
 import operator as op
 import re
 import string
+from dataclasses import replace
 from typing import Any
 
 import pysqlite3
@@ -11,11 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metering import cursors
-from metering.filters import OPERATORS, Column, Kept, page_statement, parse
+from metering.filters import OPERATORS, Column, Kept, Query, parse
+from metering.selects import count_statement, page_statements
 from metering.serving import ServingCopy
 from storage.kernel.problem import Invalid
 
 NAMES = ["编号", 'a"b', "x; DROP TABLE data", "select"]
+MS, MOST = 5000, 2**20
 TEXTS = ["", "a", "ab", "b", "%", "_", "'", "站点", "站点3", "\U0010ffff", "\ud7ff", "a\U0010ffff"]
 
 
@@ -44,6 +47,7 @@ KEYWORDS = {
     "SELECT",
     "_row",
     "FROM",
+    "count",
     "data",
     "WHERE",
     "AND",
@@ -84,12 +88,21 @@ def test_whatever_comes_is_answered_or_refused_and_never_becomes_sql(
         query = parse(parameters, copy.columns, default=10, most=100)
     except Invalid:
         return
-    statement, values = page_statement(query)
-    names = statement.replace('"编号"', "").replace('"a""b"', "")
-    assert set(re.findall(r"\w+", names)) <= KEYWORDS
-    assert set(names) <= set(string.ascii_letters + string.digits + "_ <>=?,()")
-    assert statement.count("?") == len(values)
-    copy.read(query, 5)
+    harmless = replace(
+        query, conditions=tuple(replace(c, values=tuple(0 for _ in c.values)) for c in query.conditions)
+    )
+    assert shapes(query) == shapes(harmless)
+    for statement, values in [*page_statements(query), count_statement(query)]:
+        names = statement.replace('"编号"', "").replace('"a""b"', "")
+        assert set(re.findall(r"\w+", names)) <= KEYWORDS
+        assert set(names) <= set(string.ascii_letters + string.digits + "_ <>=?,()*")
+        assert statement.count("?") == len(values)
+    page = copy.read(query, MS, MOST)
+    assert len(page.rows) <= copy.count(query, MS) <= len(DATA)
+
+
+def shapes(query: Query) -> list[str]:
+    return [statement for statement, _ in [*page_statements(query), count_statement(query)]]
 
 
 @given(
@@ -102,7 +115,7 @@ def test_filters_select_what_python_selects(
     copy: ServingCopy, low: int, high: int, text: str, operator: str
 ) -> None:
     def found(*parameters: tuple[str, str]) -> list[tuple[Any, ...]]:
-        return copy.read(parse(parameters, copy.columns, default=100, most=100), 5).rows
+        return copy.read(parse(parameters, copy.columns, default=100, most=100), MS, MOST).rows
 
     compare = getattr(op, operator)
     number: list[tuple[Any, ...]] = [row for row in DATA if row[0] is not None]
@@ -119,21 +132,22 @@ def test_filters_select_what_python_selects(
     order=st.sampled_from([None, "编号", "编号.desc", 'a"b', 'a"b.desc']),
     limit=st.integers(1, 40),
     floor=st.integers(-6, 4),
+    most=st.sampled_from([0, 3, MOST]),
 )
 def test_pages_by_cursor_are_the_whole_answer_once(
-    copy: ServingCopy, order: str | None, limit: int, floor: int
+    copy: ServingCopy, order: str | None, limit: int, floor: int, most: int
 ) -> None:
     parameters = [("limit", str(limit)), *([("order", order)] if order else [])]
     if floor > -6:
         parameters.append(("编号", f"ge.{floor}"))
     query = parse(parameters, copy.columns, default=10, most=100)
     whole = copy.read(
-        parse([(n, v) for n, v in parameters if n != "limit"], copy.columns, default=100, most=100), 5
+        parse([(n, v) for n, v in parameters if n != "limit"], copy.columns, default=100, most=100), MS, MOST
     ).rows
     seen: list[tuple[Any, ...]] = []
     at = query
     while True:
-        page = copy.read(at, 5)
+        page = copy.read(at, MS, most)
         seen += page.rows
         if page.last is None:
             break

@@ -127,7 +127,7 @@ def test_the_till_settles_like_one_charge_at_a_time(
             policy=policy,
             tariff=tariff,
         )
-        credential, _ = actions.keep_credential(unit, org_id="org_buyer", name="program")
+        credential, _ = actions.keep_credential(unit, org_id="org_buyer", kept_by="usr_buyer", name="program")
     model = Model(policy, cap=policy.spend_cap_fen, tariff=tariff)
     till = Till(store.database, MeteringSettings())
     try:

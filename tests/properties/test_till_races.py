@@ -32,7 +32,7 @@ def opened(store: Store, **policy: Any) -> tuple[str, str]:
         actions.open_gate(
             unit, license_id=license_id, product_id="prd_1", buyer_id="org", policy=SomePolicy(**policy)
         )
-        credential, _ = actions.keep_credential(unit, org_id="org", name="program")
+        credential, _ = actions.keep_credential(unit, org_id="org", kept_by="usr", name="program")
         return license_id, credential.id
 
 

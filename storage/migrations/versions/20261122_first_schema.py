@@ -419,9 +419,11 @@ def upgrade() -> None:
         "credential",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
+        sa.Column("kept_by", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("secret_sha256", sa.String(), nullable=False),
         sa.Column("older_sha256", sa.String(), nullable=True),
+        sa.Column("older_kept_by", sa.String(), nullable=True),
         sa.Column("older_until", MOMENT, nullable=True),
         sa.Column("cidrs", JSON_TYPE, nullable=False),
         sa.Column("kept_at", MOMENT, nullable=False),
@@ -429,6 +431,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credential")),
     )
     with op.batch_alter_table("credential", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_credential_kept_by"), ["kept_by"], unique=False)
         batch_op.create_index(batch_op.f("ix_credential_org_id"), ["org_id"], unique=False)
 
     op.create_table(
@@ -440,6 +443,7 @@ def upgrade() -> None:
         sa.Column("ranges", JSON_TYPE, nullable=False),
         sa.Column("begun_at", MOMENT, nullable=False),
         sa.Column("delivered_at", MOMENT, nullable=True),
+        sa.Column("handed_over_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_delivery")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
@@ -720,6 +724,7 @@ def upgrade() -> None:
                 "rows",
                 "download",
                 "call",
+                "reported",
                 name="kind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -962,6 +967,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_refinery_run_org"), ["org"], unique=False)
 
     op.create_table(
+        "report_key",
+        sa.Column("kid", sa.String(), nullable=False),
+        sa.Column("org_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("x", sa.String(), nullable=False),
+        sa.Column("kept_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("kid", name=op.f("pk_report_key")),
+    )
+    with op.batch_alter_table("report_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_report_key_org_id"), ["org_id"], unique=False)
+
+    op.create_table(
         "revoked_token",
         sa.Column("jti", sa.String(), nullable=False),
         sa.Column("until", MOMENT, nullable=False),
@@ -1037,6 +1055,50 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("stripe_checkout", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_stripe_checkout_payment_id"), ["payment_id"], unique=False)
+
+    op.create_table(
+        "refund",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("bank_account", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "asked",
+                "sent",
+                "settled",
+                "refused",
+                "withdrawn",
+                name="refundstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("bank_reference", sa.String(), nullable=True),
+        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("sent_by", sa.String(), nullable=True),
+        sa.Column("settled_at", MOMENT, nullable=True),
+        sa.Column("settled_by", sa.String(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_amount_positive")),
+        sa.CheckConstraint("settled_by IS NULL OR settled_by <> sent_by", name=op.f("ck_refund_two_people")),
+        sa.CheckConstraint(
+            "state <> 'settled' OR (sent_by IS NOT NULL AND settled_by IS NOT NULL)",
+            name=op.f("ck_refund_settled_by_two"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+        sa.UniqueConstraint("bank_reference", name=op.f("uq_refund_bank_reference")),
+    )
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refund_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_license_id"), ["license_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_state"), ["state"], unique=False)
 
     op.create_table(
         "suspense_item",
@@ -1119,6 +1181,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_token_key")),
     )
     op.create_table(
+        "upstream",
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("declaration", JSON_TYPE, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("declared_at", MOMENT, nullable=False),
+        sa.Column("rotated_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("product_id", name=op.f("pk_upstream")),
+    )
+    op.create_table(
         "usage_event",
         sa.Column("id", sa.LargeBinary(), nullable=False),
         sa.Column("license_id", sa.String(), nullable=False),
@@ -1131,6 +1202,7 @@ def upgrade() -> None:
                 "rows",
                 "download",
                 "call",
+                "reported",
                 name="kind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -1167,6 +1239,7 @@ def upgrade() -> None:
                 "rows",
                 "download",
                 "call",
+                "reported",
                 name="kind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -1980,12 +2053,19 @@ def downgrade() -> None:
         batch_op.drop_index("ix_usage_event_license_id_period")
 
     op.drop_table("usage_event")
+    op.drop_table("upstream")
     op.drop_table("token_key")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_suspense_item_state"))
         batch_op.drop_index(batch_op.f("ix_suspense_item_payment_id"))
 
     op.drop_table("suspense_item")
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_refund_state"))
+        batch_op.drop_index(batch_op.f("ix_refund_license_id"))
+        batch_op.drop_index(batch_op.f("ix_refund_buyer_id"))
+
+    op.drop_table("refund")
     with op.batch_alter_table("stripe_checkout", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stripe_checkout_payment_id"))
 
@@ -1997,6 +2077,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_revoked_token_until"))
 
     op.drop_table("revoked_token")
+    with op.batch_alter_table("report_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_report_key_org_id"))
+
+    op.drop_table("report_key")
     with op.batch_alter_table("refinery_run", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_refinery_run_org"))
         batch_op.drop_index(batch_op.f("ix_refinery_run_lease_until"))

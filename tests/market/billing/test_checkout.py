@@ -20,7 +20,7 @@ from market.billing.rail_stripe import StripeRail
 from market.billing.rail_transfer import TransferRail
 from market.billing.rails import Due
 from market.billing.reconcile import differences
-from market.billing.rules import Purpose, SuspenseReason, WebhookEffect
+from market.billing.rules import Purpose, SuspenseReason, SuspenseState, WebhookEffect
 from market.billing.settings import StripeSettings
 from market.billing.tables import LedgerTransaction, PaymentRequest, StripeCheckout, WebhookInbox
 from market.identity.rules import Actor
@@ -241,7 +241,7 @@ def test_late_money_for_a_cancelled_order_is_held_and_goes_back(
     assert state(store, payment) == "cancelled"
     assert money(store)["suspense"] == 12_345
     with store.view() as view:
-        (item,) = queries.suspense_queue(view, alice)
+        (item,) = queries.suspense_items(view, alice, state=SuspenseState.HELD)
     assert (item.reason, item.payment_id) == (SuspenseReason.CLOSED, payment)
     key = f"return:{item.id}"
     rail.refund(session["payment_intent"], amount_fen=12_345, key=key)  # then the process was killed
@@ -264,7 +264,7 @@ def test_paid_on_two_pages_the_second_money_is_held(
         checkout.take_webhook(store, rail, *stripe_double.message(DONE, stripe_double.pay(session)))
     assert money(store) == {"prepaid": 12_345, "suspense": 12_345, "clearing": -24_690}
     with store.view() as view:
-        (item,) = queries.suspense_queue(view, alice)
+        (item,) = queries.suspense_items(view, alice, state=SuspenseState.HELD)
     checkout.refund_suspense(store, rail, alice, item.id, reason="重复支付")
     assert money(store) == {"prepaid": 12_345, "suspense": 0, "clearing": -12_345}
     assert [refund["amount"] for refund in stripe_double.refunds] == [12_345]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from contracts.terms import DeliveryMode, Tier
+from contracts.terms import DeliveryMode, Purpose, Tier
 from market.approvals.problems import AlreadyDecided, CaseMoved
 from market.catalogue import actions, listing, offers, queries
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, ListingLocked, OfferDiffers
@@ -224,6 +224,20 @@ def test_a_priced_offer_names_where_to_pay(store: Store) -> None:
         offers.standing_hash(view, PROVIDER, product.id, standing)
     fields = {fault.field for fault in refusal.value.faults}
     assert fields == {"slots.payee_name", "slots.payee_bank", "slots.payee_account"}
+
+
+def test_public_good_asks_for_no_money_ahead_and_resale_needs_its_right(store: Store) -> None:
+    free = ready_product(store, "free-parks")
+    seated(store, PROVIDER)
+    for product, changes, rule in (
+        (free, {"min_prepay_fen": 1}, "offer.prepay"),
+        (free, {"purposes": (Purpose.RESALE,)}, "rights.resale"),
+    ):
+        standing = terms_of(product).model_copy(update=changes)
+        with pytest.raises(Invalid) as refused, store.unit(PROVIDER.id, PROVIDER.org) as unit:
+            listing.submit_listing(unit, PROVIDER, product.id, standing=standing, offer_sha256="0" * 64)
+        assert rule in {fault.rule for fault in refused.value.faults}
+    assert states(store, free.id)[1] is None
 
 
 def test_an_unverified_party_cannot_list(store: Store) -> None:

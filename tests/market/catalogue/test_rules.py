@@ -1,10 +1,24 @@
 """The listing machine and the price rules hold for every input."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.terms import Tier
-from market.catalogue.rules import LISTING, PRICES, SLUG, ListingState, PlanKind, Price, Profile, plan_faults
+from market.catalogue.rules import (
+    LISTING,
+    PRICES,
+    SLUG,
+    ListingState,
+    PlanKind,
+    Price,
+    Profile,
+    Standing,
+    plan_faults,
+    standing_faults,
+)
 from market.catalogue.tables import Product
 from storage.kernel.problem import WrongState
 
@@ -49,3 +63,29 @@ def test_a_slug_is_plain(text: str) -> None:
 
 def test_every_field_of_a_profile_is_kept() -> None:
     assert set(Profile.model_fields) <= set(Product.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("tier", "changes", "held", "told"),
+    [
+        (Tier.PUBLIC_GOOD, {"min_prepay_fen": 1}, {"use"}, [("min_prepay_fen", "offer.prepay")]),
+        (Tier.PUBLIC_GOOD, {}, {"use"}, []),
+        (Tier.COMMERCIAL, {"min_prepay_fen": 1}, {"use"}, []),
+        (Tier.COMMERCIAL, {"purposes": ["resale"]}, {"operate"}, [("rights", "rights.resale")]),
+        (
+            Tier.COMMERCIAL,
+            {"purposes": ["resale"], "rights": ["operate"]},
+            {"hold", "use"},
+            [("purposes", "rights.held")],
+        ),
+        (Tier.COMMERCIAL, {"rights": ["use", "operate"]}, {"use"}, [("rights", "rights.held")]),
+        (Tier.COMMERCIAL, {"purposes": ["resale"], "rights": ["use", "operate"]}, {"operate"}, []),
+    ],
+)
+def test_what_a_standing_offer_may_ask_and_give(
+    tier: Tier, changes: dict[str, Any], held: set[str], told: list[tuple[str, str]]
+) -> None:
+    given = {"template_slug": "x", "template_version": "1", "purposes": ["industry"]} | changes
+    faults = standing_faults(tier, Standing(**given), held)
+    assert [(fault.field, fault.rule) for fault in faults] == told
+    assert all(fault.words.zh and fault.words.en for fault in faults)

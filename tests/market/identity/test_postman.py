@@ -17,6 +17,7 @@ from market.identity import actions, postman
 from market.identity.tables import Mail
 from market.settings import MailSettings, Settings
 from storage.kernel import clock
+from storage.kernel.words import Lang
 from storage.unit import SlowInsideUnit, Store
 from tests.servers import free_port
 
@@ -25,7 +26,7 @@ def settings_of(tmp_path: Path, url: str = "") -> Settings:
     return Settings(data_dir=tmp_path / "var", mail=MailSettings(url=url)).settled()
 
 
-def write(store: Store, template: str = "reset", lang: str = "zh") -> str:
+def write(store: Store, template: str = "reset", lang: Lang = "zh") -> str:
     with store.unit("system:test") as unit:
         user = actions.create_user(unit, login=f"{template}@buyer.example", name="王小海", lang=lang)
         secret = actions.make_link(unit, user, template)
@@ -48,7 +49,7 @@ def read(path: Path) -> EmailMessage:
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize("template", ["welcome", "invite", "reset"])
-def test_each_letter_carries_its_link(store: Store, tmp_path: Path, template: str, lang: str) -> None:
+def test_each_letter_carries_its_link(store: Store, tmp_path: Path, template: str, lang: Lang) -> None:
     settings = settings_of(tmp_path)
     secret = write(store, template, lang)
     assert postman.send_waiting(store, settings) == 1

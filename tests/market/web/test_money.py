@@ -11,10 +11,7 @@ from market.billing.rules import PaymentState
 from market.billing.tables import PaymentRequest
 from market.house import House
 from market.trading.tables import Order
-from metering.tables import Gate, UsageHour
-from metering.words import Kind
-from storage.kernel import clock
-from tests.market.web.trade import Market
+from tests.market.web.trade import Market, settled
 
 
 @pytest.fixture
@@ -89,7 +86,7 @@ def test_a_wrong_report_is_sent_back(market: Market, order: Order) -> None:
 
 def test_an_invoice_is_shown_as_issued(market: Market) -> None:
     order = market.paid()
-    invoice = _used_and_settled(market, order)
+    invoice = settled(market, order)
     page = market["buyer"].get(f"/invoices/{invoice}")
     for words in ("陆元整", "¥6.00", "调用次数", "sha256:"):
         assert words in page, words
@@ -104,39 +101,6 @@ def test_an_invoice_is_shown_as_issued(market: Market) -> None:
     market["rival"].post(f"/invoices/{invoice}/payment", 404)
     market["buyer"].post(f"/invoices/{invoice}/payment", 409)
     assert "¥994.50" in market["buyer"].get("/invoices")
-
-
-def _used_and_settled(market: Market, order: Order) -> str:
-    """Three paid calls, then the end of the license and its invoice."""
-    now = clock.now()
-    with market.house.store.unit("system:test") as unit:
-        unit.session.add(
-            UsageHour(
-                license_id=str(order.license_id),
-                hour=clock.hour_of(now),
-                credential_id="cli_1",
-                purpose="internal_business",
-                kind=Kind.ROWS,
-                period=clock.period_of(now, market.house.settings.timezone),
-                product_id=order.product_id,
-                events=3,
-                calls=3,
-                rows=6,
-                bytes=60,
-                amount_fen=600,
-            )
-        )
-        door = unit.session.get_one(Gate, order.license_id)
-        door.used_calls, door.spent_fen = 3, 600
-        unit.session.add(door)
-        unit.record("test.used", f"license:{order.license_id}")
-    path = f"/licenses/{order.license_id}"
-    assert "¥6.00" in market["buyer"].get(path)
-    market["buyer"].post(f"{path}/decision", verb="terminate", reason="项目结束，提前终止")
-    key = str(uuid4())
-    places = {market["finance"].post(f"{path}/settlement", key=key).headers["location"] for _ in range(2)}
-    assert len(places) == 1
-    return places.pop().split("/")[-1].split("?")[0]
 
 
 def test_a_month_is_closed_by_finance_when_it_is_over(market: Market) -> None:

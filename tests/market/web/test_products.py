@@ -11,6 +11,7 @@ from market.catalogue import queries
 from market.catalogue.rules import PlanKind, Price
 from market.catalogue.tables import Product
 from market.house import House
+from market.identity.tables import Party
 from market.refinery import queries as refinery
 from market.registry import actions
 from market.web.forms import Form
@@ -208,6 +209,16 @@ def test_the_standing_offer_is_read_and_accepted_by_its_hash(
     )
     browser.send(f"{home}/withdrawal")
     assert "已退回" in browser.see(home)
+
+
+def test_an_offer_without_address_shows_the_way(browser: Browser, house: House, owner: Person) -> None:
+    product = ready_product(house.store, actor=owner.actor)
+    with house.store.unit("system:test") as unit:
+        unit.session.get_one(Party, owner.party.id).address = ""
+        unit.record("test.set", f"party:{owner.party.id}")
+    text = browser.send(f"/products/{product.id}/listing/preview", 409, **OFFER)
+    assert "本单位尚未填写住所" in text
+    assert 'href="/organization/details"' in text
 
 
 def test_a_table_of_a_contract_has_all_its_parts(browser: Browser, house: House, owner: Person) -> None:

@@ -20,6 +20,8 @@ from market.identity.rules import Actor, OrgKind, Role, Verification
 from market.identity.tables import Membership, Party, User
 from market.trading.rules import RULES_VERSION
 from market.trading.tables import Order
+from metering.tables import Gate, UsageHour
+from metering.words import Kind
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from tests.market.people import APPROVER, AUDITOR, BUYER, COMPLIANCE, PROVIDER, SECOND_APPROVER
@@ -184,3 +186,42 @@ class Market:
         self["finance2"].post(f"{path}/confirmation", agree="yes")
         self.house.pulse.beat()
         return self.order(order.id)
+
+
+def used(market: Market, order: Order) -> None:
+    """Three paid calls, then the end of the license."""
+    now = clock.now()
+    with market.house.store.unit("system:test") as unit:
+        unit.session.add(
+            UsageHour(
+                license_id=str(order.license_id),
+                hour=clock.hour_of(now),
+                credential_id="cli_1",
+                purpose="internal_business",
+                kind=Kind.ROWS,
+                period=clock.period_of(now, market.house.settings.timezone),
+                product_id=order.product_id,
+                events=3,
+                calls=3,
+                rows=6,
+                bytes=60,
+                amount_fen=600,
+            )
+        )
+        door = unit.session.get_one(Gate, order.license_id)
+        door.used_calls, door.spent_fen = 3, 600
+        unit.session.add(door)
+        unit.record("test.used", f"license:{order.license_id}")
+    path = f"/licenses/{order.license_id}"
+    assert "¥6.00" in market["buyer"].get(path)
+    market["buyer"].post(f"{path}/decision", verb="terminate", reason="项目结束，提前终止")
+
+
+def settled(market: Market, order: Order) -> str:
+    """Three paid calls, the end of the license, and the id of its invoice; settled twice it is one."""
+    used(market, order)
+    path = f"/licenses/{order.license_id}/settlement"
+    key = str(uuid4())
+    places = {market["finance"].post(path, key=key).headers["location"] for _ in range(2)}
+    assert len(places) == 1
+    return places.pop().split("/")[-1].split("?")[0]

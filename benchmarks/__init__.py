@@ -1,0 +1,1 @@
+"""The numbers the README quotes: ours and the reference, side by side in one run."""

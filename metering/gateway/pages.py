@@ -1,0 +1,255 @@
+"""数据页 Pages of rows: read once, encoded once, kept by what was asked; a version never changes, so none goes stale."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import orjson
+from starlette.requests import Request
+
+from metering import cursors, rowformats
+from metering.filters import Column, Query, parse
+from metering.gateway.plane import Plane
+from metering.problems import QueryTooSlow
+from metering.serving import Page, ServingCopy, visible
+from metering.shelf import version_for
+from metering.tables import ShelfItem
+from storage.kernel.problem import invalid
+
+T = TypeVar("T")
+_QUESTIONS = 4096
+_COUNTS = 4096
+_LONG = 1000  # longer questions are not remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """问题. A checked request for one page of one version; the tag is the same for the same page."""
+
+    query: Query
+    form: str
+    product_id: str
+    version: int
+    rows: int  # of the whole version
+    sha256: str  # of the serving copy
+    etag: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An encoded page and its headers; made but not yet paid."""
+
+    body: bytes
+    rows: int
+    headers: dict[str, str]
+    raw: tuple[tuple[bytes, bytes], ...]  # the same headers and the length, as they are sent
+
+
+class Recent(Generic[T]):
+    """The values used last, bounded by a number and by the sum of their weights. For one event loop only."""
+
+    def __init__(self, most: int, weight: Callable[[T], int] = lambda _: 1) -> None:
+        self._most, self._weight = most, weight
+        self._sum = 0
+        self._values: OrderedDict[object, T] = OrderedDict()
+
+    def get(self, name: object) -> T | None:
+        found = self._values.get(name)
+        if found is not None:
+            self._values.move_to_end(name)
+        return found
+
+    def keep(self, name: object, value: T) -> None:
+        weight = self._weight(value)
+        if name in self._values or weight > max(1, self._most // 8):
+            return
+        self._values[name] = value
+        self._sum += weight
+        while self._sum > self._most:
+            self._sum -= self._weight(self._values.popitem(last=False)[1])
+
+
+class PageDesk:
+    """One per gateway: it remembers columns, questions, counts and pages, and makes each page once at a time."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._columns: dict[tuple[str, int], dict[str, Column]] = {}
+        self._questions: Recent[Question] = Recent(_QUESTIONS)
+        self._counts: Recent[int] = Recent(_COUNTS)
+        self._pages: Recent[Ready] = Recent(
+            plane.settings.page_cache_bytes, lambda page: len(page.body) + 1024
+        )
+        self._flying: dict[str, asyncio.Task[Ready]] = {}
+
+    async def question(self, request: Request, item: ShelfItem, pinned: int | None) -> Question:
+        """What is asked. Raises Invalid, NotOnShelf, Unavailable, ObjectDamaged."""
+        accept = request.headers.get("accept", "")
+        text = request.scope["query_string"]
+        if len(accept) + len(text) > _LONG:
+            return await self._parsed(request, item, pinned, accept)
+        name = (item.product_id, item.current_version, pinned, text, accept)
+        found = self._questions.get(name)
+        if found is None:
+            found = await self._parsed(request, item, pinned, accept)
+            self._questions.keep(name, found)
+        return found
+
+    async def _parsed(self, request: Request, item: ShelfItem, pinned: int | None, accept: str) -> Question:
+        plane, parameters = self._plane, request.query_params.multi_items()
+        mark = next((text for word, text in parameters if word == "cursor"), None)
+        version = version_for(item, pinned, cursors.cursor_version(mark) if mark is not None else None)
+        manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version)
+        if "serving" not in manifest["files"]:
+            raise invalid(
+                "product", "rows.none", "该产品不提供按行查询。", "This product has no rows to query."
+            )
+        sha256 = manifest["files"]["serving"]["sha256"]
+        columns = self._columns.get((item.product_id, version))
+        if columns is None:
+            columns = await plane.in_slow_thread(self._read_columns, sha256, manifest)
+            self._columns[item.product_id, version] = columns
+        settings = plane.settings
+        query = parse(parameters, columns, default=settings.default_rows, most=settings.page_rows)
+        if query.cursor is not None:
+            query = cursors.resume(query, query.cursor, product=item.product_id, key=plane.cursor_key)
+        form = rowformats.chosen(query.format, accept)
+        asked = [
+            item.product_id,
+            version,
+            sha256,
+            list(columns),
+            form,
+            query.limit,
+            query.count,
+            query.cursor,
+        ]
+        said = orjson.dumps([*asked, rowformats.FORM, settings.page_bytes]) + query.name()
+        digest = hashlib.sha256(said).digest()
+        return Question(
+            query,
+            form,
+            item.product_id,
+            version,
+            int(manifest["rows"]),
+            sha256,
+            f'"{digest[:16].hex()}"',
+            digest[:16],
+        )
+
+    def _read_columns(self, sha256: str, manifest: dict[str, object]) -> dict[str, Column]:
+        with self._plane.copies.reading(sha256) as copy:
+            return visible(copy, manifest)
+
+    async def page(self, question: Question) -> Ready:
+        """The page, kept or made; who asks for the same at the same time waits for the first.
+
+        Raises QueryTooSlow, QueriesBusy, Unavailable, ObjectDamaged.
+        """
+        if (found := self._pages.get(question.etag)) is not None:
+            return found
+        task = self._flying.get(question.etag)
+        if task is None:
+            task = self._flying[question.etag] = asyncio.create_task(self._make(question))
+            task.add_done_callback(lambda done: self._landed(question.etag, done))
+        return await asyncio.shield(task)  # whoever leaves does not take the page from the others
+
+    def _landed(self, etag: str, task: asyncio.Task[Ready]) -> None:
+        del self._flying[etag]
+        if not task.cancelled() and task.exception() is None:
+            self._pages.keep(etag, task.result())
+
+    async def _make(self, question: Question) -> Ready:
+        total = await self._total(question) if question.query.count else None
+
+        def read(copy: ServingCopy, milliseconds: int) -> Ready:
+            page = copy.read(question.query, milliseconds, self._plane.settings.page_bytes)
+            return self._encoded(question, page, total)
+
+        return await self._asked(question, ServingCopy.is_light, read)
+
+    async def _asked(
+        self,
+        question: Question,
+        is_light: Callable[[ServingCopy, Query], bool],
+        read: Callable[[ServingCopy, int], T],
+    ) -> T:
+        """What `read` reads: among the light queries when an index narrows it enough, else among the slow ones."""
+        plane, settings = self._plane, self._plane.settings
+
+        def lightly() -> T | None:
+            with plane.copies.reading(question.sha256) as copy:
+                if not is_light(copy, question.query):
+                    return None
+                try:
+                    return read(copy, settings.light_query_ms)
+                except QueryTooSlow:
+                    return None
+
+        def slowly() -> T:
+            with plane.copies.reading(question.sha256) as copy:
+                return read(copy, settings.query_ms)
+
+        if plane.copies.is_open(question.sha256):
+            made = await plane.in_thread(lightly)
+            if made is not None:
+                return made
+        return await plane.in_slow_thread(slowly)
+
+    async def _total(self, question: Question) -> int:
+        if not question.query.conditions:
+            return question.rows
+        name = (question.sha256, question.query.selection())
+        total = self._counts.get(name)
+        if total is None:
+            total = await self._asked(
+                question,
+                ServingCopy.counts_lightly,
+                lambda copy, milliseconds: copy.count(question.query, milliseconds),
+            )
+            self._counts.keep(name, total)
+        return total
+
+    def _encoded(self, question: Question, page: Page, total: int | None) -> Ready:
+        following = None
+        if page.last is not None:
+            following = cursors.cursor(
+                replace(question.query, after=None),
+                page.last,
+                version=question.version,
+                product=question.product_id,
+                key=self._plane.cursor_key,
+            )
+        body = rowformats.written(
+            page,
+            question.query.columns,
+            question.form,
+            version=question.version,
+            following=following,
+            total=total,
+        )
+        said = headers(question, following, total)
+        raw = (*said.items(), ("Content-Length", str(len(body))))
+        return Ready(
+            body, len(page.rows), said, tuple((name.lower().encode(), value.encode()) for name, value in raw)
+        )
+
+
+def headers(question: Question, following: str | None = None, total: int | None = None) -> dict[str, str]:
+    """The headers that every answer about the page carries."""
+    said = {
+        "Content-Type": rowformats.MEDIA[question.form],
+        "ETag": question.etag,
+        "X-Data-Version": str(question.version),
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept",
+    }
+    if following is not None:
+        said["X-Next-Cursor"] = following
+    if total is not None:
+        said["X-Total-Count"] = str(total)
+    return said

@@ -1,0 +1,97 @@
+"""Serving copies fetched from a real S3 store: once, verified, evicted by size, never while open."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from metering.copies import ServingCopies
+from storage.kernel.ids import new_id
+from storage.kernel.problem import Unavailable
+from storage.objects import ObjectDamaged
+from storage.objects_s3 import S3Objects
+from tests.metering.gatehouse import serving_file
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def remote(s3_url: str) -> S3Objects:
+    return S3Objects(s3_url)
+
+
+def put(remote: S3Objects, tmp_path: Path) -> tuple[str, int]:
+    """A serving copy of its own content."""
+    path = serving_file(tmp_path / f"{new_id('copy')}.db")
+    with path.open("ab") as file:
+        file.write(new_id("content").encode().ljust(4096))
+    stored = remote.put_file(path)
+    return stored.sha256, stored.size
+
+
+def test_a_copy_is_fetched_once_however_many_want_it(remote: S3Objects, tmp_path: Path) -> None:
+    sha256, _ = put(remote, tmp_path)
+    copies = ServingCopies(remote, tmp_path / "copies", 1 << 30)
+    found: list[int] = []
+
+    def read() -> None:
+        with copies.reading(sha256) as copy:
+            found.append(id(copy))
+
+    threads = [threading.Thread(target=read) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 12
+    assert len(set(found)) == 1
+    assert [path.name for path in (tmp_path / "copies").iterdir()] == [sha256]
+    copies.close()
+
+
+def test_the_oldest_copies_go_when_room_is_short_but_not_while_open(
+    remote: S3Objects, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copies"
+    (first, size), (second, _), (third, _), (fourth, _) = (put(remote, tmp_path) for _ in range(4))
+    copies = ServingCopies(remote, folder, 2 * size + 100)
+    other_process = ServingCopies(remote, folder, 2 * size + 100)
+    with copies.reading(first) as copy:
+        with copies.reading(second):
+            pass
+        with copies.reading(third):
+            pass
+        assert {path.name for path in folder.iterdir()} == {first, third}
+        with other_process.reading(fourth):
+            pass
+        assert {path.name for path in folder.iterdir()} == {
+            first,
+            third,
+            fourth,
+        }  # over, but both are open here
+        assert copy.columns
+    with copies.reading(second):
+        pass
+    assert {path.name for path in folder.iterdir()} == {
+        second,
+        fourth,
+    }  # the other process keeps the fourth open
+    with copies.reading(first) as copy:
+        assert copy.columns  # fetched anew
+    copies.close()
+    other_process.close()
+
+
+def test_a_damaged_copy_is_refused_and_fetched_anew(remote: S3Objects, tmp_path: Path) -> None:
+    sha256, _ = put(remote, tmp_path)
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / sha256).write_bytes(b"not what it says")
+    copies = ServingCopies(remote, folder, 1 << 30)
+    with pytest.raises(ObjectDamaged), copies.reading(sha256):
+        pass
+    with copies.reading(sha256) as copy:
+        assert copy.columns
+    with pytest.raises(Unavailable), copies.reading("0" * 64):
+        pass
+    copies.close()

@@ -1,0 +1,50 @@
+"""Open data needs no account, and no till."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlmodel import select
+
+from metering import actions
+from metering.tables import OpenUsage
+from metering.words import Kind
+from tests.metering.gatehouse import FILE, Served
+
+
+def test_open_data_needs_no_account_and_never_meets_the_till(served: Served) -> None:
+    about = served.http.get("/open/v1/product-open").json()
+    assert about["license"]["id"] == "od-1.0"
+    assert set(about["files"]) == {"csv"}
+    assert len(served.http.get("/open/v1/product-open/rows?limit=5").json()["rows"]) == 5
+    file = served.http.get(about["files"]["csv"]["url"])
+    assert file.content == FILE
+    assert served.http.get(about["files"]["csv"]["url"], headers={"Range": "bytes=-5"}).content == FILE[-5:]
+    tag = {"If-None-Match": file.headers["etag"]}
+    assert served.http.get(about["files"]["csv"]["url"], headers=tag).status_code == 304
+    assert served.http.get("/open/v1/product-open/files/serving").status_code == 404
+    assert served.http.get("/open/v1/product-1/rows").status_code == 404
+    assert served.gateway.plane is not None
+    served.gateway.plane.open_count.flush()
+    with served.store.view() as view:
+        kept = {row.kind: (row.calls, row.rows) for row in view.session.exec(select(OpenUsage)).all()}
+    assert kept[Kind.ROWS] == (1, 5)
+    assert kept[Kind.DOWNLOAD][0] == 2
+    assert served.events() == []
+    with served.store.unit("system:test") as unit:
+        actions.unshelve(unit, "prd_open", reason="negative list")
+    assert served.http.get("/open/v1/product-open/rows").status_code == 404
+
+
+def test_conditional_open_data_asks_for_an_open_token(
+    served: Served, manifest: dict[str, Any], shelve: Callable[..., None]
+) -> None:
+    shelve(manifest, product_id="prd_cond", tier="public_good", conditional=True)
+    served.open_gate("lic_open", product_id="prd_cond", tier="public_good")
+    assert served.http.get("/open/v1/product-cond").status_code == 200
+    assert served.http.get("/open/v1/product-cond/rows").status_code == 401
+    commercial = served.http.get("/open/v1/product-cond/rows", headers=served.bearer("lic_1"))
+    assert commercial.json()["type"] == "/problems/wrong-audience"
+    accepted = served.bearer("lic_open")
+    assert served.http.get("/open/v1/product-cond/rows", headers=accepted).status_code == 200
+    paid = served.http.get("/data/v1/product-1/rows", headers=accepted)
+    assert paid.json()["type"] == "/problems/wrong-audience"
