@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 from metering.problems import TooManyRequests
@@ -19,25 +18,26 @@ class Burst:
         self._most = max(1.0, per_minute / 10)
         self._rate = per_minute / 60
         self._now = now
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._policy = f'"{name}";q={per_minute};w=60'
+        self._left: dict[str, tuple[float, float]] = {}  # who came last stands last
         self._guard = threading.Lock()
 
     def take(self, caller: str) -> dict[str, str]:
         """Take one. Returns the RateLimit headers; raises TooManyRequests with Retry-After."""
         now = self._now()
         with self._guard:
-            left, since = self._left.get(caller, (self._most, now))
-            left = min(self._most, left + (now - since) * self._rate)
+            left, since = self._left.pop(caller, (self._most, now))
+            left += (now - since) * self._rate
+            left = min(left, self._most)
             taken = left >= 1
             if taken:
                 left -= 1
             self._left[caller] = (left, now)
-            self._left.move_to_end(caller)
             if len(self._left) > _CALLERS:
-                self._left.popitem(last=False)
+                del self._left[next(iter(self._left))]
         full_in = int((self._most - left) / self._rate) + 1
         headers = {
-            "RateLimit-Policy": f'"{self.name}";q={self.per_minute};w=60',
+            "RateLimit-Policy": self._policy,
             "RateLimit": f'"{self.name}";r={int(left)};t={full_in}',
         }
         if not taken:

@@ -9,6 +9,7 @@ _NOISE = 4096
 _lock = threading.Lock()
 _last = 0
 _noise = b""
+_at = 0
 _pid = 0
 
 
@@ -34,11 +35,11 @@ def _next() -> int:
 
 def _draw(count: int) -> bytes:
     """Bytes of the system's randomness, fetched many at a time: each fetch lets another thread in."""
-    global _noise, _pid  # a child after a fork must not repeat its parent's noise
-    if len(_noise) < count or _pid != os.getpid():
-        _noise, _pid = os.urandom(_NOISE), os.getpid()
-    drawn, _noise = _noise[:count], _noise[count:]
-    return drawn
+    global _noise, _at, _pid  # noqa: PLW0603  # a child after a fork must not repeat its parent's noise
+    if _at + count > len(_noise) or _pid != os.getpid():
+        _noise, _at, _pid = os.urandom(_NOISE), 0, os.getpid()
+    _at += count
+    return _noise[_at - count : _at]
 
 
 def _base32(number: int) -> str:

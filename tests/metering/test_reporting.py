@@ -357,7 +357,9 @@ def test_a_signature_covers_everything_that_is_believed() -> None:
         binary.checked(headers={"ce-id": "2"})
 
 
-@pytest.mark.parametrize("x", ["", "AAAA", "not base64!", X + "AA", "é"])
+@pytest.mark.parametrize(
+    "x", ["", "AAAA", "not base64!", X + "AA", "é"], ids=["empty", "short", "words", "long", "accent"]
+)
 def test_only_an_ed25519_key_is_registered(store: Store, x: str) -> None:
     with pytest.raises(Invalid), store.unit("system:test") as unit:
         keep_report_key(unit, org_id="org_provider", name="meter", x=x)
