@@ -123,13 +123,13 @@ def _spawn(folder: Path, workshop: Workshop, started: Callable[[int], None]) -> 
         _, said = child.communicate(workshop.salt.hex().encode(), timeout=workshop.limits.seconds)
     except subprocess.TimeoutExpired:
         child.kill()
-        child.wait()
+        child.communicate()
         limit = workshop.limits.seconds
         raise RunTooLong(Words(f"超过 {limit} 秒。", f"More than {limit} seconds."), seconds=limit) from None
     finally:
         if child.poll() is None:
             child.kill()
-            child.wait()
+            child.communicate()
     if child.returncode not in {0, 2}:
         code = child.returncode
         log.error("refinery.crashed", exit_code=code, said=said.decode(errors="replace")[-_SAID:])

@@ -89,9 +89,11 @@ def declaration(upstream: Provider, **changes: Any) -> dict[str, Any]:
     return plain | {"hit": {"pointer": "/data", "test": "non_empty"}} | changes
 
 
-def token(client: TestClient, house: House, org_id: str, **form: str) -> dict[str, str]:
+def token(
+    client: TestClient, house: House, org_id: str, kept_by: str = "usr_buyer", **form: str
+) -> dict[str, str]:
     with house.store.unit("system:test") as unit:
-        row, secret = metering.keep_credential(unit, org_id=org_id, kept_by="usr_test", name="program")
+        row, secret = metering.keep_credential(unit, org_id=org_id, kept_by=kept_by, name="program")
     answer = client.post(
         "/oauth/token", data={"grant_type": "client_credentials", **form}, auth=(row.id, secret)
     )
@@ -254,7 +256,7 @@ def test_reports_from_outside_are_signed_and_booked_once(
     assert (person.status_code, person.json()["type"]) == (403, "/problems/program-needed")
 
     now = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
-    meter = Outside(client, token(client, house, seller.party.id), kept.json()["kid"])
+    meter = Outside(client, token(client, house, seller.party.id, seller.user.id), kept.json()["kid"])
     one, data = event(1, time=now, data={"calls": 1}), b'{"calls":1}'
     unsigned = client.post(
         "/api/v1/usage-events", content=b"[]", headers=meter.bearer | {"Content-Type": BATCH}
@@ -279,8 +281,9 @@ def test_reports_from_outside_are_signed_and_booked_once(
     assert meter.send(SINGLE, orjson.dumps(event(4, time=now, data={"calls": 2}))).status_code == 422
     assert meter.send("text/plain", b"x").status_code == 422
     assert meter.send(BATCH, b"[" + b" " * 2**20 + b"]").status_code == 413
-    stranger = people.organization(house.store, OrgKind.ENTERPRISE, "青岛他方有限公司")
-    foreign = Outside(client, token(client, house, stranger.id), kept.json()["kid"])
+    other = people.organization(house.store, OrgKind.DEALER, "青岛他方数商有限公司")
+    stranger = people.person(house.store, other, "other@dealer.example", Role.DEALER)
+    foreign = Outside(client, token(client, house, other.id, stranger.user.id), kept.json()["kid"])
     assert foreign.send(BATCH, body).status_code == 401  # another organization's key
     with house.store.view() as view:
         booked = view.session.exec(select(UsageEvent)).all()
