@@ -17,6 +17,7 @@ from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
 from market.trading import actions as trading
 from market.trading.queries import overdue, paid_but_waiting
+from metering.keys import Seal, rotate_when_due
 from storage.kernel import clock
 from storage.kernel.problem import Problem
 from storage.objects import sweep
@@ -68,6 +69,9 @@ def each_hour(house: House) -> None:
     with house.store.unit("system:clock") as unit:
         billing.mark_overdue(unit, today=today)
         billing.expire_payments(unit)
+    if days := house.settings.metering.key_days:
+        seal = Seal(house.settings.metering)
+        _alone(house, lambda unit: rotate_when_due(unit, seal, days=days))
     sweep(house.store, house.objects, grace)
 
 

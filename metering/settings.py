@@ -16,6 +16,9 @@ class MeteringSettings(BaseModel, frozen=True):
         description="32 bytes in base64 that seal the token keys; empty means a file under the data folder.",
     )
     token_seconds: int = Field(3600, ge=60, le=86_400, description="Life of an access token.")
+    key_days: int = Field(
+        0, ge=0, le=3650, description="Rotate the token keys every so many days; 0 leaves it to you."
+    )
     ticket_start_seconds: int = Field(120, ge=5, description="A download starts within this time.")
     resume_hours: int = Field(
         24, ge=1, le=168, description="A charge is repeated and resumed free this long."

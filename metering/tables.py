@@ -34,7 +34,7 @@ class Credential(SQLModel, table=True):
 
 
 class TokenKey(SQLModel, table=True):
-    """令牌签名密钥. An Ed25519 key pair; the private half is sealed with the master key of the settings."""
+    """令牌签名密钥. An Ed25519 key pair; the private half is sealed with the master key, and gone once dropped."""
 
     __tablename__ = "token_key"
 

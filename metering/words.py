@@ -13,11 +13,12 @@ class Kind(Worded):
 
 
 class KeyState(Worded):
-    """密钥状态. Announced, signing, or only still trusted."""
+    """密钥状态. Announced, signing, only still trusted, or trusted no more."""
 
     NEXT = "next", "待用", "Next"
     CURRENT = "current", "使用中", "Current"
     RETIRED = "retired", "已退役", "Retired"
+    DROPPED = "dropped", "已吊销", "Dropped"
 
 
 class PeriodState(Worded):

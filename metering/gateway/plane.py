@@ -17,7 +17,7 @@ from metering.problems import QueriesBusy
 from metering.settings import MeteringSettings
 from metering.shelf import Shelf
 from metering.till import Till
-from metering.tokens import Access, Verifier
+from metering.tokens import Access, Verifier, named_key
 from storage.kernel import clock
 from storage.objects import Objects
 from storage.unit import Store
@@ -83,7 +83,7 @@ class Plane:
     async def access(self, request: Request, audience: str) -> Access:
         """The verified access token of the request. Raises InvalidToken, WrongAudience, AddressRefused."""
         token = bearer(request)
-        if self.keys.stale:
+        if self.keys.stale or self.keys.unsure(named_key(token)):
             await self.in_thread(self.keys.refresh)
         return self.verifier.access(token, audience=audience, now=clock.now(), address=self.address(request))
 

@@ -1169,6 +1169,7 @@ def upgrade() -> None:
                 "next",
                 "current",
                 "retired",
+                "dropped",
                 name="keystate_known",
                 native_enum=False,
                 create_constraint=True,
