@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from datetime import timedelta
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,6 +16,7 @@ from metering.problems import KeyNotAnnounced
 from metering.settings import MeteringSettings
 from metering.tables import TokenKey
 from metering.tokens import KeyRing, public_jwk
+from metering.turns import KEYS, take_turn
 from metering.words import KeyState
 from storage.kernel import clock
 from storage.kernel.problem import NotFound
@@ -71,17 +73,10 @@ def ensure_keys(store: Store, seal: Seal) -> None:
         if view.session.exec(select(TokenKey.kid).where(TokenKey.state == KeyState.CURRENT)).first():
             return
     with store.unit("system:keys") as unit:
-        _alone(unit)
+        take_turn(unit, KEYS)  # a second change must see the keys the first one made
         if unit.session.exec(select(TokenKey.kid).where(TokenKey.state == KeyState.CURRENT)).first() is None:
             make_key(unit, seal, KeyState.CURRENT)
             make_key(unit, seal, KeyState.NEXT)
-
-
-def _alone(unit: Unit) -> None:
-    """One change of the ring at a time: a second one must see the keys the first one made."""
-    connection = unit.session.connection()
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7308604897)")
 
 
 def rotate_keys(unit: Unit, seal: Seal, *, announced: timedelta = ANNOUNCED) -> TokenKey:
@@ -90,7 +85,7 @@ def rotate_keys(unit: Unit, seal: Seal, *, announced: timedelta = ANNOUNCED) -> 
     Returns the key that signs now. Raises KeyNotAnnounced when the next key was made less than `announced`
     ago: a verifier that does not know it yet would refuse good tokens.
     """
-    _alone(unit)
+    take_turn(unit, KEYS)  # a second change must see the keys the first one made
     waiting = _in_state(unit, KeyState.NEXT)
     for row in waiting if announced else ():
         if (age := clock.now() - row.made_at) < announced:
@@ -107,7 +102,7 @@ def rotate_keys(unit: Unit, seal: Seal, *, announced: timedelta = ANNOUNCED) -> 
 
 def rotate_when_due(unit: Unit, seal: Seal, *, days: int) -> TokenKey | None:
     """定期轮换. Rotate when the last rotation, which made the next key, is `days` ago; None when it is not."""
-    _alone(unit)
+    take_turn(unit, KEYS)
     waiting = _in_state(unit, KeyState.NEXT)
     if waiting and clock.now() - waiting[0].made_at >= timedelta(days=days):
         return rotate_keys(unit, seal)
@@ -119,7 +114,7 @@ def drop_key(unit: Unit, seal: Seal, kid: str, *, reason: str) -> TokenKey:
 
     Dropped twice is dropped once. Raises NotFound.
     """
-    _alone(unit)
+    take_turn(unit, KEYS)
     row = unit.session.get(TokenKey, kid)
     if row is None:
         raise NotFound(token_key=kid)
@@ -145,6 +140,17 @@ def token_keys(view: View) -> list[TokenKey]:
     """令牌密钥. Every key there ever was, the newest first."""
     query = select(TokenKey).order_by(col(TokenKey.made_at).desc(), col(TokenKey.kid))
     return list(view.session.exec(query).all())
+
+
+def described(row: TokenKey) -> dict[str, Any]:
+    """A key as it is shown: which, in what state, since when and until when."""
+    return {
+        "kid": row.kid,
+        "state": str(row.state),
+        "state_words": row.state.words.both(),
+        "made_at": row.made_at.isoformat(),
+        "ended_at": row.retired_at.isoformat() if row.retired_at else None,
+    }
 
 
 def load_ring(view: View, seal: Seal) -> KeyRing:

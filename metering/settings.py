@@ -92,6 +92,18 @@ class MeteringSettings(BaseModel, frozen=True):
     repeats_per_minute: int = Field(
         60, ge=10, description="How often one purchase of a provider call is repeated free; a tenth at once."
     )
+    surge_times: int = Field(
+        10, ge=2, description="An hour with so many times the usual calls or rows of a license is noted."
+    )
+    surge_floor_calls: int = Field(100, ge=1, description="Usual calls of an hour are never taken as fewer.")
+    surge_floor_rows: int = Field(1000, ge=1, description="Usual rows of an hour are never taken as fewer.")
+    night_percent: int = Field(
+        80, ge=1, le=100, description="A day with this share of its rows between 0 and 6 o'clock is noted."
+    )
+    night_floor_rows: int = Field(10_000, ge=1, description="Fewer rows at night are never noted.")
+    probing_refusals: int = Field(
+        50, ge=1, description="So many refusals (403) of one credential in an hour are noted."
+    )
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Networks whose X-Forwarded-For is believed, e.g. 10.0.0.0/8."
     )

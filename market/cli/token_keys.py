@@ -1,13 +1,12 @@
 """The keys that sign tokens: show, rotate and drop them; every gateway follows within seconds."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from market.cli.opening import opened
 from market.cli.terminal import JsonFlag, say
-from metering.keys import REFRESH_SECONDS, Seal, drop_key, rotate_keys, token_keys
-from metering.tables import TokenKey
+from metering.keys import REFRESH_SECONDS, Seal, described, drop_key, rotate_keys, token_keys
 from storage.kernel.problem import invalid
 
 ACTOR = "system:cli"
@@ -16,7 +15,7 @@ ACTOR = "system:cli"
 def list_keys(as_json: JsonFlag = False) -> None:
     """列出令牌密钥 The keys that sign tokens, newest first: next, current, retired or dropped."""
     with opened() as house, house.store.view() as view:
-        rows = [_shown(row) for row in token_keys(view)]
+        rows = [described(row) for row in token_keys(view)]
     lines = [
         f"{row['kid']}  {row['state_words']['zh']} {row['state_words']['en']}  {row['made_at']}"
         + (f" → {row['ended_at']}" if row["ended_at"] else "")
@@ -31,7 +30,7 @@ def rotate(as_json: JsonFlag = False) -> None:
         seal = Seal(house.settings.metering)
         with house.store.unit(ACTOR) as unit:
             row = rotate_keys(unit, seal)
-    say(as_json, f"已轮换，现用密钥 Rotated; signing with {row.kid}", **_shown(row))
+    say(as_json, f"已轮换，现用密钥 Rotated; signing with {row.kid}", **described(row))
 
 
 def drop(
@@ -48,14 +47,4 @@ def drop(
             row = drop_key(unit, seal, kid, reason=reason.strip())
     seconds = int(REFRESH_SECONDS)
     text = f"已吊销，各网关 {seconds} 秒内生效 Dropped; every gateway follows within {seconds} seconds: {kid}"
-    say(as_json, text, **_shown(row), within_seconds=seconds)
-
-
-def _shown(row: TokenKey) -> dict[str, Any]:
-    return {
-        "kid": row.kid,
-        "state": str(row.state),
-        "state_words": row.state.words.both(),
-        "made_at": row.made_at.isoformat(),
-        "ended_at": row.retired_at.isoformat() if row.retired_at else None,
-    }
+    say(as_json, text, **described(row), within_seconds=seconds)

@@ -24,7 +24,7 @@ from market.house import House
 from market.identity.rules import OrgKind, Role
 from market.settings import Settings
 from metering.keys import Seal, ensure_keys
-from metering.statements import FORMAT, leaf, merkle_root
+from metering.statements import FORMAT, leaf, merkle_root, proofs
 from metering.tables import Gate, TokenKey
 from storage import journal
 from storage.journal import Entry
@@ -147,6 +147,17 @@ def test_a_statement_is_verified_against_the_invoices_root(plain: Shell, tmp_pat
     assert "another Merkle root" in other.out
     file.write_text(json.dumps(document | {"totals": totals | {"amount_fen": 5}}))
     assert plain("verify", "statement", file).code == 1
+    other_line = line | {"charge_id": "chg_2"}
+    lines = [
+        each | {"proof": path}
+        for each, path in zip((line, other_line), proofs([leaf(line), leaf(other_line)]), strict=True)
+    ]
+    lines[1]["amount_fen"] = 5
+    proved = document | {"root": merkle_root([leaf(line), leaf(other_line)]), "count": 2, "events": lines}
+    file.write_text(json.dumps(proved))
+    named = plain("verify", "statement", file, "--json")
+    assert (named.code, named.data["altered"]) == (1, ["chg_2"])
+    assert "被改动 altered: chg_2" in plain("verify", "statement", file).out
 
 
 def test_the_journal_is_verified_in_place_and_as_export(house: House, shell: Shell, tmp_path: Path) -> None:
