@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test faults check docs format lock clean
+.PHONY: help run test faults bench check docs format lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,13 @@ test: .venv/dev ## Run every test on SQLite and PostgreSQL, with a real S3 serve
 faults: .venv/dev ## Kill servers and gateways at bad moments and count what is left (half an hour)
 	@$(BIN)/python -m pytest tests/faults
 
+.venv/bench: .venv/dev requirements/bench.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: .venv/bench ## Measure ours beside the references (wrk, nginx and curl from the system) and print the ratios
+	@$(BIN)/python -m benchmarks
+
 check: .venv/dev ## Lint, types and the laws of the house
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -46,6 +53,7 @@ lock: ## Resolve the dependencies again and write the lock files (hashes, no ind
 	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 pyproject.toml requirements/build.in -o requirements/runtime.txt
 	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --group bench -c requirements/runtime.txt -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove the environment; data under var/ stays
 	@rm -rf .venv

@@ -226,7 +226,7 @@ def quantities(used: Mapping[Kind, Usage], tariff: Tariff, *, months: Fraction =
     A download with a price of its own costs that and nothing else; without one its call and rows count.
     """
     downloads = used.get(Kind.DOWNLOAD, Usage())
-    counted = used.get(Kind.ROWS, Usage()) + used.get(Kind.CALL, Usage())
+    counted = sum((usage for kind, usage in used.items() if kind is not Kind.DOWNLOAD), Usage())
     if any(price.measure is Measure.DOWNLOAD for price in tariff.prices):
         return Quantities(counted.calls, counted.rows, downloads.events, months)
     return Quantities(counted.calls + downloads.calls, counted.rows + downloads.rows, 0, months)

@@ -114,18 +114,19 @@ class Till:
                 self._wake.notify()
 
     def _run(self) -> None:
-        size = 1
-        while batch := self._gather(size):
+        crowd = 1
+        while batch := self._gather(crowd):
             size = len(batch)
             try:
                 answers = self._settle(batch)
             except Exception:
                 log.exception("till.failed", charges=size)
                 answers = [Unavailable() for _ in batch]
+            crowd = size + len(self._queue)  # whoever is answered now asks again soon
             _release(batch, answers)
 
-    def _gather(self, before: int) -> list[_Waiting]:
-        """Everything that waits; under load, up to two milliseconds for about as many as the last time."""
+    def _gather(self, crowd: int) -> list[_Waiting]:
+        """Everything that waits; under load, up to two milliseconds for about as many as there were a moment ago."""
         with self._wake:
             asleep = time.monotonic()
             self._wanted = 1
@@ -134,8 +135,8 @@ class Till:
                     return []
                 self._wake.wait()
             most = self._settings.till_batch
-            if before > 1 and time.monotonic() - asleep < _IDLE_SECONDS:
-                self._wanted = min(before, most)
+            if crowd > 1 and time.monotonic() - asleep < _IDLE_SECONDS:
+                self._wanted = min(crowd, most)
                 deadline = time.monotonic() + self._settings.till_gather_ms / 1000
                 while len(self._queue) < self._wanted and (left := deadline - time.monotonic()) > 0:
                     self._wake.wait(left)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,9 @@ class Cluster:
     """PostgreSQL on a Unix socket, with everything that makes a commit durable switched on."""
 
     def __init__(self, folder: Path) -> None:
+        """`folder` must be open to other users all the way: pytest's own are closed at every start of it."""
         binaries, user = servers.find_postgres()
         self.folder = folder
-        for parent in (folder, *folder.parents):  # another user has to come through
-            if parent.stat().st_uid == os.geteuid() and parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o111)
         self._prefix: list[str] = []
         if os.geteuid() == 0:
             shutil.chown(folder, user)
@@ -72,9 +71,21 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+def own_cluster() -> Iterator[Cluster]:
+    """A cluster in a folder of its own, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="shugang-faults-"))
+    cluster = Cluster(folder)
+    try:
+        yield cluster
+    finally:
+        cluster.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
     """A tmpfs of so many megabytes. Raises CannotStart when this user may not mount one."""
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="shugang-disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(folder)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
@@ -84,6 +95,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)
+        folder.rmdir()
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ class Hooks:
             self._moment.batches += 1
             due = self._point if self._moment.batches >= self._at else None
             if due is Point.BEFORE_COMMIT:
-                time.sleep(_dice.uniform(0, 0.02))  # long enough for an answer that does not wait
+                time.sleep(_dice.uniform(0, 0.06))  # long enough for an answer that does not wait
                 self._moment.point = Point.BEFORE_COMMIT
                 die()
             self._moment.point = Point.IN_COMMIT

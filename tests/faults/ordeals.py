@@ -13,6 +13,7 @@ from tests.faults.wire import eventually
 from tests.faults.world import World
 
 POINTS = (Point.BEFORE_COMMIT, Point.IN_COMMIT, Point.AFTER_COMMIT, Point.MID_BODY)
+LONGEST_SECONDS = 900  # of one stage of kills: then something is stuck
 
 
 def licenses(world: World, plenty: int, edge: int) -> list[str]:
@@ -54,7 +55,9 @@ class Ordeal:
                 crowds.until(50)
                 for gateway in fleet.gateways:
                     self._rearm(fleet, gateway)
+                deadline = time.monotonic() + LONGEST_SECONDS
                 while fleet.kills.total() < kills or crowds.acknowledged < acknowledged:
+                    assert time.monotonic() < deadline, (fleet.kills, crowds.acknowledged)
                     self._strike(fleet, killing=fleet.kills.total() < kills)
                     if doomed and fleet.kills.total() * 3 > kills:
                         self.world.revoke(doomed.pop(), timed=False)

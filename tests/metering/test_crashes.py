@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.clusters import Cluster
+from tests.faults.clusters import own_cluster
 from tests.faults.drills import drill
 from tests.faults.fleet import Launcher
 from tests.faults.ordeals import POINTS, Ordeal
@@ -29,10 +29,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/market.db"
         return
-    (tmp_path / "cluster").mkdir()
-    cluster = Cluster(tmp_path / "cluster")
-    yield cluster.database()
-    cluster.stop("immediate")
+    with own_cluster() as cluster:
+        yield cluster.database()
 
 
 def test_a_few_kills(launcher: Launcher, url: str, tmp_path: Path) -> None:
