@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from contracts.terms import Tier, VersionRule
 from metering import sealing, thresholds
 from metering.anomalies import anomalies, findings, note_anomaly
 from metering.limits import limits_of
@@ -160,8 +161,8 @@ def test_two_workers_tell_a_step_once(store: Store, licensed: Licensed, till: Ti
 
 def test_percent_is_never_rounded_up() -> None:
     gate = Gate(
-        license_id="l", product_id="p", buyer_id="b", tier="commercial", serve_from=NOON, purposes=[], delivery=[],
-        version_rule="latest", limit_rows=1000, used_rows=999, limit_calls=0,
+        license_id="l", product_id="p", buyer_id="b", tier=Tier.COMMERCIAL, serve_from=NOON, purposes=[], delivery=[],
+        version_rule=VersionRule.LATEST, limit_rows=1000, used_rows=999, limit_calls=0,
     )  # fmt: skip
     calls, rows, *_ = limits_of(gate)
     assert (rows.percent, rows.step, rows.left) == (99, 80, 1)
