@@ -24,6 +24,7 @@ from market.api import (
     returns,
     runs,
     session,
+    usage,
     usage_events,
 )
 from market.house import House
@@ -53,6 +54,7 @@ from market.web import orders as order_pages
 from market.web import products as product_pages
 from market.web import returns as return_pages
 from market.web import runs as run_pages
+from market.web import usage as usage_pages
 from market.worker import EmbeddedWorker, Queue
 
 API = (
@@ -66,6 +68,7 @@ API = (
     orders,
     contracts,
     licenses,
+    usage,
     credentials,
     usage_events,
     payments,
@@ -81,6 +84,7 @@ PAGES = (
     approvals,
     order_pages,
     license_pages,
+    usage_pages,
     money,
     return_pages,
     journal_pages,

@@ -16,7 +16,12 @@ from market.refinery import actions as refinery
 from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
 from market.trading import actions as trading
+from market.trading import watching
 from market.trading.queries import overdue, paid_but_waiting
+from metering.anomalies import findings, note_anomaly
+from metering.keys import Seal, rotate_when_due
+from metering.sealing import counted_hour, seal_hour, unsealed
+from metering.thresholds import licenses_with_new_steps
 from storage.kernel import clock
 from storage.kernel.problem import Problem
 from storage.objects import sweep
@@ -56,6 +61,29 @@ def each_minute(house: House) -> None:
         _alone(house, lambda unit, i=license_id: trading.expire_license(unit, i))  # type: ignore[misc]  # bound default
     with house.store.unit("system:clock") as unit:
         refinery.requeue_stale_runs(unit)
+    watch_usage(house)
+
+
+def watch_usage(house: House) -> None:
+    """用量守望. Tell who nears a limit; seal the hours that are over."""
+    with house.store.view() as view:
+        near = licenses_with_new_steps(view)
+        hours = unsealed(view, clock.now())
+    for license_id in near:
+        _alone(house, lambda unit, i=license_id: watching.tell_steps(unit, i))  # type: ignore[misc]  # bound default
+    for hour in hours:
+        with house.store.view() as view:
+            counted = counted_hour(view, hour)
+        _alone(house, lambda unit, c=counted: seal_hour(unit, c))  # type: ignore[misc]  # bound default
+
+
+def note_anomalies(house: House) -> None:
+    """异常守望. Note what stood out in usage, for people to judge."""
+    settings = house.settings
+    with house.store.view() as view:
+        found = findings(view, clock.now(), zone=settings.timezone, settings=settings.metering)
+    for finding in found:
+        _alone(house, lambda unit, f=finding: note_anomaly(unit, f))  # type: ignore[misc]  # bound default
 
 
 def each_hour(house: House) -> None:
@@ -68,6 +96,10 @@ def each_hour(house: House) -> None:
     with house.store.unit("system:clock") as unit:
         billing.mark_overdue(unit, today=today)
         billing.expire_payments(unit)
+    if days := house.settings.metering.key_days:
+        seal = Seal(house.settings.metering)
+        _alone(house, lambda unit: rotate_when_due(unit, seal, days=days))
+    note_anomalies(house)
     sweep(house.store, house.objects, grace)
 
 

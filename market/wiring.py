@@ -82,7 +82,11 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
         Reaction("activate-paid-orders", frozenset({"payment.confirmed"}), activate),
         Errand("cleanse-runs", frozenset({"run.requested", "run.requeued"}), _cleanse),
         Errand(
-            "postman", frozenset({"link.made", "order.approved", "order.rejected", "order.activated"}), _post
+            "postman",
+            frozenset(
+                {"link.made", "order.approved", "order.rejected", "order.activated", "usage.threshold"}
+            ),
+            _post,
         ),
         Errand(
             "close-checkouts",

@@ -190,6 +190,16 @@ class PeriodNotOver(Problem):
     remedy = Words("请在该月结束后再关账。", "Close it after the month has ended.")
 
 
+class KeyNotAnnounced(Conflict):
+    """密钥尚未公布. The next token key is too new to sign: verifiers that keep our key set do not know it yet."""
+
+    title = Words("待用密钥公布时间不足", "The next key has not been announced long enough")
+    remedy = Words(
+        "请在 wait_seconds 秒后再轮换；密钥泄露时请用 `shugang keys drop` 立即吊销。",
+        "Rotate after `wait_seconds`; if a key has leaked, end it at once with `shugang keys drop`.",
+    )
+
+
 class RequestTooLarge(Problem):
     """请求体过大. The body of a request to a provider's API is larger than allowed; it was not sent on."""
 

@@ -28,7 +28,8 @@ from storage.kernel.problem import NotFound
 from storage.unit import View
 
 
-def _sums() -> tuple[ColumnElement[int], ...]:
+def usage_sums() -> tuple[ColumnElement[int], ...]:
+    """The sums of hourly rows, in the order of `Usage`."""
     columns = (UsageHour.events, UsageHour.calls, UsageHour.rows, UsageHour.bytes, UsageHour.amount_fen)
     # PostgreSQL sums bigint as numeric: cast back, quantities are whole numbers.
     return tuple(sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger) for column in columns)
@@ -57,7 +58,7 @@ def usage_by_hour(
 ) -> list[tuple[datetime, Usage]]:
     """每小时用量. Hours with usage in [since, until), oldest first; hours are UTC."""
     rows = view.session.execute(
-        sa.select(col(UsageHour.hour), *_sums())
+        sa.select(col(UsageHour.hour), *usage_sums())
         .where(*_where(license_id, product_id, since, until))
         .group_by(col(UsageHour.hour))
         .order_by(col(UsageHour.hour))
@@ -95,7 +96,7 @@ def totals_of_period(view: View, license_id: str, period: str) -> dict[Kind, Usa
 
 def _by_kind(view: View, *clauses: ColumnElement[bool]) -> dict[Kind, Usage]:
     rows = view.session.execute(
-        sa.select(col(UsageHour.kind), *_sums()).where(*clauses).group_by(col(UsageHour.kind))
+        sa.select(col(UsageHour.kind), *usage_sums()).where(*clauses).group_by(col(UsageHour.kind))
     )
     return {row[0]: Usage(*row[1:]) for row in rows}
 
@@ -134,6 +135,12 @@ def shelf(view: View, slug: str) -> ShelfItem:
     if row is None:
         raise NotOnShelf(product=slug)
     return row
+
+
+def product_titles(view: View, product_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """产品名称. The titles of shelved products in both languages, by id."""
+    rows = view.session.exec(select(ShelfItem).where(col(ShelfItem.product_id).in_(product_ids)))
+    return {row.product_id: {"zh": row.title_zh, "en": row.title_en} for row in rows}
 
 
 def shelf_versions(view: View, product_id: str) -> list[ShelfVersion]:

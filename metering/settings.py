@@ -16,6 +16,9 @@ class MeteringSettings(BaseModel, frozen=True):
         description="32 bytes in base64 that seal the token keys; empty means a file under the data folder.",
     )
     token_seconds: int = Field(3600, ge=60, le=86_400, description="Life of an access token.")
+    key_days: int = Field(
+        0, ge=0, le=3650, description="Rotate the token keys every so many days; 0 leaves it to you."
+    )
     ticket_start_seconds: int = Field(120, ge=5, description="A download starts within this time.")
     resume_hours: int = Field(
         24, ge=1, le=168, description="A charge is repeated and resumed free this long."
@@ -88,6 +91,18 @@ class MeteringSettings(BaseModel, frozen=True):
     breaker_seconds: float = Field(30.0, gt=0, description="How long it rests before it is tried once.")
     repeats_per_minute: int = Field(
         60, ge=10, description="How often one purchase of a provider call is repeated free; a tenth at once."
+    )
+    surge_times: int = Field(
+        10, ge=2, description="An hour with so many times the usual calls or rows of a license is noted."
+    )
+    surge_floor_calls: int = Field(100, ge=1, description="Usual calls of an hour are never taken as fewer.")
+    surge_floor_rows: int = Field(1000, ge=1, description="Usual rows of an hour are never taken as fewer.")
+    night_percent: int = Field(
+        80, ge=1, le=100, description="A day with this share of its rows between 0 and 6 o'clock is noted."
+    )
+    night_floor_rows: int = Field(10_000, ge=1, description="Fewer rows at night are never noted.")
+    probing_refusals: int = Field(
+        50, ge=1, description="So many refusals (403) of one credential in an hour are noted."
     )
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Networks whose X-Forwarded-For is believed, e.g. 10.0.0.0/8."

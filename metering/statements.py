@@ -14,13 +14,15 @@ from storage.kernel.canonical import digest
 from storage.unit import View
 
 FORMAT = "shugang-usage-statement/1"
+PROVED_LINES = 20_000  # in a longer statement the proofs would outweigh the lines
 EMPTY = hashlib.sha256(b"").hexdigest()
 _SUMMED = ("calls", "rows", "bytes", "amount_fen")
 
 
 def leaf(line: Mapping[str, Any]) -> bytes:
-    """The hash of one event line: its id and everything that is billed."""
-    return hashlib.sha256(b"\x00" + bytes.fromhex(digest(dict(line)))).digest()
+    """The hash of one event line: its id and everything that is billed, without its proof."""
+    billed = {name: value for name, value in line.items() if name != "proof"}
+    return hashlib.sha256(b"\x00" + bytes.fromhex(digest(billed))).digest()
 
 
 def merkle_root(leaves: Sequence[bytes]) -> str:
@@ -35,6 +37,43 @@ def merkle_root(leaves: Sequence[bytes]) -> str:
         # An odd one moves up alone: for a left-full tree this is the tree of RFC 6962.
         level = pairs + level[len(level) & ~1 :]
     return level[0].hex()
+
+
+def proofs(leaves: Sequence[bytes]) -> list[list[str]]:
+    """For each leaf, the hashes (hex) beside its path to the root, from the bottom up (RFC 6962, 2.1.1)."""
+    paths: list[list[str]] = [[] for _ in leaves]
+    level = [(leaf_hash, [index]) for index, leaf_hash in enumerate(leaves)]
+    while len(level) > 1:
+        above = []
+        for i in range(0, len(level) - 1, 2):
+            (left, under_left), (right, under_right) = level[i], level[i + 1]
+            for index in under_left:
+                paths[index].append(right.hex())
+            for index in under_right:
+                paths[index].append(left.hex())
+            above.append((hashlib.sha256(b"\x01" + left + right).digest(), under_left + under_right))
+        level = above + level[len(level) & ~1 :]
+    return paths
+
+
+def root_by_proof(leaf_hash: bytes, index: int, count: int, path: Sequence[str]) -> str:
+    """The root (hex) a leaf leads to with its proof; another one than the tree's when either was altered.
+
+    Raises ValueError for a proof of the wrong length.
+    """
+    beside = [bytes.fromhex(each) for each in path]
+    last = count - 1
+    while last:
+        if index & 1 or index < last:  # else it moves up alone
+            if not beside:
+                raise ValueError("the proof is too short")
+            other = beside.pop(0)
+            pair = other + leaf_hash if index & 1 else leaf_hash + other
+            leaf_hash = hashlib.sha256(b"\x01" + pair).digest()
+        index, last = index >> 1, last >> 1
+    if beside:
+        raise ValueError("the proof is too long")
+    return leaf_hash.hex()
 
 
 def line_of(event: UsageEvent) -> dict[str, Any]:
@@ -61,13 +100,17 @@ def root_of_period(view: View, license_id: str, period: str) -> tuple[int, str]:
 def statement(view: View, license_id: str, period: str) -> dict[str, Any]:
     """出具对账单. The statement of a license and a period (`YYYY-MM`)."""
     lines = [line_of(event) for event in events_of_period(view, license_id, period)]
+    leaves = [leaf(line) for line in lines]
+    if len(lines) <= PROVED_LINES:
+        for line, path in zip(lines, proofs(leaves), strict=True):
+            line["proof"] = path
     return {
         "format": FORMAT,
         "license": license_id,
         "period": period,
         "count": len(lines),
         "totals": _totals(lines),
-        "root": merkle_root([leaf(line) for line in lines]),
+        "root": merkle_root(leaves),
         "events": lines,
     }
 
@@ -84,6 +127,7 @@ class StatementVerdict:
     count: int
     root: str
     reason: str | None = None
+    altered: tuple[str, ...] = ()  # charge ids of lines that do not lead to the root
 
     @property
     def ok(self) -> bool:
@@ -97,8 +141,10 @@ def verify_statement(document: Mapping[str, Any], *, root: str | None = None) ->
         lines = list(document["events"])
         found = merkle_root([leaf(line) for line in lines])
         ids = [line["charge_id"] for line in lines]
+        altered = _altered(lines, root or document["root"])
         checks = (
             (document["format"] == FORMAT, "unknown format"),
+            (not altered, f"altered: {', '.join(altered[:10])}"),
             (ids == sorted(set(ids)), "events are repeated or out of order"),
             (document["count"] == len(lines), "the count does not match the events"),
             (document["totals"] == _totals(lines), "the totals do not match the events"),
@@ -108,4 +154,20 @@ def verify_statement(document: Mapping[str, Any], *, root: str | None = None) ->
     except (KeyError, TypeError, ValueError) as error:
         return StatementVerdict(0, "", f"not a statement: {error!r}")
     wrong = next((reason for good, reason in checks if not good), None)
-    return StatementVerdict(len(lines), found, wrong)
+    return StatementVerdict(len(lines), found, wrong, altered)
+
+
+def _altered(lines: Sequence[Mapping[str, Any]], root: str) -> tuple[str, ...]:
+    """The lines whose proof does not lead to the root: only what was altered, when the rest was left alone."""
+    if not all("proof" in line for line in lines):
+        return ()
+    wrong = []
+    for index, line in enumerate(lines):
+        try:
+            led_to = root_by_proof(leaf(line), index, len(lines), line["proof"])
+        except ValueError:
+            led_to = ""
+        if led_to != root:
+            wrong.append(str(line["charge_id"]))
+    # When no line leads there, it is the root or the number of lines that is another one.
+    return tuple(wrong) if len(wrong) < len(lines) or len(lines) == 1 else ()

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from contracts.terms import Tier, VersionRule
-from metering.words import KeyState, Kind, PeriodState
-from storage.columns import Mechanism, big, choice, json_field
+from metering.words import AnomalyKind, KeyState, Kind, LimitUnit, PeriodState
+from storage.columns import Big, Mechanism, big, choice, json_field
 
 
 class Credential(SQLModel, table=True):
@@ -34,7 +34,7 @@ class Credential(SQLModel, table=True):
 
 
 class TokenKey(SQLModel, table=True):
-    """令牌签名密钥. An Ed25519 key pair; the private half is sealed with the master key of the settings."""
+    """令牌签名密钥. An Ed25519 key pair; the private half is sealed with the master key, and gone once dropped."""
 
     __tablename__ = "token_key"
 
@@ -248,3 +248,49 @@ class Period(SQLModel, table=True):
     period: str = Field(primary_key=True)
     state: PeriodState = Field(sa_type=choice(PeriodState))
     closed_at: datetime | None = None
+
+
+class UsageStep(SQLModel, table=True):
+    """用量提醒. A step (percent) of a limit of this size that was told; a raised limit is told anew."""
+
+    __tablename__ = "usage_step"
+
+    license_id: str = Field(primary_key=True)
+    unit: LimitUnit = Field(sa_type=choice(LimitUnit), primary_key=True)
+    most: int = Field(sa_type=Big, primary_key=True)
+    step: int = Field(primary_key=True)
+    noted_at: datetime
+
+
+class UsageAnomaly(SQLModel, table=True):
+    """异常用量. One thing that stood out, with its figures; it blocks nothing."""
+
+    __tablename__ = "usage_anomaly"
+    __table_args__ = (UniqueConstraint("kind", "subject", "since"),)
+
+    id: str = Field(primary_key=True)
+    kind: AnomalyKind = Field(sa_type=choice(AnomalyKind))
+    subject: str  # "license:lic_…" or "credential:cli_…"
+    since: datetime
+    buyer_id: str | None = None
+    provider_id: str | None = Field(default=None, index=True)
+    figures: dict[str, Any] = json_field()
+    noted_at: datetime
+
+
+class RefusalHour(Mechanism, table=True):
+    """拒绝次数. How often a credential asked for what it may not have: approximate, counted in memory."""
+
+    __tablename__ = "refusal_hour"
+
+    credential_id: str = Field(primary_key=True)
+    hour: datetime = Field(primary_key=True)
+    refusals: int = big(0)
+
+
+class UsageSeal(Mechanism, table=True):
+    """封存小时. An hour that has its `usage.sealed` entry; the figures stand in the journal."""
+
+    __tablename__ = "usage_seal"
+
+    hour: datetime = Field(primary_key=True)

@@ -83,6 +83,16 @@ class KeyRing:
         return {"keys": [public_jwk(key) for key in self.public.values()]}
 
 
+def named_key(token: str) -> str:
+    """The `kid` a token names, unverified; empty when it names none."""
+    try:
+        header = orjson.loads(urlsafe_b64decode(token[:MAX_BYTES].encode("ascii").split(b".", 1)[0]))
+    except ValueError:
+        return ""
+    kid = header.get("kid") if isinstance(header, dict) else None
+    return kid if isinstance(kid, str) else ""
+
+
 def public_jwk(key: OKPKey) -> dict[str, Any]:
     """The public half with its thumbprint as `kid` and the one algorithm it is for."""
     parts = key.as_dict(private=False)

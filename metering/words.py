@@ -13,11 +13,12 @@ class Kind(Worded):
 
 
 class KeyState(Worded):
-    """密钥状态. Announced, signing, or only still trusted."""
+    """密钥状态. Announced, signing, only still trusted, or trusted no more."""
 
     NEXT = "next", "待用", "Next"
     CURRENT = "current", "使用中", "Current"
     RETIRED = "retired", "已退役", "Retired"
+    DROPPED = "dropped", "已吊销", "Dropped"
 
 
 class PeriodState(Worded):
@@ -65,3 +66,39 @@ class Reported(Worded):
     DUPLICATE = "duplicate", "重复，未再入账", "Duplicate, not booked again"
     CONFLICT = "conflict", "同一编号内容不同", "Same id, other content"
     REJECTED = "rejected", "未入账", "Rejected"
+
+
+class By(Worded):
+    """分组. What usage is summed by."""
+
+    HOUR = "hour", "小时", "Hour"
+    DAY = "day", "日期", "Day"
+    PURPOSE = "purpose", "使用目的", "Purpose"
+    PRODUCT = "product", "产品", "Product"
+    LICENSE = "license", "许可", "License"
+    CREDENTIAL = "credential", "接入凭证", "Credential"
+
+
+class Side(Worded):
+    """买卖方向. What an organization bought, or what was used of its products."""
+
+    BOUGHT = "bought", "买入", "Bought"
+    SOLD = "sold", "售出", "Sold"
+
+
+class LimitUnit(Worded):
+    """限额单位. What a limit of a license counts."""
+
+    CALLS = "calls", "调用次数", "Calls"
+    ROWS = "rows", "数据行数", "Rows"
+    BYTES = "bytes", "数据量", "Bytes"
+    DOWNLOADS = "downloads", "下载次数", "Downloads"
+    SPEND = "spend", "费用", "Spend"
+
+
+class AnomalyKind(Worded):
+    """异常类型. In which way usage stood out."""
+
+    SURGE = "surge", "用量激增", "Surge"
+    NIGHT = "night", "非工作时段批量提取", "Bulk pull at night"
+    PROBING = "probing", "越权试探", "Scope probing"

@@ -1,7 +1,7 @@
 """Licenses: what one holds or granted, and the stop button."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,15 +12,18 @@ from contracts.rules import LICENSE, LicenseState
 from contracts.tables import License
 from contracts.terms import Tier
 from market.api.orders import Reason
+from market.api.usage import UsageView, usage_view
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
 from market.identity.rules import Permission
 from market.trading import actions
 from market.trading.closing import settle_license
 from market.trading.queries import readable_license
-from metering.queries import gate, usage_by_day
+from metering.limits import Limit, limits_of
+from metering.queries import gate
 from metering.statements import statement
-from storage.kernel import clock
+from metering.usage import span, usage_by
+from metering.words import By, LimitUnit
 from storage.unit import Unit
 
 router = APIRouter(prefix="/licenses", tags=["licenses"])
@@ -44,24 +47,28 @@ class LicenseView(BaseModel, from_attributes=True):
     verbs: list[str] = []
 
 
-class DayView(BaseModel):
-    day: str
-    answers: int
-    calls: int
-    rows: int
-    bytes: int
-    amount_fen: int
+class LimitView(BaseModel):
+    limit: LimitUnit
+    used: int
+    most: int | None
+    left: int | None
+    percent: int
+    step: int
 
 
-class UsageView(BaseModel):
-    days: list[DayView]
+class LicenseUsageView(UsageView):
+    limits: list[LimitView]
     used_calls: int
     used_rows: int
+    used_bytes: int
     used_downloads: int
     spent_fen: int
     limit_calls: int | None
     limit_rows: int | None
+    limit_bytes: int | None
+    limit_downloads: int | None
     spend_cap_fen: int | None
+    left_fen: int | None
 
 
 class SettledView(BaseModel):
@@ -110,40 +117,32 @@ def terminate(work: Work, license_id: str, body: Reason) -> LicenseView:
 
 @router.get("/{license_id}/usage", dependencies=[allow(Permission.USAGE_READ)])
 def usage(
-    house: HouseDep, actor: ActorDep, license_id: str, days: Annotated[int, Query(ge=1, le=400)] = 31
-) -> UsageView:
-    """用量 · What was used by day, what is left, and the cost to date, for buyer and provider alike."""
+    house: HouseDep,
+    actor: ActorDep,
+    license_id: str,
+    by: By = By.DAY,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    days: Annotated[int, Query(ge=1, le=400)] = 31,
+) -> LicenseUsageView:
+    """用量 · What was used by hour, day, purpose or credential, what is left, and the cost to date, for both sides."""
+    begins, ends = span(by, since, until, days=days)
     with house.store.view() as view:
         readable_license(view, actor, license_id)
-        now = clock.now()
-        by_day = usage_by_day(
-            view,
-            license_id=license_id,
-            since=now - timedelta(days=days),
-            until=now + timedelta(hours=1),
-            zone=house.settings.timezone,
+        lines = usage_by(
+            view, by, license_id=license_id, since=begins, until=ends, zone=house.settings.timezone
         )
         held = gate(view, license_id)
-        return UsageView(
-            days=[
-                DayView(
-                    day=day,
-                    calls=u.calls,
-                    rows=u.rows,
-                    bytes=u.size,
-                    answers=u.events,
-                    amount_fen=u.amount_fen,
-                )
-                for day, u in by_day
-            ],
-            used_calls=held.used_calls,
-            used_rows=held.used_rows,
-            used_downloads=held.used_downloads,
-            spent_fen=held.spent_fen,
-            limit_calls=held.limit_calls,
-            limit_rows=held.limit_rows,
-            spend_cap_fen=held.spend_cap_fen,
-        )
+    limits = [LimitView(limit=each.unit, **_figures(each)) for each in limits_of(held)]
+    counted = {name: getattr(held, name) for name in LicenseUsageView.model_fields if hasattr(held, name)}
+    cap = held.spend_cap_fen
+    left_fen = None if cap is None else cap - held.spent_fen
+    shown = usage_view(by, begins, ends, lines).model_dump()
+    return LicenseUsageView(**shown, **counted, limits=limits, left_fen=left_fen)
+
+
+def _figures(limit: Limit) -> dict[str, int | None]:
+    return {name: getattr(limit, name) for name in ("used", "most", "left", "percent", "step")}
 
 
 @router.get("/{license_id}/statement", dependencies=[allow(Permission.USAGE_READ)])

@@ -6,7 +6,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from market.cli import keeping, processes, showing, verifying
+from market.cli import keeping, processes, showing, token_keys, verifying
 from market.cli.problems import DatabaseAway, FileRefused
 from market.cli.terminal import refuse
 from storage.kernel.problem import Problem
@@ -31,6 +31,9 @@ cli.command("close")(keeping.close)
 db.command("upgrade")(keeping.db_upgrade)
 user.command("create")(keeping.user_create)
 keys.command("export")(verifying.export_keys)
+keys.command("list")(token_keys.list_keys)
+keys.command("rotate")(token_keys.rotate)
+keys.command("drop")(token_keys.drop)
 verify.command("journal")(verifying.verify_journal)
 verify.command("contract")(verifying.verify_contract)
 verify.command("statement")(verifying.verify_usage)

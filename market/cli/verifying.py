@@ -12,6 +12,7 @@ from contracts import keyring, signatures
 from market.cli.opening import opened
 from market.cli.problems import FileRefused
 from market.cli.terminal import JsonFlag, say
+from metering.sealing import broken_seals
 from metering.statements import verify_statement
 from storage import journal
 from storage.kernel.words import Words
@@ -34,6 +35,14 @@ def verify_journal(
     else:
         with opened() as house:
             verdict = journal.verify_stored(house.store)
+            with house.store.view() as view:
+                broken = broken_seals(view) if verdict.ok else []
+        if broken:
+            seals = [{"hour": each.hour, "expected": each.expected, "found": each.found} for each in broken]
+            lines = [f"✗ {each.hour}: {each.expected} → {each.found}" for each in broken]
+            head = "用量与封存不符 Usage is no longer what was sealed"
+            say(as_json, "\n".join([head, *lines]), ok=False, entries=verdict.entries, seals=seals)
+            raise typer.Exit(1)
     if verdict.ok:
         text = f"流水完整 Journal ok: {verdict.entries} entries, head {verdict.head}"
         say(as_json, text, ok=True, entries=verdict.entries, head=verdict.head)
@@ -91,11 +100,18 @@ def verify_usage(
     """核验对账单 Recompute count, sums and Merkle root of a usage statement."""
     document = _json(file)
     verdict = verify_statement(document if isinstance(document, dict) else {}, root=root)
-    data = {"ok": verdict.ok, "count": verdict.count, "root": verdict.root, "reason": verdict.reason}
+    data = {
+        "ok": verdict.ok,
+        "count": verdict.count,
+        "root": verdict.root,
+        "reason": verdict.reason,
+        "altered": list(verdict.altered),
+    }
     if verdict.ok:
         say(as_json, f"对账单无误 Statement ok: {verdict.count} events, root {verdict.root}", **data)
         return
-    say(as_json, f"对账单不符 Statement does not hold: {verdict.reason}", **data)
+    text = "".join(f"✗ 被改动 altered: {charge}\n" for charge in verdict.altered)
+    say(as_json, f"{text}对账单不符 Statement does not hold: {verdict.reason}", **data)
     raise typer.Exit(1)
 
 

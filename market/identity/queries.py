@@ -6,7 +6,7 @@ from sqlmodel import col, select
 
 from market.identity.passwords import hash_secret
 from market.identity.problems import LinkSpent
-from market.identity.rules import Actor, Permission, Role, Verification
+from market.identity.rules import GRANTS, Actor, Permission, Role, Verification
 from market.identity.tables import LoginSession, Membership, OneTimeLink, Party, User
 from metering.tables import Credential
 from storage.kernel import clock
@@ -88,6 +88,22 @@ def members(view: View, actor: Actor) -> list[tuple[Membership, User]]:
         .order_by(col(Membership.created_at))
     )
     return list(view.session.exec(query))
+
+
+def members_with(view: View, party_id: str, permission: Permission) -> list[User]:
+    """有权成员. The people of an organization whose roles there grant `permission`, oldest membership first."""
+    query = (
+        select(Membership, User)
+        .where(
+            Membership.user_id == User.id, Membership.party_id == party_id, col(User.disabled_at).is_(None)
+        )
+        .order_by(col(Membership.created_at), col(User.id))
+    )
+    return [
+        user
+        for membership, user in view.session.exec(query)
+        if any(permission in GRANTS[Role(role)] for role in membership.roles)
+    ]
 
 
 def administrators(view: View, party_id: str) -> list[str]:

@@ -14,6 +14,8 @@ from market.identity.rules import Actor, Permission, Role
 from market.trading.problems import OrderNotFound
 from market.trading.rules import OrderState
 from market.trading.tables import Order
+from metering.anomalies import anomalies
+from metering.tables import UsageAnomaly
 from storage.unit import View
 
 OVERSEERS = frozenset({Role.APPROVER, Role.AUDITOR, Role.COMPLIANCE, Role.FINANCE, Role.MANDATOR})
@@ -83,3 +85,11 @@ def readable_license(view: View, actor: Actor, license_id: str) -> License:
     if actor.roles & OVERSEERS:
         return one_license(view, license_id)
     return one_license(view, license_id, party_id=actor.own_org)
+
+
+def watched_anomalies(
+    view: View, actor: Actor, *, before: str | None = None, limit: int = 50
+) -> Sequence[UsageAnomaly]:
+    """用量异常. Everything for those who may suspend licenses, a provider's own products for a provider; newest first."""
+    everything = actor.may(Permission.LICENSE_SUSPEND)
+    return anomalies(view, provider_id=None if everything else actor.own_org, before=before, limit=limit)

@@ -9,6 +9,7 @@ from market.billing.reconcile import differences as differences_of_money
 from market.billing.rules import Difference
 from market.trading.restoring import RESTORED
 from metering.queries import gates, uncounted
+from metering.sealing import broken_seals
 from storage.unit import View
 
 Progress = Callable[[int, int], None]
@@ -20,7 +21,7 @@ def differences(view: View, progress: Progress = lambda _done, _of: None) -> lis
     view: a snapshot when the market runs, or charges settled in between look like differences.
     progress: called with (gates compared, gates in all).
     """
-    return [*differences_of_money(view), *_usage(view, progress), *_gates(view)]
+    return [*differences_of_money(view), *_usage(view, progress), *_seals(view), *_gates(view)]
 
 
 def _usage(view: View, progress: Progress) -> Iterator[Difference]:
@@ -30,6 +31,12 @@ def _usage(view: View, progress: Progress) -> Iterator[Difference]:
         for name, (expected, found) in sorted(uncounted(view, row.license_id).items()):
             yield Difference(f"usage.{name}", f"license:{row.license_id}", expected, found)
         progress(number, len(rows))
+
+
+def _seals(view: View) -> Iterator[Difference]:
+    """The events of each sealed hour ↔ the root in the journal."""
+    for broken in broken_seals(view):
+        yield Difference("usage.sealed", f"hour:{broken.hour}", broken.expected, broken.found)
 
 
 def _gates(view: View) -> Iterator[Difference]:

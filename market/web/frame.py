@@ -62,6 +62,11 @@ DESK = (
     Place("/orders", Words("订单", "Orders"), (Permission.ORDER_READ,)),
     Place("/licenses", Words("许可", "Licenses"), (Permission.ORDER_READ, Permission.INVOICE_ISSUE)),
     Place("/usage", Words("用量", "Usage"), (Permission.USAGE_READ,)),
+    Place(
+        "/anomalies",
+        Words("用量异常", "Unusual usage"),
+        (Permission.LICENSE_SUSPEND, Permission.OFFER_ACCEPT),
+    ),
     Place("/invoices", Words("账单", "Invoices"), (Permission.INVOICE_READ,)),
     Place("/payments", Words("收付款", "Payments"), (Permission.PAYMENT_READ, Permission.ORDER_PLACE)),
     Place("/journal", Words("流水", "Journal"), (Permission.JOURNAL_READ,)),

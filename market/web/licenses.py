@@ -21,12 +21,16 @@ from market.trading.closing import settle_license
 from market.trading.queries import OVERSEERS, of_license, readable_license
 from market.trading.refunds import left_of
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
+from market.web.values import picked
 from market.web.words import KINDS
 from metering import actions as metering
+from metering.limits import limits_of
 from metering.queries import credentials as credentials_of
-from metering.queries import gate, usage_by_day
+from metering.queries import gate
 from metering.rating import Usage
 from metering.tables import Credential
+from metering.usage import span, usage_by
+from metering.words import By
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
@@ -82,16 +86,19 @@ def license_page(
     with house.store.view() as view:
         held = readable_license(view, actor, license_id)
         door = gate(view, license_id) if held.serve_from else None
-        used = usage_by_day(
-            view,
-            license_id=license_id,
-            since=now - timedelta(days=DAYS),
-            until=now + timedelta(hours=1),
-            zone=zone,
-        )
+        begins, ends = span(By.DAY, None, None, days=DAYS)
+        used = usage_by(view, By.DAY, license_id=license_id, since=begins, until=ends, zone=zone)
+        by = picked(By, form["by"]) or By.DAY
+        begins, ends = span(by, None, None, days=DAYS)
+        lines = usage_by(view, by, license_id=license_id, since=begins, until=ends, zone=zone)
         order = of_license(view, license_id)
         refundable = refundable_of(view, actor, held)
-        story = history(view, f"license:{license_id}")
+        # What stood out is for those who look into it, not for whom it is about.
+        story = [
+            entry
+            for entry in history(view, f"license:{license_id}")
+            if entry.kind != "usage.anomaly" or held.buyer_id != actor.org
+        ]
         people = parties(view, {held.buyer_id, held.seller_id} | {e.org for e in story if e.org})
     return page(
         request,
@@ -100,6 +107,10 @@ def license_page(
         license=held,
         terms=held.frozen_terms(),
         gate=door,
+        limits=limits_of(door) if door else [],
+        by=by,
+        groups=[By.HOUR, By.DAY, By.PURPOSE, By.CREDENTIAL],
+        lines=lines[::-1] if by in {By.HOUR, By.DAY} else lines,
         days=used,
         bars=bars(used, now.astimezone(ZoneInfo(zone))),
         order=order,

@@ -63,5 +63,10 @@ KINDS: dict[str, Words] = {
     "refund.settled": Words("复核退款", "Refund settled"),
     "refund.withdrawn": Words("撤回退款申请", "Refund withdrawn"),
     "payment.suspended": Words("转入待查", "Put into suspense"),
+    "token_key.dropped": Words("吊销令牌密钥", "Token key dropped"),
+    "token_key.promoted": Words("启用令牌密钥", "Token key in use"),
+    "usage.anomaly": Words("用量异常", "Usage stood out"),
+    "usage.sealed": Words("封存一小时用量", "An hour of usage sealed"),
+    "usage.threshold": Words("用量达到提醒线", "Usage reached a step of its limit"),
     "suspense.returned": Words("退回待查款项", "Suspense returned"),
 }

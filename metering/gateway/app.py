@@ -99,6 +99,8 @@ class Gateway:
                 raise Unavailable
             return await self._endpoints[route.name](request, **parameters)
         except Problem as problem:
+            if self.plane is not None:
+                self.plane.count_refusal(problem, request)
             return problem_answer(problem, request)
         except (HTTPException, MultiPartException):
             unreadable = invalid("body", "form", "表单无法解析。", "The form cannot be read.")

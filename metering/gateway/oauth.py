@@ -135,6 +135,7 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
         assert client.credential is not None
         networks = client.credential.cidrs
         if networks and not any(inside(self.request.address, network) for network in networks):
+            self.server.plane.refusals.count(client.credential.id)
             raise InvalidTarget("the address is outside the networks of the credential", status_code=403)
         license_id = self.request.form.get("license")
         if license_id:
@@ -146,6 +147,7 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
         with plane.store.view() as view:
             gate = view.session.get(Gate, license_id)
         if gate is None or gate.buyer_id != client.credential.org_id:
+            plane.refusals.count(client.credential.id)
             raise InvalidTarget("this organization has no such license")
         if reason := why_shut(gate, clock.now()):
             raise InvalidTarget(f"the license is not in force: {reason[:80]}", status_code=403)
@@ -154,6 +156,7 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
             raise InvalidTarget(f"name one purpose of: {' '.join(gate.purposes)}")
         purpose = purpose or (gate.purposes[0] if gate.purposes else "")
         if gate.purposes and purpose not in gate.purposes:
+            plane.refusals.count(client.credential.id)
             raise InvalidTarget(f"name one purpose of: {' '.join(gate.purposes)}")
         client.target, client.purpose = gate, purpose
 

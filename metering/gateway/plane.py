@@ -13,17 +13,29 @@ from metering.copies import ServingCopies
 from metering.gateway.answers import address_of, bearer
 from metering.keys import KeyWatch, Seal
 from metering.opencount import OpenCounter
-from metering.problems import QueriesBusy
+from metering.problems import (
+    AddressRefused,
+    DeliveryRefused,
+    InvalidToken,
+    LicenseNotInForce,
+    PurposeRefused,
+    QueriesBusy,
+    WrongAudience,
+)
+from metering.refusals import RefusalCounter
 from metering.settings import MeteringSettings
 from metering.shelf import Shelf
 from metering.till import Till
-from metering.tokens import Access, Verifier
+from metering.tokens import Access, Verifier, named_key
 from storage.kernel import clock
+from storage.kernel.problem import Problem
 from storage.objects import Objects
 from storage.unit import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# What is refused because the token does not reach that far; a used-up quota is no attempt.
+_BEYOND = (AddressRefused, DeliveryRefused, LicenseNotInForce, PurposeRefused, WrongAudience)
 
 
 class Plane:
@@ -52,6 +64,7 @@ class Plane:
         self.shelf = Shelf(store)
         self.copies = ServingCopies(objects, folder, settings.serving_bytes)
         self.open_count = OpenCounter(store.database)
+        self.refusals = RefusalCounter(store.database)
         self.paid_burst = Burst(settings.paid_per_minute, "calls")
         self.repeat_burst = Burst(settings.repeats_per_minute, "repeats")
         self.open_burst = Burst(settings.open_per_minute, "open")
@@ -83,14 +96,25 @@ class Plane:
     async def access(self, request: Request, audience: str) -> Access:
         """The verified access token of the request. Raises InvalidToken, WrongAudience, AddressRefused."""
         token = bearer(request)
-        if self.keys.stale:
+        if self.keys.stale or self.keys.unsure(named_key(token)):
             await self.in_thread(self.keys.refresh)
         return self.verifier.access(token, audience=audience, now=clock.now(), address=self.address(request))
+
+    def count_refusal(self, problem: Problem, request: Request) -> None:
+        """Count a refusal of what the bearer may not have, for those who watch for scope probing."""
+        if not isinstance(problem, _BEYOND):
+            return
+        try:
+            access = self.verifier.read(bearer(request), now=clock.now())
+        except InvalidToken:
+            return  # nobody we know
+        self.refusals.count(access.client_id)
 
     def close(self) -> None:
         """Settle the waiting charges, write the open counters, stop the threads."""
         self.till.close()
         self.open_count.close()
+        self.refusals.close()
         self._threads.shutdown()
         self._slow_threads.shutdown()
         self.copies.close()

@@ -23,9 +23,11 @@ from market.cli import main
 from market.house import House
 from market.identity.rules import OrgKind, Role
 from market.settings import Settings
-from metering.statements import FORMAT, leaf, merkle_root
-from metering.tables import Gate
+from metering.keys import Seal, ensure_keys
+from metering.statements import FORMAT, leaf, merkle_root, proofs
+from metering.tables import Gate, TokenKey
 from storage import journal
+from storage.journal import Entry
 from storage.settings import StorageSettings
 from tests import people, servers
 from tests.house.planting import Planter
@@ -145,6 +147,17 @@ def test_a_statement_is_verified_against_the_invoices_root(plain: Shell, tmp_pat
     assert "another Merkle root" in other.out
     file.write_text(json.dumps(document | {"totals": totals | {"amount_fen": 5}}))
     assert plain("verify", "statement", file).code == 1
+    other_line = line | {"charge_id": "chg_2"}
+    lines = [
+        each | {"proof": path}
+        for each, path in zip((line, other_line), proofs([leaf(line), leaf(other_line)]), strict=True)
+    ]
+    lines[1]["amount_fen"] = 5
+    proved = document | {"root": merkle_root([leaf(line), leaf(other_line)]), "count": 2, "events": lines}
+    file.write_text(json.dumps(proved))
+    named = plain("verify", "statement", file, "--json")
+    assert (named.code, named.data["altered"]) == (1, ["chg_2"])
+    assert "被改动 altered: chg_2" in plain("verify", "statement", file).out
 
 
 def test_the_journal_is_verified_in_place_and_as_export(house: House, shell: Shell, tmp_path: Path) -> None:
@@ -170,6 +183,29 @@ def test_keys_are_exported_without_their_private_half(house: House, shell: Shell
     assert key["kid"] == kid
     assert "d" not in key
     assert shell("keys", "export", "--json").data["keys"] == [key]
+
+
+def test_token_keys_are_listed_rotated_and_dropped(house: House, shell: Shell) -> None:
+    assert shell("keys", "list", "--json").data == {"keys": []}
+    ensure_keys(house.store, Seal(house.settings.metering))
+    fresh = shell("keys", "rotate", "--json")
+    assert (fresh.code, fresh.data["type"]) == (1, "/problems/key-not-announced")
+    with house.store.unit("system:test") as unit:
+        aged = {"made_at": BEGAN}
+        unit.session.execute(sa.update(TokenKey).values(**aged))
+        unit.record("token_key.aged", "token_key:all")
+    signing = shell("keys", "rotate", "--json").data
+    assert signing["state"] == "current"
+    assert shell("keys", "drop", signing["kid"]).code == 1  # without a reason
+    dropped = shell("keys", "drop", signing["kid"], "--reason", "私钥泄露", "--json").data
+    assert (dropped["state"], dropped["within_seconds"]) == ("dropped", 5)
+    assert shell("keys", "drop", "nobody", "--reason", "私钥泄露", "--json").data["status"] == 404
+    keys = shell("keys", "list", "--json").data["keys"]
+    assert sorted(key["state"] for key in keys) == ["current", "dropped", "next", "retired"]
+    assert "已吊销 Dropped" in shell("keys", "list").out
+    with house.store.view() as view:
+        (entry,) = view.session.scalars(sa.select(Entry).where(col(Entry.kind) == "token_key.dropped"))
+    assert (entry.actor, entry.data["reason"]) == ("system:cli", "私钥泄露")
 
 
 # ------------------------------------------------------------------ refusals

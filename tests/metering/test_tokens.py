@@ -98,6 +98,7 @@ def forged() -> dict[str, str]:
         "no kid": f"{b64({'alg': 'Ed25519', 'typ': ACCESS})}.{payload}.{signature}",
         "own jwk": sign_with(OTHER, header(jwk=public_jwk(OTHER)), payload),
         "own jwk and kid": sign_with(OTHER, header(kid=OTHER.thumbprint(), jwk=public_jwk(OTHER)), payload),
+        "x5u": f"{b64(header(x5u='https://evil.example/cert'))}.{payload}.{signature}",
         "jku": f"{b64(header(jku='https://evil.example/jwks'))}.{payload}.{signature}",
         "crit": f"{b64(header(crit=['exp']))}.{payload}.{signature}",
         "swapped kid": sign_with(OTHER, header(), payload),
@@ -202,7 +203,7 @@ def test_keys_are_sealed_rotated_and_dropped(store: Store, settings: MeteringSet
         assert b"PRIVATE" not in row.sealed
         assert "d" not in row.public
     with store.unit("system:test") as unit:
-        rotate_keys(unit, seal)
+        rotate_keys(unit, seal, announced=timedelta(0))
     watch.refresh()
     assert watch.ring.signing.thumbprint() != first
     assert len(watch.ring.jwks()["keys"]) == 3

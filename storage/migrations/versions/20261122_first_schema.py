@@ -1169,6 +1169,7 @@ def upgrade() -> None:
                 "next",
                 "current",
                 "retired",
+                "dropped",
                 name="keystate_known",
                 native_enum=False,
                 create_constraint=True,
@@ -1189,6 +1190,41 @@ def upgrade() -> None:
         sa.Column("rotated_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("product_id", name=op.f("pk_upstream")),
     )
+    op.create_table(
+        "refusal_hour",
+        sa.Column("credential_id", sa.String(), nullable=False),
+        sa.Column("hour", MOMENT, nullable=False),
+        sa.Column("refusals", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("credential_id", "hour", name=op.f("pk_refusal_hour")),
+    )
+    op.create_table(
+        "usage_anomaly",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "surge",
+                "night",
+                "probing",
+                name="anomalykind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("since", MOMENT, nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=True),
+        sa.Column("provider_id", sa.String(), nullable=True),
+        sa.Column("figures", JSON_TYPE, nullable=False),
+        sa.Column("noted_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_usage_anomaly")),
+        sa.UniqueConstraint("kind", "subject", "since", name=op.f("uq_usage_anomaly_kind_subject_since")),
+    )
+    with op.batch_alter_table("usage_anomaly", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_usage_anomaly_provider_id"), ["provider_id"], unique=False)
+
     op.create_table(
         "usage_event",
         sa.Column("id", sa.LargeBinary(), nullable=False),
@@ -1261,6 +1297,34 @@ def upgrade() -> None:
     with op.batch_alter_table("usage_hour", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_usage_hour_product_id"), ["product_id"], unique=False)
 
+    op.create_table(
+        "usage_seal",
+        sa.Column("hour", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("hour", name=op.f("pk_usage_seal")),
+    )
+    op.create_table(
+        "usage_step",
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column(
+            "unit",
+            sa.Enum(
+                "calls",
+                "rows",
+                "bytes",
+                "downloads",
+                "spend",
+                name="limitunit_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("most", BIG, nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("noted_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("license_id", "unit", "most", "step", name=op.f("pk_usage_step")),
+    )
     op.create_table(
         "user_account",
         sa.Column("id", sa.String(), nullable=False),
@@ -2045,6 +2109,8 @@ def downgrade() -> None:
 
     op.drop_table("webhook_inbox")
     op.drop_table("user_account")
+    op.drop_table("usage_step")
+    op.drop_table("usage_seal")
     with op.batch_alter_table("usage_hour", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_usage_hour_product_id"))
 
@@ -2053,6 +2119,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_usage_event_license_id_period")
 
     op.drop_table("usage_event")
+    with op.batch_alter_table("usage_anomaly", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_usage_anomaly_provider_id"))
+
+    op.drop_table("usage_anomaly")
+    op.drop_table("refusal_hour")
     op.drop_table("upstream")
     op.drop_table("token_key")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
