@@ -65,7 +65,7 @@ def footprint(server: Server) -> dict[str, int]:
     return rows | {"(objects)": objects, "(temporary files)": len(temporary(server))}
 
 
-def _counted(table: sa.Table) -> sa.Select[tuple[int]]:
+def _counted(table: sa.Table) -> sa.Select[int]:
     count = sa.select(sa.func.count()).select_from(table)
     return count.where(table.c.actor != _CLOCK) if table.name == "journal_entry" else count
 
