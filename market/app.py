@@ -12,6 +12,7 @@ from market.api import (
     cases,
     contracts,
     credentials,
+    desk,
     interfaces,
     journal,
     licenses,
@@ -47,11 +48,13 @@ from market.web import (
     rulebook,
 )
 from market.web import assets as asset_pages
+from market.web import desk as desk_pages
 from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
 from market.web import orders as order_pages
 from market.web import products as product_pages
+from market.web import requests as request_pages
 from market.web import returns as return_pages
 from market.web import runs as run_pages
 from market.web import usage as usage_pages
@@ -65,6 +68,7 @@ API = (
     products,
     interfaces,
     cases,
+    desk,
     orders,
     contracts,
     licenses,
@@ -82,6 +86,8 @@ PAGES = (
     organization,
     compliance,
     approvals,
+    desk_pages,
+    request_pages,
     order_pages,
     license_pages,
     usage_pages,

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.queries import licenses_due
+from market import casework
 from market.billing import actions as billing
 from market.house import House
 from market.identity import actions as identity
@@ -61,7 +62,17 @@ def each_minute(house: House) -> None:
         _alone(house, lambda unit, i=license_id: trading.expire_license(unit, i))  # type: ignore[misc]  # bound default
     with house.store.unit("system:clock") as unit:
         refinery.requeue_stale_runs(unit)
+    chase_cases(house)
     watch_usage(house)
+
+
+def chase_cases(house: House) -> None:
+    """催办. Remind of cases that fall due, escalate the late ones, end those whose time ran out."""
+    zone, now = house.settings.timezone, clock.now()
+    with house.store.view() as view:
+        due = casework.due_cases(view, now, zone)
+    for case_id, command in due:
+        _alone(house, lambda unit, i=case_id, c=command: casework.run_clock(unit, i, c, now, zone))  # type: ignore[misc]  # bound default
 
 
 def watch_usage(house: House) -> None:

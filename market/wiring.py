@@ -1,10 +1,9 @@
 """All that follows by itself from what happened, on one page.
 
 A Reaction changes things inside the Unit that moves its cursor. An Errand is slow work that may run
-twice: it gets the House and the entry. Which room carries out a decision stands here too.
+twice: it gets the House and the entry. Which room carries out a decision stands in `market.casework`.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from joserfc.jwk import OKPKey
@@ -12,22 +11,17 @@ from joserfc.jwk import OKPKey
 from contracts import actions as contracts
 from contracts.pdf import render_pdf
 from contracts.queries import one_contract
-from market.approvals import queries as approvals
-from market.approvals.rules import CaseKind
-from market.approvals.tables import Case
+from market import casework
 from market.billing import checkout
 from market.billing.rails import Rail
 from market.billing.rules import RailKind
-from market.catalogue import listing
 from market.identity import postman
-from market.identity.rules import Actor, Permission
 from market.settings import Settings
 from market.trading import actions as trading
 from storage.dispatch import Errand, Reaction
 from storage.journal import Entry
-from storage.kernel.problem import NotFound
 from storage.objects import Objects, keep
-from storage.unit import Store, Unit, View
+from storage.unit import Store, Unit
 
 
 class Context(Protocol):
@@ -78,13 +72,30 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
     def activate(unit: Unit, entry: Entry) -> None:
         trading.activate_paid(unit, entry, zone)
 
+    def approve_by_rule(unit: Unit, entry: Entry) -> None:
+        casework.approve_by_rule(unit, entry.subject.removeprefix("case:"), zone)
+
     return (
         Reaction("activate-paid-orders", frozenset({"payment.confirmed"}), activate),
+        Reaction("approve-by-rule", frozenset({"case.opened", "case.resubmitted"}), approve_by_rule),
         Errand("cleanse-runs", frozenset({"run.requested", "run.requeued"}), _cleanse),
         Errand(
             "postman",
             frozenset(
-                {"link.made", "order.approved", "order.rejected", "order.activated", "usage.threshold"}
+                {
+                    "case.approved",
+                    "case.commented",
+                    "case.escalated",
+                    "case.expired",
+                    "case.handed_over",
+                    "case.rejected",
+                    "case.reminded",
+                    "case.returned",
+                    "case.taken",
+                    "link.made",
+                    "order.activated",
+                    "usage.threshold",
+                }
             ),
             _post,
         ),
@@ -95,78 +106,3 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
         ),
         Errand("print-contracts", frozenset({"contract.witnessed"}), _print_contract),
     )
-
-
-class Decider(Protocol):
-    """How a room carries out a decision on a case of its own."""
-
-    def __call__(
-        self,
-        unit: Unit,
-        actor: Actor,
-        case_id: str,
-        *,
-        approve: bool,
-        reason: str,
-        expected_version: int | None,
-        zone: str,
-    ) -> object: ...
-
-
-def _decide_listing(
-    unit: Unit,
-    actor: Actor,
-    case_id: str,
-    *,
-    approve: bool,
-    reason: str,
-    expected_version: int | None,
-    zone: str,  # noqa: ARG001  # a listing has no term
-) -> object:
-    return listing.decide_listing(
-        unit, actor, case_id, approve=approve, reason=reason, expected_version=expected_version
-    )
-
-
-# For each kind of case: who may decide, and the room that acts on it.
-CASES: dict[CaseKind, tuple[Permission, Decider]] = {
-    CaseKind.LISTING: (Permission.LISTING_APPROVE, _decide_listing),
-    CaseKind.ORDER: (Permission.ORDER_APPROVE, trading.decide_order),
-}
-
-
-def decide_case(
-    unit: Unit,
-    actor: Actor,
-    case_id: str,
-    *,
-    approve: bool,
-    reason: str,
-    expected_version: int | None,
-    zone: str,
-) -> None:
-    """审批. Hand a decision to the room the case belongs to. Raises NotFound, and what that room raises."""
-    kind = approvals.kind_of(unit, case_id)
-    if kind not in CASES:
-        raise NotFound(case=case_id)
-    _permission, decide = CASES[kind]
-    decide(unit, actor, case_id, approve=approve, reason=reason, expected_version=expected_version, zone=zone)
-
-
-def waiting_cases(view: View, actor: Actor, kind: CaseKind | None = None) -> Sequence[Case]:
-    """待审批. What waits for a decision the actor may take, the most urgent first."""
-    rows = [
-        row
-        for each, (permission, _decide) in CASES.items()
-        if kind in {None, each} and actor.may(permission)
-        for row in approvals.queue(view, actor, permission=permission, kind=each)
-    ]
-    return sorted(rows, key=lambda row: row.due_at)
-
-
-def readable_case(view: View, actor: Actor, case_id: str) -> Case:
-    """审批事项. One case the actor may see. Raises NotFound."""
-    kind = approvals.kind_of(view, case_id)
-    if kind not in CASES:
-        raise NotFound(case=case_id)
-    return approvals.case(view, actor, case_id, permission=CASES[kind][0])

@@ -68,6 +68,17 @@ class Unit(View):
         self.entries.append(entry)
         return entry
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part that may fail by itself: what it raises undoes this part, with its entries, and nothing else."""
+        kept = len(self.entries)
+        try:
+            with self.session.begin_nested():
+                yield
+        except BaseException:
+            del self.entries[kept:]
+            raise
+
 
 class Store:
     """The doors to the database for everything above the ground floor."""

@@ -11,12 +11,13 @@ from contracts.queries import licenses_held
 from contracts.rules import LICENSE, LicenseState
 from contracts.tables import License
 from contracts.terms import Tier
+from market.api.cases import CaseView
 from market.api.orders import Reason
 from market.api.usage import UsageView, usage_view
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
 from market.identity.rules import Permission
-from market.trading import actions
+from market.trading import actions, revocation
 from market.trading.closing import settle_license
 from market.trading.queries import readable_license
 from metering.limits import Limit, limits_of
@@ -184,3 +185,17 @@ def resume(work: Work, license_id: str, body: Reason) -> LicenseView:
 def revoke(work: Work, license_id: str, body: Reason) -> LicenseView:
     """撤销许可 · End a license for good, now."""
     return _stop(work, license_id, body, actions.revoke_license)
+
+
+@router.post(
+    "/{license_id}/revocation-request", status_code=201, dependencies=[allow(Permission.OFFER_ACCEPT)]
+)
+def ask_revocation(work: Work, license_id: str, body: Reason) -> CaseView:
+    """申请撤销许可 · The provider asks; a compliance officer decides in a case."""
+    zone = work.house.settings.timezone
+    return work.once(
+        CaseView,
+        lambda unit: CaseView.model_validate(
+            revocation.ask_revocation(unit, work.actor, license_id, reason=body.reason, zone=zone)
+        ),
+    )

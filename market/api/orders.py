@@ -13,6 +13,7 @@ from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
 from market.identity.rules import Permission
 from market.trading import actions, queries
+from market.trading.amending import amend_order
 from market.trading.rules import ORDER, RULES_VERSION, OrderState
 from market.trading.tables import Order
 
@@ -34,6 +35,15 @@ class OrderForm(BaseModel, extra="forbid"):
     rules_version: str = Field(
         RULES_VERSION, max_length=20, description="接受的交易规则版本 trading rules accepted"
     )
+
+
+class Correction(BaseModel, extra="forbid"):
+    purpose: Purpose
+    scenario: str = Field(min_length=10, max_length=1000)
+    months: int = Field(ge=1, le=240)
+    prepay_fen: int = Field(0, ge=0, strict=True)
+    rules_version: str = Field(RULES_VERSION, max_length=20)
+    note: str = Field(min_length=4, max_length=500, description="补正说明 what was corrected")
 
 
 class OrderView(BaseModel, from_attributes=True):
@@ -96,6 +106,15 @@ def place(work: Work, body: OrderForm) -> OrderView:
     zone = work.house.settings.timezone
     return work.once(
         OrderView, lambda unit: _view(actions.place_order(unit, work.actor, **body.model_dump(), zone=zone))
+    )
+
+
+@router.post("/{order_id}/correction", dependencies=[allow(Permission.ORDER_PLACE)])
+def correct(work: Work, order_id: str, body: Correction) -> OrderView:
+    """补正订单 · Correct a returned order and send the same case back to the approvers."""
+    zone = work.house.settings.timezone
+    return work.once(
+        OrderView, lambda unit: _view(amend_order(unit, work.actor, order_id, **body.model_dump(), zone=zone))
     )
 
 

@@ -6,14 +6,17 @@ from sqlmodel import col, select
 
 from contracts.terms import DeliveryMode, Tier
 from market.approvals import actions as approvals
+from market.approvals.queries import going as waiting_case
 from market.approvals.queries import kind_of
-from market.approvals.rules import CaseKind, CaseState, reason_faults
-from market.catalogue import offers, queries
+from market.approvals.rules import CaseKind, CaseState, Ground, reason_faults
+from market.approvals.tables import Case
+from market.catalogue import asking, offers, queries
 from market.catalogue.actions import own_product, refuse_locked
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
 from market.catalogue.rules import (
     LISTING,
     PRODUCT_STATE,
+    ListingState,
     Price,
     ProductState,
     Profile,
@@ -34,15 +37,17 @@ from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Fault, Invalid, NotFound
 from storage.kernel.words import Words
-from storage.unit import Unit
+from storage.unit import Unit, View
+
+CORRECTED = "已按意见补正 corrected as asked"
 
 
 def submit_listing(
-    unit: Unit, actor: Actor, product_id: str, *, standing: Standing, offer_sha256: str
+    unit: Unit, actor: Actor, product_id: str, *, standing: Standing, offer_sha256: str, note: str = ""
 ) -> Listing:
-    """申请挂牌. Accept the standing offer and ask for approval.
+    """申请挂牌. Accept the standing offer and ask for approval; after a return the same case goes on.
 
-    offer_sha256: what `offers.standing_hash` gave for the offer shown to the provider, who accepts it
+    note: what was corrected since the return. offer_sha256: what `offers.standing_hash` gave for the offer shown to the provider, who accepts it
     by this act. Raises Forbidden, PartyUnverified, NotFound, ListingLocked, AssetNotRegistered,
     TemplateNotFound, OfferDiffers, Invalid with every fault at once.
     """
@@ -79,14 +84,22 @@ def submit_listing(
     listing.provider_kind, listing.rules_version = provider_kind, PACK
     listing.offer_sha256, listing.offer_accepted_by, listing.offer_accepted_at = offer_sha256, actor.id, now
     listing.standing, listing.submitted_at = standing.model_dump(mode="json"), now
-    case = approvals.open_case(
-        unit,
-        kind=CaseKind.LISTING,
-        subject=f"listing:{listing.id}",
-        submitted_by=actor.id,
-        submitted_org=actor.own_org,
-        needs=needs,
-    )
+    stands_on = ground_of(unit, listing)
+    going = waiting_case(unit, f"listing:{listing.id}")
+    if going is None:
+        case = approvals.open_case(
+            unit,
+            kind=CaseKind.LISTING,
+            subject=f"listing:{listing.id}",
+            submitted_by=actor.id,
+            submitted_org=actor.own_org,
+            needs=needs,
+            ground=stands_on,
+        )
+    else:  # it was returned: the same case goes on
+        case = approvals.resubmit(
+            unit, actor, going.id, note=note.strip() or CORRECTED, needs=needs, ground=stands_on
+        )
     listing.case_id = case.id
     unit.session.add(listing)
     unit.session.flush()
@@ -122,17 +135,30 @@ def decide_listing(
         unit,
         actor,
         case_id,
-        permission=Permission.LISTING_APPROVE,
         approve=approve,
         reason=reason,
         expected_version=expected_version,
     )
+    return settle_listing(unit, case, reason)
+
+
+def settle_listing(unit: Unit, case: Case, reason: str) -> Listing:
+    """办结挂牌审批. What a case's outcome does to its listing; nothing while a second decision is missing.
+
+    Raises Invalid or AssetNotRegistered when the ground of an approval has gone since submission.
+    """
     listing, product = _locked(unit, case.subject.removeprefix("listing:"))
     if case.state is CaseState.WAITING:
         return listing  # the first of two
     listing.reason = reason.strip()
+    if case.state is CaseState.CANCELLED:
+        verb = "withdraw" if listing.state is ListingState.SUBMITTED else None
+        if verb:
+            _move(unit, listing, product, verb, reason=listing.reason)
+        return listing
     if case.state is not CaseState.APPROVED:
-        _move(unit, listing, product, "return", reason=listing.reason)
+        if listing.state is ListingState.SUBMITTED:
+            _move(unit, listing, product, "return", reason=listing.reason)
         return listing
     _check(unit, product, listing.provider_kind)
     listing.listed_at = product.listed_at = clock.now()
@@ -149,11 +175,11 @@ def withdraw_listing(unit: Unit, actor: Actor, product_id: str) -> Listing:
     waiting = queries.living_listing(unit, product_id)
     if waiting is None or waiting.provider_id != actor.own_org or waiting.case_id is None:
         raise NotFound(product=product_id)
-    LISTING.after(waiting.state, "withdraw")
-    approvals.cancel_case(unit, waiting.case_id)  # the case is locked first, as in a decision
-    listing, product = _locked(unit, waiting.id)
-    _move(unit, listing, product, "withdraw", reason="")
-    return listing
+    going = waiting_case(unit, f"listing:{waiting.id}")
+    if going is None or going.state is CaseState.WAITING:
+        LISTING.after(waiting.state, "withdraw")
+    case = approvals.cancel_case(unit, waiting.case_id)  # the case is locked first, as in a decision
+    return settle_listing(unit, case, "")
 
 
 def suspend_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing:
@@ -218,6 +244,15 @@ def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: 
         put_on_shelf(unit, product, version)
     elif before is ProductState.LISTED:
         take_off_shelf(unit, product, reason=reason)
+
+
+def ground_of(view: View, listing: Listing) -> Ground:
+    """送审依据. What a listing stands on now, for the one who decides and to compare with what was submitted."""
+    product = view.session.get_one(Product, listing.product_id)
+    asset = source_of_product(view, product.asset_id, product.provider_id)
+    plans = queries.plans(view, product.id)
+    broken = tier_faults(policy_offer(product, asset, plans, listing.provider_kind))
+    return asking.ground(product, asset, plans, queries.newest_version(view, product.id), listing, broken)
 
 
 def policy_offer(product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind) -> Offer:

@@ -136,7 +136,7 @@ def _list(house: House, piece: Piece, asset_id: str) -> None:
             unit, actor, product_id, standing=standing, offer_sha256=accepted
         ).case_id
     assert case_id is not None
-    for login in ("approver", "approver2"):
+    for login in ("approver", "compliance"):
         decider = acting(house, login)
         with house.store.unit(decider.id, decider.org) as unit:
             done = listing.decide_listing(unit, decider, case_id, approve=True, reason=REASON)

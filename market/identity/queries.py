@@ -1,5 +1,6 @@
 """Reads about people and parties."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -26,6 +27,29 @@ def parties(view: View, ids: set[str]) -> dict[str, Party]:
     """Several parties at once, by id."""
     rows = view.session.exec(select(Party).where(col(Party.id).in_(ids))).all()
     return {row.id: row for row in rows}
+
+
+def user(view: View, user_id: str) -> User | None:
+    """The person by id; None for a program or nobody."""
+    return view.session.get(User, user_id)
+
+
+def holders(view: View, permissions: Collection[Permission]) -> list[tuple[User, str]]:
+    """有权人员. Everybody whose roles in some organization grant one of the permissions, with that organization."""
+    able = {str(role) for role, granted in GRANTS.items() if granted.intersection(permissions)}
+    query = (
+        select(Membership, User)
+        .where(Membership.user_id == User.id, col(User.disabled_at).is_(None))
+        .order_by(col(Membership.created_at), col(User.id))
+    )
+    return [
+        (row, found.party_id) for found, row in view.session.exec(query) if able.intersection(found.roles)
+    ]
+
+
+def members_of(view: View, party_id: str) -> set[str]:
+    """The ids of everybody who belongs to an organization."""
+    return set(view.session.exec(select(Membership.user_id).where(Membership.party_id == party_id)))
 
 
 def people(view: View, ids: set[str]) -> dict[str, str]:

@@ -93,6 +93,8 @@ class Permission(StrEnum):
 
     ASSET_DRAFT = "asset:draft"
     ASSET_REVIEW = "asset:review"
+    CASE_ENDORSE = "case:endorse"
+    CASE_RULES = "case:rules"
     CONTRACT_ACCEPT = "contract:accept"
     CREDENTIAL_KEEP = "credential:keep"
     INVOICE_ISSUE = "invoice:issue"
@@ -149,7 +151,12 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         },
         Role.BUYER: _BUY,
         Role.CITIZEN: set[Permission](),
-        Role.COMPLIANCE: {Permission.LICENSE_SUSPEND, Permission.ORDER_READ, Permission.PARTY_VERIFY},
+        Role.COMPLIANCE: {
+            Permission.CASE_ENDORSE,
+            Permission.LICENSE_SUSPEND,
+            Permission.ORDER_READ,
+            Permission.PARTY_VERIFY,
+        },
         Role.DEALER: _SUPPLY | _BUY,
         Role.FINANCE: {
             Permission.INVOICE_ISSUE,
@@ -161,7 +168,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Role.MANDATOR: {Permission.ORDER_READ},
         Role.OPERATOR: _SUPPLY,
         Role.ORG_ADMIN: {Permission.MEMBER_INVITE, Permission.PARTY_EDIT},
-        Role.PLATFORM_ADMIN: {Permission.USER_KEEP},
+        Role.PLATFORM_ADMIN: {Permission.CASE_RULES, Permission.USER_KEEP},
         Role.PROVIDER: _SUPPLY,
         Role.REGISTRAR: {Permission.ASSET_REVIEW},
         Role.THIRD_PARTY: set[Permission](),
@@ -182,8 +189,8 @@ ROLES_OF: dict[OrgKind, frozenset[Role]] = {
     OrgKind.ENTERPRISE: frozenset({Role.ORG_ADMIN, Role.BUYER, Role.PROVIDER}),
 }
 
-# An approver and a finance person hold other people's money and rights: a password is not enough.
-SECOND_FACTOR = frozenset({Role.APPROVER, Role.FINANCE})
+# Who decides on other people's money and rights, also as one of two: a password is not enough.
+SECOND_FACTOR = frozenset({Role.APPROVER, Role.COMPLIANCE, Role.FINANCE})
 # Two roles that must never meet in one person (separation of duties).
 APART = (
     frozenset({Role.APPROVER, Role.FINANCE}),

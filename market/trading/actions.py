@@ -13,6 +13,7 @@ from contracts.terms import Purpose as Use
 from contracts.terms import Term, Terms, Tier
 from market.approvals import actions as approvals
 from market.approvals.rules import CaseKind, CaseState
+from market.approvals.tables import Case
 from market.billing import actions as billing
 from market.billing.queries import is_paid
 from market.billing.rules import Purpose
@@ -22,6 +23,7 @@ from market.identity import queries as identity
 from market.identity.problems import OwnDecision, PartyUnverified
 from market.identity.rules import Actor, Permission
 from market.identity.tables import User
+from market.trading.asking import ground_of
 from market.trading.problems import NotOnOffer, OfferChanged, OrderNotFound, OrderNotNeeded, OwnProduct
 from market.trading.rules import (
     ORDER,
@@ -113,6 +115,8 @@ def place_order(
         submitted_by=actor.id,
         submitted_org=buyer.id,
         needs=offered.needs,
+        ground=ground_of(unit, order),
+        zone=zone,
     )
     order.case_id = case.id
     unit.record(
@@ -139,12 +143,20 @@ def decide_order(
         unit,
         actor,
         case_id,
-        permission=Permission.ORDER_APPROVE,
         approve=approve,
         reason=reason,
         expected_version=expected_version,
     )
-    order = unit.session.exec(select(Order).where(Order.case_id == case_id).with_for_update()).one()
+    return settle_order(unit, case, reason, zone)
+
+
+def settle_order(unit: Unit, case: Case, reason: str, zone: str) -> Order:
+    """办结订单审批. What a case's outcome does to its order; nothing while a second decision is missing.
+
+    Raises OfferChanged when an approval finds the listing no longer what was ordered.
+    """
+    query = select(Order).where(Order.case_id == case.id).with_for_update()
+    order = unit.session.exec(query.execution_options(populate_existing=True)).one()
     order.reason = reason.strip()
     if case.state is CaseState.APPROVED:
         _move(unit, order, "approve")
@@ -152,11 +164,21 @@ def decide_order(
         order.expires_at = clock.now() + unsigned_for()
         unit.record("order.approved", f"order:{order.id}", contract=order.contract_id, reason=order.reason)
         _tell(unit, order, "order_approved")
-    elif case.state is not CaseState.WAITING:
+    elif case.state is CaseState.REJECTED:
         _move(unit, order, "reject")
         unit.record("order.rejected", f"order:{order.id}", reason=order.reason)
         _tell(unit, order, "order_rejected")
+    elif verb := _WITHOUT_CONSENT.get(case.state):
+        _move(unit, order, verb)
+        unit.record(f"order.{order.state}", f"order:{order.id}", reason=order.reason)
     return order
+
+
+_WITHOUT_CONSENT = {
+    CaseState.RETURNED: "return",
+    CaseState.CANCELLED: "cancel",
+    CaseState.EXPIRED: "expire",
+}
 
 
 def _still_offered(unit: Unit, order: Order) -> catalogue.OnOffer:
@@ -269,7 +291,7 @@ def cancel_order(unit: Unit, actor: Actor, order_id: str, *, reason: str) -> Ord
     seen = unit.session.get(Order, order_id)
     if seen is None or seen.buyer_id != actor.own_org:
         raise OrderNotFound(order=order_id)
-    if seen.state is OrderState.SUBMITTED and seen.case_id:
+    if seen.state in {OrderState.SUBMITTED, OrderState.RETURNED} and seen.case_id:
         # The case is locked before the order, as a decision does it: two at once never deadlock.
         approvals.cancel_case(unit, seen.case_id, reason=reason)
     order = _own(unit, actor, order_id)
@@ -320,7 +342,7 @@ def revoke_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) ->
     license = _decidable(unit, actor, license_id, reason)  # noqa: A001
     metering.shut_gate(unit, license.id, reason="revoked")
     ended = contracts.revoke_license(unit, license.id, reason=reason)
-    _complete(unit, license.id)
+    complete_order(unit, license.id)
     return ended
 
 
@@ -332,7 +354,7 @@ def terminate_license(unit: Unit, actor: Actor, license_id: str, *, reason: str)
         raise NotFound(license=license_id)
     metering.shut_gate(unit, license_id, reason="terminated")
     ended = contracts.terminate_license(unit, license_id, reason=reason)
-    _complete(unit, license_id)
+    complete_order(unit, license_id)
     return ended
 
 
@@ -340,11 +362,12 @@ def expire_license(unit: Unit, license_id: str) -> License:
     """许可到期. Note the end of a term; the gate has refused since `serve_until` by itself."""
     metering.shut_gate(unit, license_id, reason="expired")
     ended = contracts.expire_license(unit, license_id)
-    _complete(unit, license_id)
+    complete_order(unit, license_id)
     return ended
 
 
-def _complete(unit: Unit, license_id: str) -> None:
+def complete_order(unit: Unit, license_id: str) -> None:
+    """订单完成. The order of a license that has ended is complete."""
     order = unit.session.exec(select(Order).where(Order.license_id == license_id).with_for_update()).first()
     if order is not None:
         _move(unit, order, "complete")
@@ -381,4 +404,5 @@ def _move(unit: Unit, order: Order, verb: str) -> None:
 def _tell(unit: Unit, order: Order, template: str) -> None:
     user = unit.session.get(User, order.placed_by)
     if user is not None:
-        people.send_mail(unit, user, template, {"path": f"/orders/{order.id}", "number": order.number})
+        data = {"path": f"/orders/{order.id}", "number": order.number, "reason": order.reason}
+        people.send_mail(unit, user, template, data)

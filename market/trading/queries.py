@@ -56,6 +56,14 @@ def of_case(view: View, case_id: str) -> Order | None:
     return view.session.exec(select(Order).where(Order.case_id == case_id)).first()
 
 
+def order_of_case(view: View, case_id: str) -> Order:
+    """The order an order case decides on. Raises OrderNotFound."""
+    found = of_case(view, case_id)
+    if found is None:
+        raise OrderNotFound(case=case_id)
+    return found
+
+
 def of_license(view: View, license_id: str) -> Order | None:
     """The order a license came of."""
     return view.session.exec(select(Order).where(Order.license_id == license_id)).first()

@@ -17,6 +17,7 @@ class OrderState(Worded):
     """订单状态."""
 
     SUBMITTED = "submitted", "待审批", "Waiting for approval"
+    RETURNED = "returned", "已退回补正", "Returned for correction"
     APPROVED = "approved", "已批准，待签约", "Approved, contract to be accepted"
     CONTRACTED = "contracted", "已签约", "Contracted"
     AWAITING_PAYMENT = "awaiting_payment", "待付款", "Waiting for payment"
@@ -34,7 +35,12 @@ ORDER = Machine(
     {
         (OrderState.SUBMITTED, "approve"): OrderState.APPROVED,
         (OrderState.SUBMITTED, "reject"): OrderState.REJECTED,
+        (OrderState.SUBMITTED, "return"): OrderState.RETURNED,
         (OrderState.SUBMITTED, "cancel"): OrderState.CANCELLED,
+        (OrderState.SUBMITTED, "expire"): OrderState.EXPIRED,
+        (OrderState.RETURNED, "resubmit"): OrderState.SUBMITTED,
+        (OrderState.RETURNED, "cancel"): OrderState.CANCELLED,
+        (OrderState.RETURNED, "expire"): OrderState.EXPIRED,
         (OrderState.APPROVED, "accept"): OrderState.CONTRACTED,
         (OrderState.APPROVED, "cancel"): OrderState.CANCELLED,
         (OrderState.APPROVED, "expire"): OrderState.EXPIRED,

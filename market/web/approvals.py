@@ -1,6 +1,7 @@
 """The approval desk: what waits, everything needed to decide on one page, and the decision with its reason."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,28 +9,32 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from contracts.terms import DeliveryMode
-from market import wiring
-from market.approvals import queries
-from market.approvals.rules import CaseKind, CaseState, own_matter, reason_faults
+from market import casework
+from market.approvals import actions, charge, queries
+from market.approvals.procedures import DESK, PROCEDURES
+from market.approvals.rules import CaseKind, CaseState, RiskLevel, Verdict, level_of, reason_faults
 from market.approvals.tables import Case
+from market.audit.queries import history
 from market.catalogue import listing
 from market.catalogue import queries as catalogue
 from market.catalogue.tables import Product
+from market.house import House
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
-from market.identity.queries import parties, party
-from market.identity.rules import Actor, Permission
+from market.identity.queries import parties, party, people
+from market.identity.rules import Actor
 from market.policy.rules import tier_faults
 from market.registry.queries import source_of_product
 from market.trading import queries as trading
-from market.web.forms import GUARDED, FormDep, again, leave, once
+from market.web.forms import GUARDED, Form, FormDep, again, leave, once
+from market.web.words import KINDS
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
 from storage.unit import Unit, View
 
-DECIDE = allow(Permission.LISTING_APPROVE, Permission.ORDER_APPROVE)
-router = APIRouter(prefix="/approvals", dependencies=[*GUARDED, DECIDE])
+router = APIRouter(prefix="/approvals", dependencies=[*GUARDED, allow(*DESK)])
+MOST_PICKED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,52 +44,103 @@ class Row:
     case: Case
     title: Words
     product: Product
-    highest_fen: int
+    level: RiskLevel
+    bulk: bool
     due_fen: int | None = None
 
 
 @router.get("")
 def queue(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
-    """待审批 · What waits for a decision the reader may take, the most urgent first."""
-    kind = next((each for each in wiring.CASES if each.value == form["kind"]), None)
+    """待审批 · What waits for a decision the reader may take; by due date or by risk, all or one's own."""
+    asked = form if request.method == "GET" else Form()
+    kind = next((each for each in CaseKind if each.value == asked["kind"]), None)
+    level = next((each for each in RiskLevel if each.value == asked["risk"]), None)
     with house.store.view() as view:
-        rows = [_row(view, actor, case) for case in wiring.waiting_cases(view, actor, kind)]
-        people = parties(view, {row.case.submitted_org for row in rows})
+        cases = casework.waiting_cases(
+            view, actor, kind, mine=bool(asked["mine"]), by_risk=asked["sort"] == "risk"
+        )
+        rows = [_row(view, actor, case) for case in cases]
+        rows = [row for row in rows if level in {None, row.level}]
+        orgs = parties(view, {row.case.submitted_org for row in rows})
+        names = people(view, {row.case.assigned_to for row in rows if row.case.assigned_to})
+        standing_in = queries.represented(view, actor.id, clock.now())
+        names |= people(view, set(standing_in))
+    now = clock.now()
     return page(
         request,
         "approvals.html",
+        form=form,
         rows=rows,
-        people=people,
-        kinds=[each for each, (permission, _) in wiring.CASES.items() if actor.may(permission)],
-        kind=form["kind"],
-        now=clock.now(),
+        people=orgs,
+        names=names,
+        standing_in=standing_in,
+        kinds=[each for each, procedure in PROCEDURES.items() if procedure.decides(actor, 2)],
+        kind=asked["kind"],
+        risk=asked["risk"],
+        sort=asked["sort"],
+        mine=asked["mine"],
+        levels=list(RiskLevel),
+        late=sum(row.case.due_at < now for row in rows),
+        now=now,
     )
 
 
-def _product(view: View, actor: Actor, case: Case) -> Product:
-    if case.kind is CaseKind.LISTING:
-        return catalogue.product(view, actor, catalogue.listing_of_case(view, case.id).product_id)
-    order = trading.of_case(view, case.id)
-    assert order is not None  # a case of this kind is opened with its order
-    return catalogue.product(view, actor, order.product_id)
-
-
 def _row(view: View, actor: Actor, case: Case) -> Row:
-    product = _product(view, actor, case)
-    order = trading.of_case(view, case.id) if case.kind is CaseKind.ORDER else None
-    plans = catalogue.plans(view, product.id)
-    highest = max((max(p.call_fen, p.row_fen, p.download_fen, p.fee_fen) for p in plans), default=0)
-    title = Words(product.title_zh, product.title_en)
-    return Row(case, title, product, highest, order.due_fen if order else None)
+    product = catalogue.product(view, actor, casework.MATTERS[case.kind].product(view, case))
+    level = level_of(case.risk_score)
+    return Row(
+        case,
+        Words(product.title_zh, product.title_en),
+        product,
+        level,
+        level is RiskLevel.LOW and case.needs == 1 and case.assigned_to in {None, actor.id},
+        case.facts.get("due_fen"),
+    )
+
+
+@router.post("")
+@again(queue)
+def decide_many(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
+    """批量办理 · Decide the ticked cases of low risk with one reason; what could not be decided is named."""
+    picked = [
+        (found[1], int(found[2]))
+        for text in form.all("case")
+        if (found := re.fullmatch(r"(cas_[0-9A-Za-z]{1,40}):([0-9]{1,9})", text))
+    ]
+    faults = list(reason_faults(form["reason"]))
+    verdict = next((each for each in Verdict if each.value == form["verdict"]), None)
+    if verdict is None:
+        faults.append(Fault("verdict", "required", Words("请选择结论。", "Choose a verdict.")))
+    if not 1 <= len(picked) <= MOST_PICKED:
+        words = Words("请勾选 1 至 100 件低风险事项。", "Tick 1 to 100 matters of low risk.")
+        faults.append(Fault("case", "bulk.picked", words))
+    if faults or verdict is None:
+        raise Invalid(*faults)
+    zone, left = house.settings.timezone, 0
+
+    def act(unit: Unit) -> str:
+        nonlocal left
+        done = casework.decide_many(unit, actor, picked, verdict=verdict, reason=form["reason"], zone=zone)
+        refused = [each for each in done if each.problem is not None]
+        left = len(refused)
+        if left == len(done):
+            problem = refused[0].problem
+            assert problem is not None
+            raise problem
+        return str(left)
+
+    left_over = once(request, house, actor, form, act)
+    return leave("/approvals", done="ruled_many" if left_over == "0" else "ruled_some")
 
 
 @router.get("/{case_id}")
 def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
-    """审批事项 · One case: what is asked, by whom, on what ground, and what was said so far."""
+    """审批事项 · One case: what is asked, by whom, on what ground, what changed since, and what was said so far."""
     with house.store.view() as view:
-        case = wiring.readable_case(view, actor, case_id)
+        case = queries.case(view, actor, case_id)
+        seen = casework.shown(view, actor, case)
         decisions = queries.decisions(view, case.id)
-        product = _product(view, actor, case)
+        product = catalogue.product(view, actor, casework.MATTERS[case.kind].product(view, case))
         about: dict[str, Any] = _listing(view, case, product) if case.kind is CaseKind.LISTING else {}
         order = trading.of_case(view, case.id)
         if order is not None:
@@ -92,15 +148,16 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
                 trading.readable_contract(view, actor, order.contract_id) if order.contract_id else None
             )
             about = {"order": order, "buyer": party(view, order.buyer_id), "contract": contract}
-        people = parties(
-            view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org}
+        if case.kind is CaseKind.REVOCATION:
+            license_id = case.subject.removeprefix("license:")
+            about = {"license": trading.readable_license(view, actor, license_id)}
+        orgs = parties(view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org})
+        able = queries.deciders_of(view, case) if "hand_over" in seen.commands else {}
+        voices = {d.by for d in decisions} | {d.on_behalf_of for d in decisions if d.on_behalf_of}
+        names = people(
+            view, {case.submitted_by, *voices, *able, *([case.assigned_to] if case.assigned_to else [])}
         )
-    own = own_matter(
-        person=actor.id,
-        orgs={*actor.orgs, *([actor.org] if actor.org else [])},
-        submitted_by=case.submitted_by,
-        submitted_org=case.submitted_org,
-    )
+        story = history(view, f"case:{case.id}")
     return page(
         request,
         "approval.html",
@@ -108,14 +165,24 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
         case=case,
         product=product,
         decisions=decisions,
-        people=people,
-        own=own,
-        said=any(decision.by == actor.id for decision in decisions),
+        people=orgs,
+        names=names,
+        seen=seen,
+        facts=casework.MATTERS[case.kind].facts,
+        level=level_of(case.risk_score),
+        able={who: names[who] for who in able if who in names and who not in {actor.id, *voices}},
+        remarks=[entry for entry in story if entry.kind not in _SAID],
+        kinds=KINDS,
+        own=queries.is_own(actor, case),
+        said=any(actor.id in {d.by, d.on_behalf_of} for d in decisions if d.round == case.round),
         waiting=case.state is CaseState.WAITING,
         now=clock.now(),
         delivery=[mode for mode in DeliveryMode if mode in product.delivery],
         **about,
     )
+
+
+_SAID = {"case.approved", "case.rejected", "case.returned", "case.endorsed"}  # decisions say these themselves
 
 
 def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
@@ -136,26 +203,68 @@ def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
 @router.post("/{case_id}")
 @again(matter)
 def decide(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
-    """审批 · Approve or reject, with a reason the applicant reads."""
+    """审批 · Approve, reject or return, with a reason the applicant reads."""
     faults = list(reason_faults(form["reason"]))
-    if form["verdict"] not in {"approve", "reject"}:
-        words = Words("请选择同意或否决。", "Choose to approve or to reject.")
+    verdict = next((each for each in Verdict if each.value == form["verdict"]), None)
+    if verdict is None:
+        words = Words("请选择同意、否决或退回补正。", "Choose to approve, to reject or to return it.")
         faults.insert(0, Fault("verdict", "required", words))
-    if faults:
+    if faults or verdict is None:
         raise Invalid(*faults)
     version = int(form["version"]) if re.fullmatch(r"[0-9]{1,9}", form["version"]) else 0
+    seen = form["facts"] if re.fullmatch(r"[0-9a-f]{64}", form["facts"]) else None
 
     def act(unit: Unit) -> str:
-        wiring.decide_case(
+        casework.decide_case(
             unit,
             actor,
             case_id,
-            approve=form["verdict"] == "approve",
+            verdict=verdict,
             reason=form["reason"],
             expected_version=version,
+            seen=seen,
             zone=house.settings.timezone,
         )
         return case_id
 
     once(request, house, actor, form, act)
     return leave("/approvals", done="ruled")
+
+
+def _do(
+    request: Request, house: House, actor: Actor, form: Form, act: Callable[[Unit], Case], done: str
+) -> Response:
+    case_id = once(request, house, actor, form, lambda unit: act(unit).id)
+    return leave(f"/approvals/{case_id}", done=done)
+
+
+@router.post("/{case_id}/taking")
+@again(matter)
+def take(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
+    """领办 · Be in charge."""
+    return _do(request, house, actor, form, lambda unit: charge.take(unit, actor, case_id), "taken")
+
+
+@router.post("/{case_id}/handover")
+@again(matter)
+def hand_over(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
+    """转办 · Put somebody else in charge."""
+    to, why = form["to"], form["why"]
+    return _do(
+        request,
+        house,
+        actor,
+        form,
+        lambda unit: charge.hand_over(unit, actor, case_id, to=to, reason=why),
+        "handed_over",
+    )
+
+
+@router.post("/{case_id}/comments")
+@again(matter)
+def comment(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
+    """留言 · Ask or tell the applicant something without deciding."""
+    text = form["text"]
+    return _do(
+        request, house, actor, form, lambda unit: actions.comment(unit, actor, case_id, text=text), "said"
+    )

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from market.approvals.procedures import DESK as CASE_DESK
 from market.http.render import environment
 from market.http.who import house_of, visitor
 from market.identity.queries import memberships
@@ -56,8 +57,12 @@ DESK = (
     Place(
         "/approvals",
         Words("审批", "Approvals"),
-        (Permission.ORDER_APPROVE, Permission.LISTING_APPROVE),
+        CASE_DESK,
     ),
+    Place(
+        "/requests", Words("我的申请", "My requests"), (Permission.LISTING_PROPOSE, Permission.ORDER_PLACE)
+    ),
+    Place("/desk/rules", Words("自动审批规则", "Automatic approval"), (Permission.CASE_RULES,)),
     Place("/compliance/parties", Words("主体核验", "Identity checks"), (Permission.PARTY_VERIFY,)),
     Place("/orders", Words("订单", "Orders"), (Permission.ORDER_READ,)),
     Place("/licenses", Words("许可", "Licenses"), (Permission.ORDER_READ, Permission.INVOICE_ISSUE)),

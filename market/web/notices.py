@@ -50,6 +50,26 @@ NOTICES: dict[str, Words] = {
     ),
     "contracted": Words("合同已签署并由平台见证。", "The contract is signed and witnessed by the platform."),
     "cancelled": Words("订单已取消。", "The order is cancelled."),
+    "ruled_many": Words(
+        "批量意见已逐件记录，申请方可见。", "Every ticked case is decided; the applicants can read it."
+    ),
+    "ruled_some": Words(
+        "部分事项已办结；其余因风险、人数或内容变化须逐件办理，仍在队列中。",
+        "Some are decided. The others stay in the queue: their risk, number of people or a change asks for one by one.",
+    ),
+    "taken": Words("您已领办该事项。", "You are in charge of this case."),
+    "handed_over": Words("已转办并通知对方。", "Handed over; they have been told."),
+    "said": Words("留言已记录，对方可见。", "Your words are kept; the other side can read them."),
+    "request_withdrawn": Words("申请已撤回。", "The request is withdrawn."),
+    "resubmitted": Words(
+        "已补正并再次送审，原有意见均保留。", "Submitted again as the same case; what was said is kept."
+    ),
+    "revocation_asked": Words(
+        "撤销申请已提交，由合规人员审批。", "Your request is in; a compliance officer decides."
+    ),
+    "delegated": Words("委托已生效并记录。", "The delegation is recorded."),
+    "delegation_ended": Words("委托已终止。", "The delegation has ended."),
+    "rule_switched": Words("规则开关已记录。", "The switch is recorded."),
     "ruled": Words("审批意见已记录，申请方可见。", "Your decision is recorded; the applicant can read it."),
     "received": Words(
         "到账已登记，等待另一名财务人员复核。",

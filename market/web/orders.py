@@ -21,6 +21,7 @@ from market.http.who import ActorDep, HouseDep, allow, lang_of
 from market.identity.queries import parties, party
 from market.identity.rules import Permission
 from market.trading import actions, queries
+from market.trading.amending import amend_order
 from market.trading.problems import NotOnOffer
 from market.trading.rules import ORDER, RULES_VERSION, OrderState, order_faults
 from market.trading.tables import Order
@@ -62,6 +63,7 @@ def new(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Re
         least_fen=max(offer.min_prepay_fen, 1) if offer.price.metered else 0,
         buyer=buyer,
         rules_version=RULES_VERSION,
+        fixing=None,
     )
 
 
@@ -75,6 +77,55 @@ def place(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> 
         request, house, actor, form, lambda unit: actions.place_order(unit, actor, **asked, zone=zone).id
     )
     return leave(f"/orders/{order_id}", done="ordered")
+
+
+@router.get("/{order_id}/correction", dependencies=[PLACE])
+def fix(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, order_id: str) -> Response:
+    """补正订单 · The form of a returned order, filled as it was, with what the approver said."""
+    with house.store.view() as view:
+        found = queries.order(view, actor, order_id)
+        buyer = party(view, actor.own_org)
+    ORDER.after(found.state, "resubmit")
+    known = {"product": found.product_id, "plan": found.plan_id}
+    offer = _offer(house, Form({name: [value] for name, value in known.items()}))
+    if request.method == "GET":
+        form = form.filled(
+            **known,
+            purpose=found.purpose.value,
+            scenario=found.scenario,
+            months=str(found.months),
+            prepay_fen=f"{found.prepay_fen // 100}.{found.prepay_fen % 100:02d}",
+        )
+    return page(
+        request,
+        "order_new.html",
+        form=form,
+        offer=offer,
+        least_fen=max(offer.min_prepay_fen, 1) if offer.price.metered else 0,
+        buyer=buyer,
+        rules_version=RULES_VERSION,
+        fixing=found,
+    )
+
+
+@router.post("/{order_id}/correction", dependencies=[PLACE])
+@again(fix)
+def correct(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, order_id: str) -> Response:
+    """补正订单 · Submit the same case again, corrected."""
+    with house.store.view() as view:
+        found = queries.order(view, actor, order_id)
+    known = {"product": [found.product_id], "plan": [found.plan_id]}
+    asked = _asked(Form(form.values | known), _offer(house, Form(known)))
+    wanted = {name: asked[name] for name in ("purpose", "scenario", "months", "prepay_fen", "rules_version")}
+    zone, note = house.settings.timezone, form["note"]
+    once(
+        request,
+        house,
+        actor,
+        form,
+        lambda unit: amend_order(unit, actor, order_id, **wanted, note=note, zone=zone).id,
+    )
+    return leave(f"/orders/{order_id}", done="resubmitted")
 
 
 def _offer(house: House, form: Form) -> Offer:

@@ -173,7 +173,7 @@ def listed(
         f"/cases/{case}/decision", {"approve": True, "reason": "要约与材料一致，同意挂牌"}
     )
     if decided["state"] == "waiting":
-        cast.approver2.post(f"/cases/{case}/decision", {"approve": True, "reason": "复核无误，同意挂牌"})
+        cast.compliance.post(f"/cases/{case}/decision", {"approve": True, "reason": "复核无误，同意挂牌"})
     return product, planned
 
 

@@ -13,7 +13,7 @@ from storage.kernel import clock
 from storage.kernel.numbers import make_uscc
 from storage.unit import Store
 from tests.market.assets import registered
-from tests.market.people import APPROVER, PROVIDER, SECOND_APPROVER
+from tests.market.people import APPROVER, COMPLIANCE, PROVIDER
 
 PROFILE: dict[str, Any] = {
     "title_zh": "公共停车场客流量",
@@ -154,5 +154,5 @@ def listed_product(
     case_id = submit(store, product, actor)
     approve(store, case_id)
     if changes.get("tier") is Tier.COMMERCIAL:
-        approve(store, case_id, SECOND_APPROVER)
+        approve(store, case_id, COMPLIANCE)
     return product

@@ -30,7 +30,7 @@ from storage.kernel.problem import Invalid
 from storage.settings import StorageSettings
 from tests import people
 from tests.doubles.upstream import Provider, provider_process
-from tests.market.people import APPROVER, SECOND_APPROVER
+from tests.market.people import APPROVER, COMPLIANCE
 from tests.market.products import approve, drafted_product, ready_product, submit
 from tests.metering.shelf import SomePolicy, SomePrice
 from tests.metering.test_reporting import KEY, X, event
@@ -122,7 +122,7 @@ def test_a_declared_approved_interface_is_called_and_its_secret_stays_unseen(
     case_id = submit(house.store, product, seller.actor)
     locked = client.put(path, json={"declaration": declaration(upstream), "secret": SECRET})
     assert (locked.status_code, locked.json()["type"]) == (409, "/problems/listing-locked")
-    for by in (APPROVER, SECOND_APPROVER):
+    for by in (APPROVER, COMPLIANCE):
         approve(house.store, case_id, by)
     with house.store.unit("system:test") as unit:
         metering.open_gate(

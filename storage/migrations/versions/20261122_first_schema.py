@@ -129,7 +129,6 @@ def upgrade() -> None:
                 "listing",
                 "order",
                 "revocation",
-                "refund",
                 name="casekind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -142,10 +141,11 @@ def upgrade() -> None:
             "state",
             sa.Enum(
                 "waiting",
+                "returned",
                 "approved",
                 "rejected",
-                "returned",
                 "cancelled",
+                "expired",
                 name="casestate_known",
                 native_enum=False,
                 create_constraint=True,
@@ -157,24 +157,66 @@ def upgrade() -> None:
         sa.Column("submitted_org", sa.String(), nullable=False),
         sa.Column("needs", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("assigned_to", sa.String(), nullable=True),
+        sa.Column("facts", JSON_TYPE, nullable=False),
+        sa.Column("risk_score", sa.Integer(), nullable=False),
+        sa.Column("risks", JSON_TYPE, nullable=False),
+        sa.Column("rules_version", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
         sa.Column("opened_at", MOMENT, nullable=False),
+        sa.Column("submitted_at", MOMENT, nullable=False),
         sa.Column("due_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("reminded_at", MOMENT, nullable=True),
+        sa.Column("escalated_at", MOMENT, nullable=True),
         sa.Column("closed_at", MOMENT, nullable=True),
         sa.CheckConstraint("needs IN (1, 2)", name=op.f("ck_approval_case_needs_known")),
+        sa.CheckConstraint("risk_score BETWEEN 0 AND 100", name=op.f("ck_approval_case_risk_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_case")),
     )
     with op.batch_alter_table("approval_case", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approval_case_assigned_to"), ["assigned_to"], unique=False)
+        batch_op.create_index(batch_op.f("ix_approval_case_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_approval_case_kind"), ["kind"], unique=False)
         batch_op.create_index(batch_op.f("ix_approval_case_state"), ["state"], unique=False)
         batch_op.create_index(batch_op.f("ix_approval_case_subject"), ["subject"], unique=False)
         batch_op.create_index(batch_op.f("ix_approval_case_submitted_org"), ["submitted_org"], unique=False)
         batch_op.create_index(
-            "uq_approval_case_waiting",
+            "uq_approval_case_open",
             ["subject"],
             unique=True,
-            sqlite_where=sa.text("state = 'waiting'"),
-            postgresql_where=sa.text("state = 'waiting'"),
+            sqlite_where=sa.text("state IN ('waiting', 'returned')"),
+            postgresql_where=sa.text("state IN ('waiting', 'returned')"),
         )
+
+    op.create_table(
+        "approval_delegation",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("org", sa.String(), nullable=False),
+        sa.Column("deputy", sa.String(), nullable=False),
+        sa.Column("begins_at", MOMENT, nullable=False),
+        sa.Column("ends_at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("made_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.CheckConstraint("person <> deputy", name=op.f("ck_approval_delegation_two_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_delegation")),
+    )
+    with op.batch_alter_table("approval_delegation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approval_delegation_deputy"), ["deputy"], unique=False)
+        batch_op.create_index(batch_op.f("ix_approval_delegation_person"), ["person"], unique=False)
+
+    op.create_table(
+        "approval_rule_switch",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("on", sa.Boolean(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_approval_rule_switch")),
+    )
 
     op.create_table(
         "asset",
@@ -1386,7 +1428,9 @@ def upgrade() -> None:
         "approval_decision",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
+        sa.Column("on_behalf_of", sa.String(), nullable=True),
         sa.Column("org", sa.String(), nullable=True),
         sa.Column("role", sa.String(), nullable=False),
         sa.Column(
@@ -1406,7 +1450,7 @@ def upgrade() -> None:
         sa.Column("at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_approval_decision_case_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_decision")),
-        sa.UniqueConstraint("case_id", "by", name=op.f("uq_approval_decision_case_id_by")),
+        sa.UniqueConstraint("case_id", "round", "by", name=op.f("uq_approval_decision_case_id_round_by")),
     )
     with op.batch_alter_table("approval_decision", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_approval_decision_case_id"), ["case_id"], unique=False)
@@ -1812,6 +1856,7 @@ def upgrade() -> None:
             "state",
             sa.Enum(
                 "submitted",
+                "returned",
                 "approved",
                 "contracted",
                 "awaiting_payment",
@@ -2224,16 +2269,24 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_asset_registrant_id"))
 
     op.drop_table("asset")
+    op.drop_table("approval_rule_switch")
+    with op.batch_alter_table("approval_delegation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_approval_delegation_person"))
+        batch_op.drop_index(batch_op.f("ix_approval_delegation_deputy"))
+
+    op.drop_table("approval_delegation")
     with op.batch_alter_table("approval_case", schema=None) as batch_op:
         batch_op.drop_index(
-            "uq_approval_case_waiting",
-            sqlite_where=sa.text("state = 'waiting'"),
-            postgresql_where=sa.text("state = 'waiting'"),
+            "uq_approval_case_open",
+            sqlite_where=sa.text("state IN ('waiting', 'returned')"),
+            postgresql_where=sa.text("state IN ('waiting', 'returned')"),
         )
         batch_op.drop_index(batch_op.f("ix_approval_case_submitted_org"))
         batch_op.drop_index(batch_op.f("ix_approval_case_subject"))
         batch_op.drop_index(batch_op.f("ix_approval_case_state"))
         batch_op.drop_index(batch_op.f("ix_approval_case_kind"))
+        batch_op.drop_index(batch_op.f("ix_approval_case_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_approval_case_assigned_to"))
 
     op.drop_table("approval_case")
     with op.batch_alter_table("account_balance", schema=None) as batch_op:

@@ -9,14 +9,31 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
 from market.approvals import actions, queries
-from market.approvals.problems import AlreadyDecided, CaseMoved, CaseOpen, DecidedByYou
-from market.approvals.rules import CASE, CaseKind, CaseState, Verdict, own_matter, reason_faults, verb_for
+from market.approvals.problems import AlreadyDecided, CaseMoved, CaseOpen, DecidedByYou, NotYours, SameRole
+from market.approvals.rules import (
+    CASE,
+    CaseKind,
+    CaseState,
+    Ground,
+    Verdict,
+    own_matter,
+    reason_faults,
+    verb_for,
+)
 from market.approvals.tables import Case
 from market.identity.problems import Forbidden, OwnDecision
 from market.identity.rules import Actor, OrgKind, Permission, Role
 from storage.kernel.problem import Invalid, NotFound, WrongState
 from storage.unit import Store
-from tests.market.people import APPROVER, AUDITOR, BUYER, OTHER_PROVIDER, PROVIDER, SECOND_APPROVER
+from tests.market.people import (
+    APPROVER,
+    AUDITOR,
+    BUYER,
+    COMPLIANCE,
+    OTHER_PROVIDER,
+    PROVIDER,
+    SECOND_APPROVER,
+)
 
 LISTING = Permission.LISTING_APPROVE
 
@@ -41,7 +58,6 @@ def decide(
             unit,
             actor,
             case.id,
-            permission=LISTING,
             approve=approve,
             reason="符合挂牌要求",
             expected_version=version,
@@ -62,7 +78,20 @@ def test_two_means_two_different_people(store: Store) -> None:
     assert decide(store, APPROVER, case).state is CaseState.WAITING
     with pytest.raises(DecidedByYou):
         decide(store, APPROVER, case)
-    assert decide(store, SECOND_APPROVER, case).state is CaseState.APPROVED
+    with pytest.raises(SameRole) as refusal:
+        decide(store, SECOND_APPROVER, case)
+    assert refusal.value.members["roles"] == ["compliance"]
+    assert decide(store, COMPLIANCE, case).state is CaseState.APPROVED
+    with store.view() as view:
+        assert [said.role for said in queries.decisions(view, case.id)] == ["approver", "compliance"]
+
+
+def test_who_may_only_endorse_never_decides_alone(store: Store) -> None:
+    case = opened(store)
+    with pytest.raises(Forbidden):
+        decide(store, COMPLIANCE, case)
+    with store.view() as view:
+        assert queries.queue(view, COMPLIANCE, kind=CaseKind.LISTING) == []
 
 
 def test_one_rejection_ends_a_case_of_two(store: Store) -> None:
@@ -79,7 +108,7 @@ def test_nobody_decides_on_their_own_matter(store: Store) -> None:
         with pytest.raises(OwnDecision):
             decide(store, actor, case)
         with store.view() as view:
-            assert queries.queue(view, actor, kind=CaseKind.LISTING, permission=LISTING) == []
+            assert queries.queue(view, actor, kind=CaseKind.LISTING) == []
 
 
 def test_the_wrong_role_short_reasons_and_strange_ids_are_refused(store: Store) -> None:
@@ -88,9 +117,9 @@ def test_the_wrong_role_short_reasons_and_strange_ids_are_refused(store: Store) 
         decide(store, BUYER, case)
     for reason in ("", "好的", " ok ", "x" * 501):
         with pytest.raises(Invalid), store.unit(APPROVER.id, APPROVER.org) as unit:
-            actions.decide(unit, APPROVER, case.id, permission=LISTING, approve=True, reason=reason)
+            actions.decide(unit, APPROVER, case.id, approve=True, reason=reason)
     with pytest.raises(NotFound), store.unit(APPROVER.id, APPROVER.org) as unit:
-        actions.decide(unit, APPROVER, "cas_none", permission=LISTING, approve=True, reason="符合要求")
+        actions.decide(unit, APPROVER, "cas_none", approve=True, reason="符合要求")
 
 
 def test_who_comes_late_is_told_who_decided(store: Store) -> None:
@@ -138,38 +167,62 @@ def test_a_stale_page_is_refused_and_a_fresh_one_accepted(store: Store) -> None:
     with pytest.raises(CaseMoved) as refusal:
         decide(store, SECOND_APPROVER, case, version=1)
     assert refusal.value.members["version"] == 2
-    assert decide(store, SECOND_APPROVER, case, version=2).state is CaseState.APPROVED
+    assert decide(store, COMPLIANCE, case, version=2).state is CaseState.APPROVED
 
 
-def test_one_subject_waits_once_and_may_come_again_after_a_return(store: Store) -> None:
-    case = opened(store)
+def test_one_subject_is_open_once_and_a_returned_case_comes_back(store: Store) -> None:
+    case = opened(store, needs=2)
     with pytest.raises(CaseOpen) as refusal:
         opened(store)
     assert refusal.value.members["case"] == case.id
+    decide(store, COMPLIANCE, case)
     with store.unit(APPROVER.id, APPROVER.org) as unit:
-        actions.return_case(unit, APPROVER, case.id, permission=LISTING, reason="补充数据字典")
-    again = opened(store)
+        assert actions.return_case(unit, APPROVER, case.id, reason="补充数据字典").state is CaseState.RETURNED
+    with pytest.raises(CaseOpen):
+        opened(store)  # it is with the applicant, and still the same case
+    with pytest.raises(WrongState), store.unit(APPROVER.id, APPROVER.org) as unit:
+        actions.return_case(unit, APPROVER, case.id, reason="再退一次")
     with store.unit(PROVIDER.id, PROVIDER.org) as unit:
-        assert actions.cancel_case(unit, again.id).state is CaseState.CANCELLED
-    with pytest.raises(AlreadyDecided), store.unit(PROVIDER.id, PROVIDER.org) as unit:
-        actions.cancel_case(unit, again.id)
+        again = actions.resubmit(
+            unit, PROVIDER, case.id, note="已补充数据字典", needs=2, ground=Ground({"rows": 3})
+        )
+    assert (again.id, again.state, again.round, again.version) == (case.id, CaseState.WAITING, 2, 4)
+    assert again.facts == {"rows": 3}
+    assert decide(store, APPROVER, again).state is CaseState.WAITING, "the first round counts no more"
+    assert decide(store, COMPLIANCE, again).state is CaseState.APPROVED
     with store.view() as view:
-        states = [str(past.state) for past in queries.of_subject(view, "listing:lst_1")]
-    assert states == ["cancelled", "returned"]
+        said = [(each.round, each.by, str(each.verdict)) for each in queries.decisions(view, case.id)]
+    assert said == [
+        (1, COMPLIANCE.id, "approve"),
+        (1, APPROVER.id, "return"),
+        (2, APPROVER.id, "approve"),
+        (2, COMPLIANCE.id, "approve"),
+    ]
+
+
+def test_an_applicant_withdraws_and_may_ask_again(store: Store) -> None:
+    case = opened(store)
+    with pytest.raises(NotYours), store.unit(APPROVER.id, APPROVER.org) as unit:
+        actions.withdraw(unit, APPROVER, case.id, reason="不是我的事项")
+    with store.unit(PROVIDER.id, PROVIDER.org) as unit:
+        assert actions.withdraw(unit, PROVIDER, case.id, reason="资料有误").state is CaseState.CANCELLED
+    with pytest.raises(AlreadyDecided), store.unit(PROVIDER.id, PROVIDER.org) as unit:
+        actions.cancel_case(unit, case.id)
+    assert opened(store).id != case.id
 
 
 def test_the_queue_shows_what_one_can_decide(store: Store) -> None:
     case, other = opened(store, needs=2), opened(store, subject="listing:lst_2")
     with store.view() as view:
-        waiting = queries.queue(view, APPROVER, kind=CaseKind.LISTING, permission=LISTING)
+        waiting = queries.queue(view, APPROVER, kind=CaseKind.LISTING)
         assert [found.id for found in waiting] == [case.id, other.id]
-        assert queries.queue(view, APPROVER, kind=CaseKind.ORDER, permission=LISTING) == []
+        assert queries.queue(view, APPROVER, kind=CaseKind.ORDER) == []
         with pytest.raises(Forbidden):
-            queries.queue(view, BUYER, kind=CaseKind.LISTING, permission=LISTING)
+            queries.queue(view, BUYER, kind=CaseKind.LISTING)
     decide(store, APPROVER, case)
     with store.view() as view:
-        mine = queries.queue(view, APPROVER, kind=CaseKind.LISTING, permission=LISTING)
-        theirs = queries.queue(view, SECOND_APPROVER, kind=CaseKind.LISTING, permission=LISTING)
+        mine = queries.queue(view, APPROVER, kind=CaseKind.LISTING)
+        theirs = queries.queue(view, SECOND_APPROVER, kind=CaseKind.LISTING)
     assert [found.id for found in mine] == [other.id]
     assert [found.id for found in theirs] == [case.id, other.id]
 
@@ -178,10 +231,10 @@ def test_another_organizations_case_is_not_there(store: Store) -> None:
     case = opened(store)
     with store.view() as view:
         for reader in (PROVIDER, APPROVER, AUDITOR):
-            assert queries.case(view, reader, case.id, permission=LISTING).id == case.id
+            assert queries.case(view, reader, case.id).id == case.id
         for stranger in (OTHER_PROVIDER, BUYER):
             with pytest.raises(NotFound):
-                queries.case(view, stranger, case.id, permission=LISTING)
+                queries.case(view, stranger, case.id)
         assert [found.id for found in queries.submitted_by_org(view, PROVIDER)] == [case.id]
         assert queries.submitted_by_org(view, BUYER) == []
 

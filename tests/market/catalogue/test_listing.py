@@ -96,7 +96,7 @@ def test_commercial_from_public_supply_needs_two_people(store: Store) -> None:
     case_id = submit(store, product)
     approve(store, case_id)
     assert states(store, product.id) == ("draft", "submitted")
-    approve(store, case_id, SECOND_APPROVER)
+    approve(store, case_id, COMPLIANCE)
     assert states(store, product.id) == ("listed", "listed")
 
 
@@ -283,7 +283,7 @@ def test_grade_three_by_api_needs_two_and_shows_no_sample(store: Store) -> None:
     case_id = submit(store, product)
     approve(store, case_id)
     assert states(store, product.id) == ("draft", "submitted")
-    approve(store, case_id, SECOND_APPROVER)
+    approve(store, case_id, COMPLIANCE)
     with store.view() as view:
         assert queries.product_page(view, None, product.slug).sample == []
 

@@ -84,7 +84,7 @@ def test_an_approver_decides_knowing_host_and_paths(market: Market) -> None:
     assert "重新申报" not in market["provider"].get(f"/products/{product_id}/interface")
     version = {"verdict": "approve", "reason": "主机与路径明确"}
     market["approver"].post(f"/approvals/{case}", version="1", **version)
-    market["approver2"].post(f"/approvals/{case}", version="2", **version)
+    market["compliance"].post(f"/approvals/{case}", version="2", **version)
     public = market["buyer"].get(f"/catalog/{product.slug}")
     assert "/companies/{code}" in public
     assert "api.provider.example" not in public

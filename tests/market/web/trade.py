@@ -158,7 +158,7 @@ class Market:
 
     def approved(self) -> Order:
         order = self.placed()
-        for name in ("approver", "approver2"):
+        for name in ("approver", "compliance"):
             if self.order(order.id).state.value == "submitted":
                 self.rule(name, order)
         return self.order(order.id)
