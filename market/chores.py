@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.queries import licenses_due
 from market import casework
+from market.audit import actions as audit
 from market.billing import actions as billing
 from market.house import House
 from market.identity import actions as identity
@@ -63,7 +64,18 @@ def each_minute(house: House) -> None:
     with house.store.unit("system:clock") as unit:
         refinery.requeue_stale_runs(unit)
     chase_cases(house)
+    sign_head(house)
     watch_usage(house)
+
+
+def sign_head(house: House) -> None:
+    """签署每日链尾. Sign the head of the journal once a day, as soon as the day is over."""
+    zone = house.settings.timezone
+    with house.store.view() as view:
+        day = audit.unsigned_day(view, zone)
+    if day is not None:
+        key = house.document_key()
+        _alone(house, lambda unit: audit.sign_day(unit, day, zone=zone, key=key))
 
 
 def chase_cases(house: House) -> None:

@@ -18,7 +18,7 @@ from market.billing.rail_stripe import StripeRail
 from market.billing.rail_transfer import TransferRail
 from market.billing.rails import Rail
 from market.billing.rules import RailKind
-from market.identity.queries import program_actor
+from market.identity.queries import program_actor, role_names
 from market.identity.rules import Actor
 from market.refinery.cleanse import Workshop
 from market.settings import Settings
@@ -47,6 +47,7 @@ class House:
         self.settings = settings.settled()
         self.database = Database(self.settings.storage.database_url, self.settings.storage.pool_size)
         self.store = Store(self.database)
+        self.store.role_of = role_names
         self.objects = open_objects(self.settings.storage.objects_url)
         self.incoming = self.settings.data_dir / "incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import contracts.keyring
 import contracts.tables
 import market.approvals.tables
+import market.audit.tables
 import market.billing.tables
 import market.catalogue.tables
 import market.identity.tables
@@ -19,6 +20,7 @@ TABLE_MODULES = (
     contracts.keyring,
     contracts.tables,
     market.approvals.tables,
+    market.audit.tables,
     market.billing.tables,
     market.catalogue.tables,
     market.identity.tables,

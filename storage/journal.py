@@ -38,6 +38,11 @@ class Entry(SQLModel, table=True):
     subject: str = Field(index=True)  # "license:lic_…"
     actor: str  # "usr_…", "cli_…" or "system:…"
     org: str | None = None  # the party the actor acted for
+    role: str | None = None  # the actor's roles there at this moment, "approver+compliance"
+    before: str | None = (
+        None  # SHA-256 over the subject's row as the Unit found it; never of personal columns
+    )
+    after: str | None = None  # and as the Unit left it
     data: dict[str, Any] = json_field()
     seq: int | None = Field(default=None, sa_type=Big, unique=True)
     hash: str | None = None
@@ -51,6 +56,9 @@ class Entry(SQLModel, table=True):
             "subject": self.subject,
             "actor": self.actor,
             "org": self.org,
+            "role": self.role,
+            "before": self.before,
+            "after": self.after,
             "data": self.data,
             "seq": self.seq,
         }

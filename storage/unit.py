@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from storage.columns import Mechanism
 from storage.database import Database
+from storage.footprints import Footprints
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
@@ -43,17 +44,22 @@ class View:
 class Unit(View):
     """One write transaction in the name of one actor."""
 
-    def __init__(self, session: Session, actor: str, org: str | None) -> None:
+    def __init__(
+        self, session: Session, actor: str, org: str | None, role_of: "RoleOf | None" = None
+    ) -> None:
         super().__init__(session)
         self.actor = actor
         self.org = org
+        self.footprints = Footprints()
+        self._role_of = role_of
         self.unexplained = False
         self.entries: list[Entry] = []
 
     def record(self, kind: str, subject: str, /, **data: Any) -> Entry:
         """Write the journal entry that explains this change.
 
-        kind: `noun.past`; subject: `noun:id`; data: ids, hashes, codes, numbers, a reason.
+        kind: `noun.past`; subject: `noun:id`; data: ids, hashes, codes, numbers, a reason. Actor,
+        organization and role, and what the subject was before and is after, are added here.
         """
         entry = Entry(
             id=new_id("ent"),
@@ -64,9 +70,16 @@ class Unit(View):
             org=self.org,
             data=data,
         )
-        self.session.add(entry)
         self.entries.append(entry)
         return entry
+
+    def close(self) -> None:
+        """Write the entries, now that it is known what each subject has become."""
+        role = self._role_of(self, self.actor, self.org) if self._role_of and self.entries else None
+        for entry in self.entries:
+            entry.role = role
+            entry.before, entry.after = self.footprints.of(entry.subject)
+        self.session.add_all(self.entries)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -80,11 +93,15 @@ class Unit(View):
             raise
 
 
+RoleOf = Callable[[View, str, str | None], str | None]
+
+
 class Store:
     """The doors to the database for everything above the ground floor."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.role_of: RoleOf | None = None  # the roles of an actor in an organization, told by the house
         self._listeners: list[Callable[[], None]] = []
 
     def on_commit(self, listener: Callable[[], None]) -> None:
@@ -95,7 +112,7 @@ class Store:
     def unit(self, actor: str, org: str | None = None) -> Iterator[Unit]:
         """One write transaction. Raises EmptyUnit when things changed and nothing was recorded."""
         _refuse_second()  # before the queue of writers, where it would wait for itself
-        with self.database.writing() as connection, unit_within(connection, actor, org) as unit:
+        with self.database.writing() as connection, unit_within(connection, actor, org, self.role_of) as unit:
             yield unit
         if unit.entries:
             for listener in self._listeners:
@@ -115,7 +132,9 @@ class Store:
 
 
 @contextmanager
-def unit_within(connection: sa.Connection, actor: str, org: str | None = None) -> Iterator[Unit]:
+def unit_within(
+    connection: sa.Connection, actor: str, org: str | None = None, role_of: RoleOf | None = None
+) -> Iterator[Unit]:
     """A Unit inside a write transaction that is open already and that the caller commits.
 
     Raises EmptyUnit when things changed and nothing was recorded.
@@ -124,12 +143,14 @@ def unit_within(connection: sa.Connection, actor: str, org: str | None = None) -
     _open.depth = 1
     try:
         with Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only") as session:
-            unit = Unit(session, actor, org)
+            unit = Unit(session, actor, org, role_of)
             _watch(unit)
             yield unit
             session.flush()
             if unit.unexplained and not unit.entries:
                 raise EmptyUnit("changes without a journal entry")
+            unit.close()
+            session.flush()
             if unit.entries and connection.dialect.name == "postgresql":
                 session.connection().exec_driver_sql("NOTIFY shugang_journal")
             session.commit()
@@ -143,6 +164,12 @@ def _refuse_second() -> None:
 
 
 def _watch(unit: Unit) -> None:
+    @sa.event.listens_for(unit.session, "before_flush")
+    def flushing(session: AnySession, _context: Any, _instances: Any) -> None:
+        for row in [*session.new, *session.dirty, *session.deleted]:
+            if not isinstance(row, Mechanism | Entry):
+                unit.footprints.found(row)
+
     @sa.event.listens_for(unit.session, "after_flush")
     def flushed(session: AnySession, _context: Any) -> None:
         changed = [*session.new, *session.dirty, *session.deleted]

@@ -1,14 +1,13 @@
 """The journal for those who audit: search, export, verify."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from market.api.orders import EntryView
+from market.audit import queries
 from market.audit.queries import entries
 from market.http.who import HouseDep, allow
 from market.identity.rules import Permission
@@ -57,14 +56,25 @@ def verification(house: HouseDep) -> VerdictView:
 
 @router.get("/export", dependencies=[READ], response_class=StreamingResponse)
 def export(house: HouseDep) -> StreamingResponse:
-    """流水导出 · Every sealed entry as NDJSON, for `shugang verify journal FILE` on any machine."""
-
-    def lines() -> Iterator[bytes]:
-        for row in journal.sealed_rows(house.store):
-            yield orjson.dumps(row) + b"\n"
-
+    """流水导出 · Every sealed entry and signed head as NDJSON, for `shugang verify journal FILE` on any machine."""
     return StreamingResponse(
-        lines(),
+        queries.export(house.store),
         media_type="application/x-ndjson",
         headers={"Content-Disposition": 'attachment; filename="journal.ndjson"'},
     )
+
+
+class HeadView(BaseModel):
+    day: str
+    seq: int
+    hash: str
+    document: dict[str, Any] = Field(description="Signed; check it with the public document keys")
+
+
+@router.get("/heads", dependencies=[READ])
+def heads(house: HouseDep, limit: Annotated[int, Query(ge=1, le=400)] = 31) -> list[HeadView]:
+    """每日链尾 · Signed heads, oldest first, to be kept outside: nothing before one can change unseen."""
+    with house.store.view() as view:
+        return [
+            HeadView.model_validate(row, from_attributes=True) for row in queries.signed_heads(view, limit)
+        ]

@@ -92,6 +92,9 @@ class EntryView(BaseModel, from_attributes=True):
     subject: str
     actor: str
     org: str | None
+    role: str | None
+    before: str | None = Field(description="SHA-256 over the subject as it was; personal columns left out")
+    after: str | None = Field(description="and as it became")
     data: dict[str, Any]
     hash: str | None
 

@@ -9,6 +9,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from contracts import keyring, signatures
+from market.audit import queries as audit
+from market.audit.heads import Checked, NotAnExport, check_export
+from market.chores import sign_head
 from market.cli.opening import opened
 from market.cli.problems import FileRefused
 from market.cli.terminal import JsonFlag, say
@@ -27,29 +30,100 @@ def verify_journal(
     file: Annotated[
         Path | None, typer.Argument(help="导出的流水（NDJSON） an export; empty checks the database")
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", help="受信任的公钥文件 trusted keys, to check the signed heads of an export"),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """核验流水 Check the hash chain; names the first entry that does not hold."""
-    if file:
-        verdict = journal.verify(iter(_rows(file)))
-    else:
-        with opened() as house:
-            verdict = journal.verify_stored(house.store)
-            with house.store.view() as view:
-                broken = broken_seals(view) if verdict.ok else []
-        if broken:
-            seals = [{"hour": each.hour, "expected": each.expected, "found": each.found} for each in broken]
-            lines = [f"✗ {each.hour}: {each.expected} → {each.found}" for each in broken]
-            head = "用量与封存不符 Usage is no longer what was sealed"
-            say(as_json, "\n".join([head, *lines]), ok=False, entries=verdict.entries, seals=seals)
-            raise typer.Exit(1)
-    if verdict.ok:
-        text = f"流水完整 Journal ok: {verdict.entries} entries, head {verdict.head}"
-        say(as_json, text, ok=True, entries=verdict.entries, head=verdict.head)
-        return
-    text = f"流水被改动 Journal broken at seq {verdict.broken_at} ({verdict.entry}): {verdict.reason}"
-    say(as_json, text, ok=False, broken_at=verdict.broken_at, entry=verdict.entry, reason=verdict.reason)
-    raise typer.Exit(1)
+    """核验流水 Check the hash chain and its signed heads; names the first thing that does not hold."""
+    checked = _checked_file(file, _trusted(keys) if keys else None) if file else _checked_database(as_json)
+    verdict = checked.chain
+    if not verdict.ok:
+        text = f"流水被改动 Journal broken at seq {verdict.broken_at} ({verdict.entry}): {verdict.reason}"
+        say(as_json, text, ok=False, broken_at=verdict.broken_at, entry=verdict.entry, reason=verdict.reason)
+        raise typer.Exit(1)
+    if checked.broken_head is not None:
+        text = f"链尾不符 Signed head of {checked.broken_head} does not hold: {checked.reason}"
+        say(as_json, text, ok=False, head_of=checked.broken_head, reason=checked.reason)
+        raise typer.Exit(1)
+    signed = "已验签 signatures checked" if checked.signed else "未验签 signatures not checked (--keys)"
+    text = (
+        f"流水完整 Journal ok: {verdict.entries} entries, head {verdict.head}; "
+        f"每日链尾 signed heads: {checked.heads}" + (f", {signed}" if checked.heads else "")
+    )
+    say(
+        as_json,
+        text,
+        ok=True,
+        entries=verdict.entries,
+        head=verdict.head,
+        heads=checked.heads,
+        signatures_checked=checked.signed,
+    )
+
+
+def _checked_file(file: Path, keys: dict[str, OKPKey] | None) -> Checked:
+    try:
+        with file.open("rb") as lines:
+            return check_export(lines, keys)
+    except NotAnExport as error:
+        words = Words(f"第 {error.line} 行不是流水或链尾。", f"Line {error.line} is no entry and no head.")
+        raise FileRefused(words, path=str(file), line=error.line) from None
+    except OSError as error:
+        raise FileRefused(path=str(file), reason=error.strerror) from None
+
+
+def _checked_database(as_json: bool) -> Checked:  # handed through
+    with opened() as house:
+        verdict = journal.verify_stored(house.store)
+        with house.store.view() as view:
+            broken = broken_seals(view) if verdict.ok else []
+            keys = _keys_of({"keys": keyring.trusted_keys(view)})
+            wrong = audit.broken_head(view, keys)
+            heads = len(audit.signed_heads(view))
+    if broken:
+        seals = [{"hour": each.hour, "expected": each.expected, "found": each.found} for each in broken]
+        lines = [f"✗ {each.hour}: {each.expected} → {each.found}" for each in broken]
+        head = "用量与封存不符 Usage is no longer what was sealed"
+        say(as_json, "\n".join([head, *lines]), ok=False, entries=verdict.entries, seals=seals)
+        raise typer.Exit(1)
+    day, reason = wrong or (None, None)
+    return Checked(verdict, heads, signed=True, broken_head=day, reason=reason)
+
+
+def export_journal(
+    file: Annotated[Path, typer.Argument(help="要写入的文件（NDJSON） the file to write")],
+    as_json: JsonFlag = False,
+) -> None:
+    """导出流水 Write every sealed entry and signed head; `shugang verify journal FILE` checks it on any machine."""
+    part = file.with_name(f"{file.name}.part")
+    lines = 0
+    with opened() as house:
+        journal.seal(house.store)
+        with part.open("wb") as out:
+            for line in audit.export(house.store):
+                out.write(line)
+                lines += 1
+    part.replace(file)
+    say(as_json, f"已导出 Exported: {lines} lines → {file}", file=str(file), lines=lines)
+
+
+def journal_head(
+    as_json: JsonFlag = False,
+    sign_now: Annotated[
+        bool, typer.Option("--sign", help="尚未签署时先签署昨日 sign yesterday first")
+    ] = False,
+) -> None:
+    """每日链尾 Print the last signed head, to be kept outside this machine."""
+    with opened() as house:
+        if sign_now:
+            journal.seal(house.store)
+            sign_head(house)
+        with house.store.view() as view:
+            found = audit.signed_heads(view, 1)
+    document = found[0].document if found else None
+    say(as_json, json.dumps(document, ensure_ascii=False, indent=1), head=document)
 
 
 def verify_contract(
@@ -123,13 +197,16 @@ def export_keys(as_json: JsonFlag = False) -> None:
 
 
 def _trusted(path: Path) -> dict[str, OKPKey]:
-    found = _json(path)
-    rows: Any = found.get("keys") if isinstance(found, dict) else found
     try:
-        keys = [OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")}) for row in rows]
-        return {signatures.key_id(key): key for key in keys}
+        return _keys_of(_json(path))
     except (JoseError, AttributeError, TypeError, ValueError, KeyError):
         raise FileRefused(Words("不是公钥文件。", "Not a file of public keys."), path=str(path)) from None
+
+
+def _keys_of(found: Any) -> dict[str, OKPKey]:
+    rows: Any = found.get("keys") if isinstance(found, dict) else found
+    keys = [OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")}) for row in rows]
+    return {signatures.key_id(key): key for key in keys}
 
 
 def _read(path: Path) -> bytes:
@@ -144,13 +221,3 @@ def _json(path: Path) -> Any:
         return json.loads(_read(path))
     except ValueError:
         raise FileRefused(Words("不是 JSON 文件。", "Not a JSON file."), path=str(path)) from None
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        rows = [json.loads(line) for line in _read(path).splitlines() if line.strip()]
-    except ValueError:
-        rows = [None]
-    if not all(isinstance(row, dict) and {"seq", "id", "hash"} <= row.keys() for row in rows):
-        raise FileRefused(Words("不是流水导出文件。", "Not an export of the journal."), path=str(path))
-    return rows

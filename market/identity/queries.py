@@ -47,6 +47,15 @@ def holders(view: View, permissions: Collection[Permission]) -> list[tuple[User,
     ]
 
 
+def role_names(view: View, actor: str, org: str | None) -> str | None:
+    """角色留痕. The roles of an actor in an organization as the journal keeps them, joined by +."""
+    if actor.startswith("system:"):
+        return "system"
+    if not actor.startswith("usr_"):
+        return "program"
+    return "+".join(sorted(_roles_in(view, actor, org))) or None if org else None
+
+
 def members_of(view: View, party_id: str) -> set[str]:
     """The ids of everybody who belongs to an organization."""
     return set(view.session.exec(select(Membership.user_id).where(Membership.party_id == party_id)))

@@ -11,6 +11,7 @@ from contracts.parties import Party as Signatory
 from market.identity.problems import AddressMissing
 from market.identity.rules import IdType, OrgKind, PartyKind, Verification
 from storage.columns import Mechanism, choice, json_field
+from storage.footprints import PERSONAL
 
 
 class Party(SQLModel, table=True):
@@ -28,15 +29,15 @@ class Party(SQLModel, table=True):
     id: str = Field(primary_key=True)
     kind: PartyKind = Field(sa_type=choice(PartyKind))
     org_kind: OrgKind | None = Field(default=None, sa_type=choice(OrgKind))
-    name: str
+    name: str = Field(sa_column_kwargs=PERSONAL)
     id_type: IdType = Field(sa_type=choice(IdType))
-    id_number: str
-    address: str = ""
-    legal_representative: str = ""
-    contact: str = ""
-    phone: str = ""
-    email: str = ""
-    bank_account: str = ""
+    id_number: str = Field(sa_column_kwargs=PERSONAL)
+    address: str = Field(default="", sa_column_kwargs=PERSONAL)
+    legal_representative: str = Field(default="", sa_column_kwargs=PERSONAL)
+    contact: str = Field(default="", sa_column_kwargs=PERSONAL)
+    phone: str = Field(default="", sa_column_kwargs=PERSONAL)
+    email: str = Field(default="", sa_column_kwargs=PERSONAL)
+    bank_account: str = Field(default="", sa_column_kwargs=PERSONAL)
     verification: Verification = Field(default=Verification.UNVERIFIED, sa_type=choice(Verification))
     evidence: dict[str, Any] = json_field()  # {"license_sha256": …, "method": …}
     submitted_by: str | None = None
@@ -82,10 +83,14 @@ class User(SQLModel, table=True):
     __tablename__ = "user_account"
 
     id: str = Field(primary_key=True)
-    login: str = Field(unique=True)  # e-mail, normalized
-    name: str
-    password_hash: str | None = None  # argon2; None until the welcome link was used
-    totp_sealed: str | None = None  # sealed with the house key; None without a second factor
+    login: str = Field(unique=True, sa_column_kwargs=PERSONAL)  # e-mail, normalized
+    name: str = Field(sa_column_kwargs=PERSONAL)
+    password_hash: str | None = Field(
+        default=None, sa_column_kwargs=PERSONAL
+    )  # argon2; None until the welcome link was used
+    totp_sealed: str | None = Field(
+        default=None, sa_column_kwargs=PERSONAL
+    )  # sealed with the house key; None without a second factor
     totp_step: int = 0  # the last accepted time step: a code works once
     failures: int = 0
     locked_until: datetime | None = None

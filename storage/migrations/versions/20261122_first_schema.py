@@ -191,6 +191,30 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "journal_signed_head",
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("seq", BIG, nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("document", JSON_TYPE, nullable=False),
+        sa.Column("signed_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_journal_signed_head")),
+    )
+
+    op.create_table(
+        "legal_hold",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("placed_at", MOMENT, nullable=False),
+        sa.Column("lifted_at", MOMENT, nullable=True),
+        sa.Column("lifted_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_legal_hold")),
+    )
+    with op.batch_alter_table("legal_hold", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_legal_hold_subject"), ["subject"], unique=False)
+
+    op.create_table(
         "approval_delegation",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("person", sa.String(), nullable=False),
@@ -695,6 +719,9 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("org", sa.String(), nullable=True),
+        sa.Column("role", sa.String(), nullable=True),
+        sa.Column("before", sa.String(), nullable=True),
+        sa.Column("after", sa.String(), nullable=True),
         sa.Column("data", JSON_TYPE, nullable=False),
         sa.Column("seq", BIG, nullable=True),
         sa.Column("hash", sa.String(), nullable=True),
@@ -2269,6 +2296,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_asset_registrant_id"))
 
     op.drop_table("asset")
+    with op.batch_alter_table("legal_hold", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_legal_hold_subject"))
+
+    op.drop_table("legal_hold")
+    op.drop_table("journal_signed_head")
     op.drop_table("approval_rule_switch")
     with op.batch_alter_table("approval_delegation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_approval_delegation_person"))
