@@ -18,6 +18,7 @@ from market.identity.rules import Permission
 router = APIRouter(tags=["payments"])
 FINANCE = allow(Permission.PAYMENT_CONFIRM)
 READ = allow(Permission.INVOICE_READ)
+PAY = allow(Permission.ORDER_PLACE, Permission.OFFER_ACCEPT)  # who reads an invoice only, as an auditor, pays none
 Last = Annotated[str | None, Query(max_length=40)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
@@ -128,7 +129,7 @@ def payment(house: HouseDep, actor: ActorDep, payment_id: str) -> PaymentView:
         return PaymentView.model_validate(queries.payment(view, actor, payment_id))
 
 
-@router.post("/payments/{payment_id}/checkout", dependencies=[READ])
+@router.post("/payments/{payment_id}/checkout", dependencies=[PAY])
 def how_to_pay(house: HouseDep, actor: ActorDep, payment_id: str, body: CheckoutForm) -> PayView:
     """如何付款 · The account and reference for a bank transfer, or a checkout page."""
     back = f"{house.settings.public_url}/payments/{payment_id}"

@@ -22,7 +22,7 @@ from market.house import House
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
 from market.identity.queries import parties, party, people
-from market.identity.rules import Actor
+from market.identity.rules import Actor, Permission
 from market.policy.rules import tier_faults
 from market.registry.queries import source_of_product
 from market.trading import queries as trading
@@ -33,7 +33,9 @@ from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
 from storage.unit import Unit, View
 
-router = APIRouter(prefix="/approvals", dependencies=[*GUARDED, allow(*DESK)])
+router = APIRouter(prefix="/approvals", dependencies=GUARDED)
+DECIDE = allow(*DESK)
+READ = allow(*DESK, Permission.JOURNAL_READ)
 MOST_PICKED = 100
 
 
@@ -49,7 +51,7 @@ class Row:
     due_fen: int | None = None
 
 
-@router.get("")
+@router.get("", dependencies=[DECIDE])
 def queue(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
     """待审批 · What waits for a decision the reader may take; by due date or by risk, all or one's own."""
     asked = form if request.method == "GET" else Form()
@@ -98,7 +100,7 @@ def _row(view: View, actor: Actor, case: Case) -> Row:
     )
 
 
-@router.post("")
+@router.post("", dependencies=[DECIDE])
 @again(queue)
 def decide_many(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
     """批量办理 · Decide the ticked cases of low risk with one reason; what could not be decided is named."""
@@ -133,7 +135,7 @@ def decide_many(request: Request, house: HouseDep, actor: ActorDep, form: FormDe
     return leave("/approvals", done="ruled_many" if left_over == "0" else "ruled_some")
 
 
-@router.get("/{case_id}")
+@router.get("/{case_id}", dependencies=[READ])
 def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
     """审批事项 · One case: what is asked, by whom, on what ground, what changed since, and what was said so far."""
     with house.store.view() as view:
@@ -200,7 +202,7 @@ def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
     }
 
 
-@router.post("/{case_id}")
+@router.post("/{case_id}", dependencies=[DECIDE])
 @again(matter)
 def decide(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
     """审批 · Approve, reject or return, with a reason the applicant reads."""
@@ -238,14 +240,14 @@ def _do(
     return leave(f"/approvals/{case_id}", done=done)
 
 
-@router.post("/{case_id}/taking")
+@router.post("/{case_id}/taking", dependencies=[DECIDE])
 @again(matter)
 def take(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
     """领办 · Be in charge."""
     return _do(request, house, actor, form, lambda unit: charge.take(unit, actor, case_id), "taken")
 
 
-@router.post("/{case_id}/handover")
+@router.post("/{case_id}/handover", dependencies=[DECIDE])
 @again(matter)
 def hand_over(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
     """转办 · Put somebody else in charge."""
@@ -260,7 +262,7 @@ def hand_over(request: Request, house: HouseDep, actor: ActorDep, form: FormDep,
     )
 
 
-@router.post("/{case_id}/comments")
+@router.post("/{case_id}/comments", dependencies=[DECIDE])
 @again(matter)
 def comment(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, case_id: str) -> Response:
     """留言 · Ask or tell the applicant something without deciding."""

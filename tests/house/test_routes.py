@@ -10,6 +10,7 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from market.app import build_api
+from market.approvals.rules import AUTO_RULES
 from market.billing.rules import InvoiceKind
 from market.house import House
 from market.http.describe import gateway_paths
@@ -137,7 +138,9 @@ IDS: dict[str, Callable[[World], str]] = {
     "asset_id": _row("asset"),
     "case_id": _row("approval_case"),
     "client_id": _row("credential"),
+    "code": lambda _world: AUTO_RULES[0].code,
     "contract_id": _row("contract"),
+    "delegation_id": _row("approval_delegation"),
     "file_id": _row("asset_file"),
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
     "kid": _row("report_key"),
