@@ -16,6 +16,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from market.approvals.procedures import PROCEDURES
+from market.approvals.rules import CaseState, Part, allowed
 from market.identity.rules import GRANTS, ROLES_OF, SECOND_FACTOR, Permission
 from market.settings import Settings
 from metering.gateway import ROUTES
@@ -194,9 +196,46 @@ def permissions() -> str:
         + _table(["", *(f"{role.words.zh} {role.words.en}" for role in roles)], by_role),
         "## 机构与角色 Organizations\n\n" + _table(["机构 Organization", "角色", "Roles"], kinds),
         "## 接口与权限 Routes\n\n" + _table(["接口 Route", "权限 Permission"], by_route),
+        "## 审批规程 Cases\n\n"
+        "What each part of a case may do in each state; the engine decides by this very table. Anything else is "
+        "refused: 403 when this part never may, 409 when it may in another state or somebody else is in charge. "
+        "A closed case allows nothing. Nobody is a decider of what they or their organization asked for, in any role "
+        "or as a deputy.",
+        *_cases(),
         "## 数据面 Data plane\n\n"
         + _table(["接口 Route", "谁可进入 Who", "令牌受众 Audience", "用途 For"], _gateway_rows()),
     )
+
+
+def _cases() -> list[str]:
+    """One table of state, part and commands for each kind of case."""
+    blocks = []
+    for kind, procedure in sorted(PROCEDURES.items()):
+        rows = [
+            [
+                f"`{state}` {state.words.zh}",
+                f"{part.words.zh} {part.words.en}",
+                "、".join(role.words.zh for role in procedure.roles(part)) or "—",
+                "、".join(
+                    f"`{command}` {command.words.zh}" for command in allowed(procedure.table, state, part)
+                ),
+            ]
+            for state in CaseState
+            for part in Part
+            if allowed(procedure.table, state, part)
+        ]
+        two = (
+            f"; with two people needed, one of them asks `{procedure.second}` and both are of different roles"
+            if procedure.second
+            else ""
+        )
+        blocks.append(
+            f"### {kind.words.zh} {kind.words.en}\n\n"
+            f"Decided with `{procedure.decide}`{two}. Due in {procedure.due_days} working days, escalated "
+            f"{procedure.escalate_days} working days later, ended after {procedure.expire_days} more.\n\n"
+            + _table(["状态 State", "身份 Part", "角色 Roles", "可办 Commands"], rows)
+        )
+    return blocks
 
 
 def _gateway_rows() -> list[list[str]]:

@@ -22,6 +22,7 @@ from market.api import (
     payments,
     problems,
     products,
+    records,
     returns,
     runs,
     session,
@@ -78,6 +79,7 @@ API = (
     payments,
     returns,
     journal,
+    records,
 )
 PAGES = (
     portal,

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.queries import licenses_due
-from market import casework
+from market import casework, records
 from market.audit import actions as audit
 from market.billing import actions as billing
 from market.house import House
@@ -122,6 +122,7 @@ def each_hour(house: House) -> None:
     if days := house.settings.metering.key_days:
         seal = Seal(house.settings.metering)
         _alone(house, lambda unit: rotate_when_due(unit, seal, days=days))
+    _alone(house, records.purge_due)
     note_anomalies(house)
     sweep(house.store, house.objects, grace)
 

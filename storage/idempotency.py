@@ -1,16 +1,19 @@
 """Idempotency keys: the same request twice is done once and answered the same."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import Field
+import sqlalchemy as sa
+from sqlmodel import Field, col
 
 from storage.columns import Mechanism, json_field
 from storage.kernel import clock
 from storage.kernel.problem import Problem
 from storage.kernel.words import Words
 from storage.unit import Unit
+
+WINDOW = timedelta(days=400)  # how long a repeated request is recognized
 
 
 class IdempotencyKeyMissing(Problem):
@@ -60,3 +63,10 @@ def once(unit: Unit, key: str, fingerprint: str, act: Callable[[], dict[str, Any
     unit.session.flush()  # claim the key before acting, so that a twin waits here
     row.answer = act()
     return row.answer
+
+
+def forget_keys(unit: Unit, before: datetime) -> int:
+    """清除幂等键. Forget answers given before, never within the window in which a repetition is recognized."""
+    limit = min(before, clock.now() - WINDOW)
+    gone = unit.session.execute(sa.delete(IdempotencyKey).where(col(IdempotencyKey.at) < limit))
+    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE has one

@@ -18,7 +18,9 @@ from market.identity.rules import Permission
 router = APIRouter(tags=["payments"])
 FINANCE = allow(Permission.PAYMENT_CONFIRM)
 READ = allow(Permission.INVOICE_READ)
-PAY = allow(Permission.ORDER_PLACE, Permission.OFFER_ACCEPT)  # who reads an invoice only, as an auditor, pays none
+PAY = allow(
+    Permission.ORDER_PLACE, Permission.OFFER_ACCEPT
+)  # who reads an invoice only, as an auditor, pays none
 Last = Annotated[str | None, Query(max_length=40)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from market.approvals import queries
 from market.approvals.actions import enter
@@ -123,6 +123,23 @@ def end_delegation(unit: Unit, actor: Actor, delegation_id: str) -> Delegation:
         unit.session.add(row)
         unit.record("delegation.ended", f"delegation:{row.id}", deputy=row.deputy)
     return row
+
+
+def release(unit: Unit, person: str) -> None:
+    """解除承办. Nothing is in the charge of somebody who is gone, and nobody stands in for them or they for others."""
+    for case in unit.session.exec(select(Case).where(Case.assigned_to == person).with_for_update()).all():
+        case.assigned_to = None
+        unit.session.add(case)
+        unit.record(
+            "case.taken", f"case:{case.id}", case_kind=str(case.kind), subject=case.subject, before=person
+        )
+    query = select(Delegation).where(
+        or_(Delegation.person == person, Delegation.deputy == person), col(Delegation.ended_at).is_(None)
+    )
+    for row in unit.session.exec(query.with_for_update()).all():
+        row.ended_at = clock.now()
+        unit.session.add(row)
+        unit.record("delegation.ended", f"delegation:{row.id}", deputy=row.deputy)
 
 
 def in_charge_or_all(unit: Unit, case: Case) -> list[str]:

@@ -1,22 +1,27 @@
 """Keep a market: schema, first administrator, backup and restore, reconciliation, closing a month."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from contracts import keyring
+from market import records
+from market.audit.rules import RecordKind, purgeable_before
 from market.cli.opening import opened, require_keys
 from market.cli.problems import FileRefused, SettingsRefused
 from market.cli.terminal import JsonFlag, bar, say
 from market.house import House
 from market.identity import actions as identity
 from market.identity.actions import PartyForm
-from market.identity.queries import actor_by_login
+from market.identity.queries import actor_by_login, user_by_login
 from market.identity.rules import OrgKind, Permission
 from market.trading import closing, reconcile, restoring
 from storage import backup, journal
-from storage.kernel.problem import invalid
+from storage.kernel import clock
+from storage.kernel.problem import NotFound, invalid
 from storage.kernel.words import Words
 from storage.unit import Unit
 
@@ -178,4 +183,52 @@ def close(
         period=period,
         invoices=invoices,
         gross_fen=gross_fen,
+    )
+
+
+def purge(
+    kind: Annotated[RecordKind, typer.Argument(help="记录类别 kind of record")],
+    before: Annotated[
+        datetime | None, typer.Option(help="早于此日 ended before this day; empty is the chosen term")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """到期清除 Remove records past their term; refuses within the legal one, and what is on hold."""
+    with opened() as house:
+        zone = ZoneInfo(house.settings.timezone)
+        limit = before.replace(tzinfo=zone) if before else purgeable_before(kind, clock.now())
+        with house.store.unit("system:cli") as unit:
+            gone = records.purge(unit, kind, before=limit.astimezone(UTC))
+    counted = ", ".join(f"{name} {count}" for name, count in gone.items())
+    say(as_json, f"已清除 Purged {kind}: {counted}", kind=str(kind), **gone)
+
+
+def erase(
+    login: Annotated[str, typer.Argument(help="要删除的人员邮箱 login of the person to forget")],
+    by: Annotated[str, typer.Option(help="平台管理员的登录名 login of the platform administrator")],
+    reason: Annotated[str, typer.Option(help="理由 reason, such as the request and its date")],
+    as_json: JsonFlag = False,
+) -> None:
+    """删除个人信息 Forget a person on request; trade records keep a number without a name."""
+    with opened() as house:
+        with house.store.view() as view:
+            actor = actor_by_login(view, by, Permission.USER_KEEP)
+            person = user_by_login(view, login)
+        if person is None:
+            raise NotFound(login=login)
+        with house.store.unit(actor.id, actor.org) as unit:
+            gone = records.erase_person(unit, actor, person.id, reason=reason)
+    kept = {str(each.kind): each.count for each in gone.kept}
+    text = (
+        f"已删除 Erased {gone.person}: memberships {gone.memberships}, mails {gone.mails}, "
+        f"credentials {gone.credentials}; 依法保留 kept by law: {kept}"
+    )
+    say(
+        as_json,
+        text,
+        person=gone.person,
+        memberships=gone.memberships,
+        mails=gone.mails,
+        credentials=gone.credentials,
+        kept=kept,
     )

@@ -114,6 +114,7 @@ class Permission(StrEnum):
     PAYMENT_READ = "payment:read"
     PERIOD_CLOSE = "period:close"
     PRODUCT_BUILD = "product:build"
+    RECORD_HOLD = "record:hold"
     REFUND_ASK = "refund:ask"
     SELF = "self:keep"
     USAGE_READ = "usage:read"
@@ -156,6 +157,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.LICENSE_SUSPEND,
             Permission.ORDER_READ,
             Permission.PARTY_VERIFY,
+            Permission.RECORD_HOLD,
         },
         Role.DEALER: _SUPPLY | _BUY,
         Role.FINANCE: {

@@ -64,6 +64,23 @@ def order_of_case(view: View, case_id: str) -> Order:
     return found
 
 
+def placed_by(view: View, person: str) -> int:
+    """How many orders a person placed."""
+    query = sa.select(sa.func.count()).select_from(Order).where(col(Order.placed_by) == person)
+    return int(view.session.execute(query).scalar_one())
+
+
+def last_deal_of(view: View, party_id: str) -> datetime | None:
+    """When a party last placed or received an order, or held a license; None for one that never dealt."""
+    mine = or_(Order.buyer_id == party_id, Order.seller_id == party_id)
+    placed = view.session.exec(select(sa.func.max(Order.placed_at)).where(mine)).first()
+    ended = select(sa.func.max(sa.func.coalesce(License.ended_at, License.serve_until, License.issued_at)))
+    held = view.session.exec(
+        ended.where(or_(License.buyer_id == party_id, License.seller_id == party_id))
+    ).first()
+    return max((moment for moment in (placed, held) if moment is not None), default=None)
+
+
 def of_license(view: View, license_id: str) -> Order | None:
     """The order a license came of."""
     return view.session.exec(select(Order).where(Order.license_id == license_id)).first()

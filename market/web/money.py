@@ -25,7 +25,9 @@ from storage.kernel.words import Words
 
 router = APIRouter(dependencies=GUARDED)
 READ = allow(Permission.INVOICE_READ)
-PAY = allow(Permission.ORDER_PLACE, Permission.OFFER_ACCEPT)  # who reads an invoice only, as an auditor, pays none
+PAY = allow(
+    Permission.ORDER_PLACE, Permission.OFFER_ACCEPT
+)  # who reads an invoice only, as an auditor, pays none
 SEE = allow(Permission.INVOICE_READ, Permission.PAYMENT_READ)
 FINANCE = allow(Permission.PAYMENT_CONFIRM)
 OPEN = (PaymentState.AWAITING, PaymentState.RECEIVED)

@@ -142,6 +142,8 @@ IDS: dict[str, Callable[[World], str]] = {
     "contract_id": _row("contract"),
     "delegation_id": _row("approval_delegation"),
     "file_id": _row("asset_file"),
+    "hold_id": _row("legal_hold"),
+    "user_id": lambda world: world.owner_member.user.id,
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
     "kid": _row("report_key"),
     "license_id": _row("license"),

@@ -17,7 +17,7 @@ from tests.market.products import listed_product
 
 def told(store: Store, subject: str) -> list[Entry]:
     with store.view() as view:
-        query = select(Entry).where(Entry.subject == subject).order_by(Entry.id)  # type: ignore[arg-type]
+        query = select(Entry).where(Entry.subject == subject).order_by(Entry.id)
         return list(view.session.exec(query))
 
 

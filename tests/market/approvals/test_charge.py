@@ -9,7 +9,18 @@ from sqlmodel import select
 from market import casework
 from market.approvals import actions, autorules, charge, chasing, queries
 from market.approvals.problems import AwayAlready, DecidedByYou, GroundMoved, InOthersCharge
-from market.approvals.rules import CaseKind, CaseState, Command, Ground, Part, RiskLevel, RiskPoint, level_of
+from market.approvals.rules import (
+    AUTO_RULES,
+    AutoRule,
+    CaseKind,
+    CaseState,
+    Command,
+    Ground,
+    Part,
+    RiskLevel,
+    RiskPoint,
+    level_of,
+)
 from market.approvals.tables import Case, Delegation
 from market.identity.problems import Forbidden, OwnDecision
 from market.identity.rules import Actor, OrgKind, Role
@@ -223,7 +234,7 @@ def test_a_change_after_reading_is_told(office: Office) -> None:
 
 
 def test_a_rule_is_switched_by_the_administrator_with_a_reason(office: Office) -> None:
-    code = autorules.AUTO_RULES[0].code
+    code = AUTO_RULES[0].code
     with pytest.raises(Forbidden), office.store.unit(office.first.id, office.first.org) as unit:
         autorules.switch(unit, office.first, code, on=True, reason="加快办理")
     for wrong, reason in ((code, "好"), ("order.unknown", "加快办理")):
@@ -238,8 +249,8 @@ def test_a_rule_is_switched_by_the_administrator_with_a_reason(office: Office) -
     assert sorted(kinds) == ["rule.switched_off", "rule.switched_on", "rule.switched_on"]
 
 
-@pytest.mark.parametrize("rule", autorules.AUTO_RULES, ids=lambda rule: rule.code)
-def test_a_rule_holds_for_all_its_facts_and_no_fewer(rule: autorules.AutoRule) -> None:
+@pytest.mark.parametrize("rule", AUTO_RULES, ids=lambda rule: rule.code)
+def test_a_rule_holds_for_all_its_facts_and_no_fewer(rule: AutoRule) -> None:
     facts = {name: fine[0] for name, fine in rule.wants.items()}
     risky = (RiskPoint("x", 30, Words("风险", "risk")),)
     assert rule.holds(Ground(facts), needs=1)

@@ -108,8 +108,8 @@ def test_every_triple_is_decided_by_the_table(store: Store, kind: CaseKind) -> N
                 if isinstance(problem, NotYours):
                     assert problem.members["roles"] == [str(role) for role in roles_for(procedure, command)]
                 if problem is not None and not isinstance(problem, OwnDecision):
-                    now = [str(each) for each in allowed(procedure.table, state, part)]
-                    assert problem.members["allowed"] == now
+                    possible = [str(each) for each in allowed(procedure.table, state, part)]
+                    assert problem.members["allowed"] == possible
                 seen[outcome] += 1
                 assert (outcome == "done") == right, (kind, state, part, command, outcome)
                 if part in parts_for(procedure.table, command) and not right:
