@@ -322,7 +322,7 @@ AUTO_RULES: Sequence[AutoRule] = (
         ),
         {
             "tier": ("public_good",),
-            "open_attr": ("unconditional",),
+            "open_attr": ("U",),
             "asset_state": ("registered",),
             "personal": (False,),
             "free": (True,),
