@@ -31,7 +31,7 @@ MOST_BODY = 4096
 async def issue_ticket(plane: Plane, request: Request, product: str) -> Response:
     """A ticket for one file of the licensed version; costs nothing and promises nothing yet."""
     access = await plane.access(request, AUD_COMMERCIAL)
-    limits = plane.paid_burst.take(access.client_id)
+    limits = plane.paid_burst.take(access.client_id).headers()
     given = request.headers.get("idempotency-key")
     if given is None:
         raise InvalidChargeKey
@@ -122,7 +122,7 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
         await plane.in_thread(plane.keys.refresh)
     now = clock.now()
     ticket = plane.verifier.ticket(signed, now=now, address=plane.address(request))
-    limits = plane.paid_burst.take(ticket.credential_id)
+    limits = plane.paid_burst.take(ticket.credential_id).headers()
     charge = Charge(
         license_id=ticket.license_id,
         product_id=ticket.product_id,
@@ -211,7 +211,7 @@ def _bought_with(ticket: Ticket) -> Access:
 
 async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
     """A file of a public-good product: no account, no charge."""
-    limits = plane.open_burst.take(plane.address(request))
+    limits = plane.open_burst.take(plane.address(request)).headers()
     item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     pinned = await open_allowed(plane, request, item)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version_for(item, pinned, None))
@@ -229,7 +229,7 @@ async def open_file(plane: Plane, request: Request, product: str, kind: str) -> 
 
 async def open_metadata(plane: Plane, request: Request, product: str) -> Response:
     """What a public-good product is: license, columns, files."""
-    limits = plane.open_burst.take(plane.address(request))
+    limits = plane.open_burst.take(plane.address(request)).headers()
     item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, item.current_version)
     base = f"{plane.public_url}/open/v1/{item.slug}"

@@ -1,6 +1,5 @@
 """数据页 Pages of rows: read once, encoded once, kept by what was asked; a version never changes, so none goes stale."""
 
-import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from starlette.requests import Request
 
 from metering import cursors, rowformats
 from metering.filters import Column, Query, parse
+from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
 from metering.problems import QueryTooSlow
 from metering.serving import Page, ServingCopy, visible
@@ -84,7 +84,7 @@ class PageDesk:
         self._pages: Recent[Ready] = Recent(
             plane.settings.page_cache_bytes, lambda page: len(page.body) + 1024
         )
-        self._flying: dict[str, asyncio.Task[Ready]] = {}
+        self._making: Flights[Ready] = Flights()
 
     async def question(self, request: Request, item: ShelfItem, pinned: int | None) -> Question:
         """What is asked. Raises Invalid, NotOnShelf, Unavailable, ObjectDamaged."""
@@ -152,16 +152,7 @@ class PageDesk:
         """
         if (found := self._pages.get(question.etag)) is not None:
             return found
-        task = self._flying.get(question.etag)
-        if task is None:
-            task = self._flying[question.etag] = asyncio.create_task(self._make(question))
-            task.add_done_callback(lambda done: self._landed(question.etag, done))
-        return await asyncio.shield(task)  # whoever leaves does not take the page from the others
-
-    def _landed(self, etag: str, task: asyncio.Task[Ready]) -> None:
-        del self._flying[etag]
-        if not task.cancelled() and task.exception() is None:
-            self._pages.keep(etag, task.result())
+        return await self._making.join(question.etag, lambda: self._make(question))
 
     async def _make(self, question: Question) -> Ready:
         total = await self._total(question) if question.query.count else None
@@ -170,7 +161,9 @@ class PageDesk:
             page = copy.read(question.query, milliseconds, self._plane.settings.page_bytes)
             return self._encoded(question, page, total)
 
-        return await self._asked(question, ServingCopy.is_light, read)
+        ready = await self._asked(question, ServingCopy.is_light, read)
+        self._pages.keep(question.etag, ready)
+        return ready
 
     async def _asked(
         self,

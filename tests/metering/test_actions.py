@@ -14,7 +14,8 @@ from metering.gate import Charge, new_charge_key
 from metering.problems import NotOnShelf, PeriodNotOver
 from metering.statements import root_of_period, statement, verify_statement
 from metering.till import Till
-from metering.words import Kind
+from metering.usage import usage_by
+from metering.words import By, Kind
 from storage.kernel import clock
 from storage.kernel.problem import Invalid, NotFound
 from storage.unit import Store
@@ -149,7 +150,7 @@ def test_sums_and_the_statement_agree_with_what_was_charged(
         assert queries.licenses_with_usage(view, period) == ["lic_1"]
         (usage,) = queries.totals(view, "lic_1", since, until).values()
         assert (usage.events, usage.calls, usage.rows, usage.size, usage.amount_fen) == (7, 7, 21, 63, 14)
-        days = queries.usage_by_day(view, product_id="prd_1", since=since, until=until)
+        days = usage_by(view, By.DAY, license_id="lic_1", since=since, until=until)
         assert sum(day.calls for _, day in days) == 7
         assert len(queries.events_of(view, "lic_1", since, until)) == 7
         assert queries.uncounted(view, "lic_1") == {}
