@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.terms import Tier
-from metering.deliveries import Charged, note_handed_over, note_sent
+from metering.deliveries import Charged, note_handed_over
 from metering.gate import Charge, charge_key, event_id
 from metering.gateway.answers import json_answer
 from metering.gateway.files import FileToSend, send_file
@@ -138,7 +138,7 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
         downloads=1,
         resume_only=now.timestamp() > ticket.start_by,
     )
-    file = await plane.in_thread(_named, plane, ticket)
+    file = await _named(plane, ticket)
     if request.method == "HEAD" or "if-none-match" in request.headers:
         await plane.in_thread(_standing, plane, ticket)
 
@@ -150,7 +150,7 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
     charged = Charged(charge.id, ticket.license_id, ticket.sha256, ticket.size)
 
     def sent(span: Span) -> None:
-        note_sent(plane.store.database, charged, [span])
+        plane.deliveries.sent(charged, span)
 
     return await send_file(
         plane,
@@ -179,9 +179,11 @@ def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], 
     return hand_off
 
 
-def _named(plane: Plane, ticket: Ticket) -> FileToSend:
-    entry = plane.shelf.manifest(ticket.product_id, ticket.version)["files"][ticket.file]
-    return FileToSend(ticket.sha256, ticket.size, entry["name"], ticket.file)
+async def _named(plane: Plane, ticket: Ticket) -> FileToSend:
+    manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
+    if manifest is None:
+        manifest = await plane.in_thread(plane.shelf.manifest, ticket.product_id, ticket.version)
+    return FileToSend(ticket.sha256, ticket.size, manifest["files"][ticket.file]["name"], ticket.file)
 
 
 def _standing(plane: Plane, ticket: Ticket) -> None:

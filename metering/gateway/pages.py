@@ -1,10 +1,9 @@
 """数据页 Pages of rows: read once, encoded once, kept by what was asked; a version never changes, so none goes stale."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from metering import cursors, rowformats
 from metering.filters import Column, Query, parse
 from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
+from metering.gateway.recent import Recent
 from metering.problems import QueryTooSlow
 from metering.serving import Page, ServingCopy, visible
 from metering.shelf import version_for
@@ -47,30 +47,6 @@ class Ready:
     rows: int
     headers: dict[str, str]
     raw: tuple[tuple[bytes, bytes], ...]  # the same headers and the length, as they are sent
-
-
-class Recent(Generic[T]):
-    """The values used last, bounded by a number and by the sum of their weights. For one event loop only."""
-
-    def __init__(self, most: int, weight: Callable[[T], int] = lambda _: 1) -> None:
-        self._most, self._weight = most, weight
-        self._sum = 0
-        self._values: OrderedDict[object, T] = OrderedDict()
-
-    def get(self, name: object) -> T | None:
-        found = self._values.get(name)
-        if found is not None:
-            self._values.move_to_end(name)
-        return found
-
-    def keep(self, name: object, value: T) -> None:
-        weight = self._weight(value)
-        if name in self._values or weight > max(1, self._most // 8):
-            return
-        self._values[name] = value
-        self._sum += weight
-        while self._sum > self._most:
-            self._sum -= self._weight(self._values.popitem(last=False)[1])
 
 
 class PageDesk:

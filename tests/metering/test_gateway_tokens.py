@@ -49,7 +49,9 @@ def test_tokens_are_issued_introspected_and_revoked(served: Served) -> None:
 def test_a_trial_without_tls_issues_tokens(served: Served) -> None:
     plane = served.gateway.plane
     assert plane is not None
-    plane.public_url = "http://10.20.30.40:8000"  # production's settings refuse this; a trial in a local network may
+    plane.public_url = (
+        "http://10.20.30.40:8000"  # production's settings refuse this; a trial in a local network may
+    )
     form = {"grant_type": "client_credentials", "license": "lic_1"}
     answer = served.http.post("/oauth/token", data=form, auth=(served.credential, served.secret))
     assert answer.status_code == 200, answer.text
