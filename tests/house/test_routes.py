@@ -140,7 +140,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "client_id": _row("credential"),
     "code": lambda _world: AUTO_RULES[0].code,
     "contract_id": _row("contract"),
-    "delegation_id": _row("approval_delegation"),
+    "delegation_id": _row("approval_delegation", person="usr_away", deputy="usr_deputy"),
     "file_id": _row("asset_file"),
     "hold_id": _row("legal_hold"),
     "user_id": lambda world: world.owner_member.user.id,

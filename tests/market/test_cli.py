@@ -176,6 +176,44 @@ def test_the_journal_is_verified_in_place_and_as_export(house: House, shell: She
     assert (broken.code, broken.data["broken_at"]) == (1, 2)
 
 
+def test_the_journal_is_exported_with_signed_heads_and_checked_with_keys(
+    house: House, shell: Shell, tmp_path: Path
+) -> None:
+    for number in range(3):
+        with house.store.unit("usr_1") as unit:
+            unit.record("thing.made", f"thing:{number}")
+    assert shell("journal", "head", "--json").data == {"head": None}
+    head = shell("journal", "head", "--sign", "--json").data["head"]
+    assert head["format"] == "shugang-journal-head/1"
+    file, keys = tmp_path / "journal.ndjson", tmp_path / "keys.json"
+    keys.write_text(shell("keys", "export").out)
+    assert shell("journal", "export", file, "--json").data["lines"] >= 5
+    good = shell("verify", "journal", file, "--keys", keys, "--json")
+    assert (good.code, good.data["heads"], good.data["signatures_checked"]) == (0, 1, True)
+    assert shell("verify", "journal", "--json").data["heads"] == 1
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0].replace(head["day"], "2020-01-01"), *lines[1:]]))
+    bad = shell("verify", "journal", file, "--keys", keys, "--json")
+    assert (bad.code, bad.data["head_of"]) == (1, "2020-01-01")
+    file.write_text("\n".join([lines[0], "not an entry", *lines[1:]]))
+    assert "第 2 行" in shell("verify", "journal", file).out + shell("verify", "journal", file).err
+
+
+def test_purging_and_erasing_from_the_command_line(house: House, shell: Shell) -> None:
+    operator = people.organization(house.store, OrgKind.MARKET_OPERATOR, "青岛数港运营有限公司")
+    people.person(house.store, operator, "adm@x.cn", Role.PLATFORM_ADMIN, Role.ORG_ADMIN)
+    people.person(house.store, operator, "gone@x.cn", Role.APPROVER)
+    done = shell("user", "erase", "gone@x.cn", "--by", "adm@x.cn", "--reason", "本人申请删除", "--json")
+    assert (done.code, done.data["memberships"], done.data["kept"]) == (0, 1, {"trade": 0})
+    assert shell("user", "erase", "gone@x.cn", "--by", "adm@x.cn", "--reason", "本人申请删除").code == 1
+    assert shell("purge", "access", "--json").data["mails"] == 0
+    early = shell("purge", "trade", "--before", "2026-01-01", "--json")
+    assert (early.code, early.data["type"]) == (1, "/problems/term-runs")
+    assert (
+        shell("purge", "voucher", "--before", "1980-01-01", "--json").data["type"] == "/problems/not-purged"
+    )
+
+
 def test_keys_are_exported_without_their_private_half(house: House, shell: Shell) -> None:
     kid = house.document_key().kid
     text = shell("keys", "export")
