@@ -49,6 +49,8 @@ def ask_revocation(unit: Unit, actor: Actor, license_id: str, *, reason: str, zo
 def ask_again(unit: Unit, actor: Actor, case_id: str, *, note: str, zone: str) -> Case:
     """补正再送. The same request with better grounds after a return. Raises NotFound, NotYours, WrongState, Invalid."""
     case = approvals.locked(unit, case_id)
+    if case.kind is not CaseKind.REVOCATION or case.submitted_org != actor.own_org:
+        raise NotFound(case=case_id)
     ground = ground_of(unit, case.subject.removeprefix("license:"), note.strip())
     return approvals.resubmit(unit, actor, case_id, note=note, needs=1, ground=ground, zone=zone)
 
