@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import col, select
 
+from contracts.terms import Purpose
 from market import records
 from market.approvals import charge
 from market.audit.problems import LastAdministrator, NotPurged, OnHold, TermRuns
@@ -161,7 +162,7 @@ def test_a_party_is_kept_while_the_term_of_a_deal_runs(town: Town) -> None:
                 product_id="prd_1",
                 plan_id="pln_1",
                 offer_hash="0",
-                purpose="personal",
+                purpose=Purpose.PERSONAL,
                 scenario="个人学习研究使用",
                 months=1,
                 fee_fen=0,
