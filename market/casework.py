@@ -31,14 +31,14 @@ class Matter:
     """事项. How a room carries out the outcome of its cases, and what it says they stand on now.
 
     settle: gets the case as it was moved, the reason and the market's time zone. correct: where the
-    applicant corrects a returned one; product: what product it is about.
+    applicant corrects a returned one; product: the id of the product it is about, None when it is about none.
     """
 
     settle: Callable[[Unit, Case, str, str], object]
     ground: Callable[[View, Case], Ground]
     facts: Mapping[str, Words]
     correct: Callable[[View, Case], str]
-    product: Callable[[View, Case], str]
+    product: Callable[[View, Case], str | None]
 
 
 def _listing_ground(view: View, case: Case) -> Ground:

@@ -1,7 +1,7 @@
 """The approval desk: what waits, everything needed to decide on one page, and the decision with its reason."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from market import casework
 from market.approvals import actions, charge, queries
 from market.approvals.procedures import DESK, PROCEDURES
 from market.approvals.rules import CaseKind, CaseState, RiskLevel, Verdict, level_of, reason_faults
-from market.approvals.tables import Case
+from market.approvals.tables import Case, Decision
 from market.audit.queries import history
 from market.catalogue import listing
 from market.catalogue import queries as catalogue
@@ -45,7 +45,7 @@ class Row:
 
     case: Case
     title: Words
-    product: Product
+    product: Product | None  # some matters are about none
     level: RiskLevel
     bulk: bool
     due_fen: int | None = None
@@ -87,12 +87,17 @@ def queue(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> 
     )
 
 
+def _product(view: View, actor: Actor, case: Case) -> Product | None:
+    product_id = casework.MATTERS[case.kind].product(view, case)
+    return catalogue.product(view, actor, product_id) if product_id else None
+
+
 def _row(view: View, actor: Actor, case: Case) -> Row:
-    product = catalogue.product(view, actor, casework.MATTERS[case.kind].product(view, case))
+    product = _product(view, actor, case)
     level = level_of(case.risk_score)
     return Row(
         case,
-        Words(product.title_zh, product.title_en),
+        Words(product.title_zh, product.title_en) if product else case.kind.words,
         product,
         level,
         level is RiskLevel.LOW and case.needs == 1 and case.assigned_to in {None, actor.id},
@@ -140,10 +145,11 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
     """审批事项 · One case: what is asked, by whom, on what ground, what changed since, and what was said so far."""
     with house.store.view() as view:
         case = queries.case(view, actor, case_id)
-        seen = casework.shown(view, actor, case)
         decisions = queries.decisions(view, case.id)
-        product = catalogue.product(view, actor, casework.MATTERS[case.kind].product(view, case))
-        about: dict[str, Any] = _listing(view, case, product) if case.kind is CaseKind.LISTING else {}
+        product = _product(view, actor, case)
+        about: dict[str, Any] = {}
+        if case.kind is CaseKind.LISTING and product is not None:
+            about = _listing(view, case, product)
         order = trading.of_case(view, case.id)
         if order is not None:
             contract = (
@@ -153,35 +159,44 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
         if case.kind is CaseKind.REVOCATION:
             license_id = case.subject.removeprefix("license:")
             about = {"license": trading.readable_license(view, actor, license_id)}
-        orgs = parties(view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org})
-        able = queries.deciders_of(view, case) if "hand_over" in seen.commands else {}
-        voices = {d.by for d in decisions} | {d.on_behalf_of for d in decisions if d.on_behalf_of}
-        names = people(
-            view, {case.submitted_by, *voices, *able, *([case.assigned_to] if case.assigned_to else [])}
-        )
-        story = history(view, f"case:{case.id}")
+        known = {case.submitted_org} | {d.org for d in decisions if d.org}
+        orgs = parties(view, known | ({product.provider_id} if product else set()))
+        desk = _desk(view, actor, case, decisions)
     return page(
         request,
         "approval.html",
         form=form,
-        case=case,
         product=product,
-        decisions=decisions,
         people=orgs,
-        names=names,
-        seen=seen,
-        facts=casework.MATTERS[case.kind].facts,
-        level=level_of(case.risk_score),
-        able={who: names[who] for who in able if who in names and who not in {actor.id, *voices}},
-        remarks=[entry for entry in story if entry.kind not in _SAID],
-        kinds=KINDS,
-        own=queries.is_own(actor, case),
-        said=any(actor.id in {d.by, d.on_behalf_of} for d in decisions if d.round == case.round),
-        waiting=case.state is CaseState.WAITING,
-        now=clock.now(),
-        delivery=[mode for mode in DeliveryMode if mode in product.delivery],
+        delivery=[mode for mode in DeliveryMode if product and mode in product.delivery],
+        **desk,
         **about,
     )
+
+
+def _desk(view: View, actor: Actor, case: Case, decisions: Sequence[Decision]) -> dict[str, Any]:
+    """What `_verdict.html` shows beside any kind of matter: who said what, what changed, what the reader may do."""
+    seen = casework.shown(view, actor, case)
+    able = queries.deciders_of(view, case) if "hand_over" in seen.commands else {}
+    voices = {d.by for d in decisions} | {d.on_behalf_of for d in decisions if d.on_behalf_of}
+    in_charge = [case.assigned_to] if case.assigned_to else []
+    names = people(view, {case.submitted_by, *voices, *able, *in_charge})
+    story = history(view, f"case:{case.id}")
+    return {
+        "case": case,
+        "decisions": decisions,
+        "names": names,
+        "seen": seen,
+        "facts": casework.MATTERS[case.kind].facts,
+        "level": level_of(case.risk_score),
+        "able": {who: names[who] for who in able if who in names and who not in {actor.id, *voices}},
+        "remarks": [entry for entry in story if entry.kind not in _SAID],
+        "kinds": KINDS,
+        "own": queries.is_own(actor, case),
+        "said": any(actor.id in {d.by, d.on_behalf_of} for d in decisions if d.round == case.round),
+        "waiting": case.state is CaseState.WAITING,
+        "now": clock.now(),
+    }
 
 
 _SAID = {"case.approved", "case.rejected", "case.returned", "case.endorsed"}  # decisions say these themselves

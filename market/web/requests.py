@@ -33,7 +33,7 @@ def requests(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) 
     with house.store.view() as view:
         rows = queries.submitted_by_org(view, actor, before=form["before"] or None, limit=SHOWN)
         about = {row.id: casework.MATTERS[row.kind].product(view, row) for row in rows}
-        names = titles(view, set(about.values()))
+        names = titles(view, {product for product in about.values() if product})
     return page(
         request,
         "requests.html",
@@ -51,7 +51,7 @@ def asked(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, cas
         case = queries.own_case(view, actor, case_id)
         matter = casework.MATTERS[case.kind]
         product = matter.product(view, case)
-        names = titles(view, {product})
+        names = titles(view, {product} if product else set())
         commands = queries.commands(view, actor, case)
         decisions = queries.decisions(view, case.id)
         story = history(view, f"case:{case.id}")
@@ -61,7 +61,7 @@ def asked(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, cas
         "request.html",
         form=form,
         case=case,
-        title=names.get(product),
+        title=names.get(product) if product else None,
         commands=commands,
         decisions=decisions,
         remarks=[entry for entry in story if entry.kind == "case.commented"],
