@@ -192,6 +192,11 @@ def certificate(view: View, actor: Actor, certificate_id: str) -> Certificate:
     return found
 
 
+def certificate_by_id(view: View, certificate_id: str) -> Certificate | None:
+    """One certificate, for the machine that signs and prints it."""
+    return view.session.get(Certificate, certificate_id)
+
+
 def certificates_to_sign(view: View, *, limit: int = 100) -> Sequence[str]:
     """Ids of certificates without signature or print, oldest first: what a killed process left."""
     query = select(Certificate.id).where(col(Certificate.pdf_sha256).is_(None))

@@ -25,6 +25,7 @@ from market.registry.tables import (
 )
 from storage.kernel import clock
 from storage.kernel.ids import new_id
+from storage.kernel.problem import NotFound
 from storage.unit import Unit
 
 
@@ -60,6 +61,22 @@ def enter(
         directory.keep_entry(unit, asset)
         _draw_certificate(unit, asset, step, by_org, amendment)
     return step
+
+
+def attach_signature(
+    unit: Unit, certificate_id: str, *, document: dict[str, Any], pdf_sha256: str
+) -> Certificate:
+    """签章. Keep the signed file and the print; set once, a second time changes nothing. Raises NotFound."""
+    drawn = unit.session.get(Certificate, certificate_id, with_for_update=True, populate_existing=True)
+    if drawn is None:
+        raise NotFound(certificate=certificate_id)
+    if drawn.pdf_sha256 is None:
+        drawn.document, drawn.pdf_sha256 = document, pdf_sha256
+        unit.session.add(drawn)
+    unit.record(
+        "certificate.signed", f"certificate:{drawn.id}", asset=drawn.asset_id, kid=document["signed"]["kid"]
+    )
+    return drawn
 
 
 def claim_contents(unit: Unit, asset: Asset) -> list[str]:
