@@ -116,7 +116,6 @@ class Settings(BaseSettings):
             }
         )
 
-
     def _office(self) -> RegistrySettings:
         """The registrar's clocks; a demonstration does not wait ten working days unless told to."""
         here: dict[str, object] = {"timezone": self.timezone, "area_code": self.area_code}

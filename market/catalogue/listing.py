@@ -216,8 +216,12 @@ def recheck_listing(unit: Unit, product_id: str) -> list[str]:
         _check(unit, product, listing.provider_kind)
     except (Invalid, NotFound, AssetNotRegistered) as problem:
         product.grade, product.supply = before  # what was sold under stays written as it was
-        broken = [fault.rule for fault in problem.faults] if isinstance(problem, Invalid) else [problem.slug()]
-        listing.reason = "登记变更后复核未通过 no longer in order after a change of the registration: " + ", ".join(broken)
+        broken = (
+            [fault.rule for fault in problem.faults] if isinstance(problem, Invalid) else [problem.slug()]
+        )
+        listing.reason = (
+            "登记变更后复核未通过 no longer in order after a change of the registration: " + ", ".join(broken)
+        )
         _move(unit, listing, product, "suspend", reason=listing.reason)
         return broken
     unit.session.add(product)

@@ -222,7 +222,9 @@ def registered_until(view: View, product_id: str) -> datetime | None:
 
 def products_of_asset(view: View, asset_id: str) -> Sequence[str]:
     """The ids of the products made from an asset, in order."""
-    return view.session.exec(select(Product.id).where(Product.asset_id == asset_id).order_by(col(Product.id))).all()
+    return view.session.exec(
+        select(Product.id).where(Product.asset_id == asset_id).order_by(col(Product.id))
+    ).all()
 
 
 def is_grounded(view: View, product_id: str) -> bool:

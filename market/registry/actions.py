@@ -324,7 +324,10 @@ def note_national_code(unit: Unit, actor: Actor, asset_id: str, *, code: str) ->
     kept = code.strip()
     if len(kept) > 64 or not kept.isascii() or not (kept == "" or kept.replace("-", "").isalnum()):
         raise invalid(
-            "national_code", "code.form", "为 64 位以内的字母、数字和连字符。", "Letters, digits and hyphens, 64 at most."
+            "national_code",
+            "code.form",
+            "为 64 位以内的字母、数字和连字符。",
+            "Letters, digits and hyphens, 64 at most.",
         )
     asset.national_code = kept or None
     unit.session.add(asset)
@@ -334,9 +337,7 @@ def note_national_code(unit: Unit, actor: Actor, asset_id: str, *, code: str) ->
 
 def _refuse_unregistered(asset: Asset, verb: str) -> None:
     if asset.state is not AssetState.REGISTERED:
-        raise WrongState(
-            thing="asset", state=str(asset.state), verb=verb, allowed=ASSET.verbs(asset.state)
-        )
+        raise WrongState(thing="asset", state=str(asset.state), verb=verb, allowed=ASSET.verbs(asset.state))
 
 
 def _refuse_bad_name(name: str) -> None:

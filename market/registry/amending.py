@@ -297,7 +297,9 @@ def _refuse_outside_window(asset: Asset, office: RegistrySettings) -> None:
 def _recipient(unit: Unit, asset: Asset, to_party: str | None) -> str:
     """The organization a registration may pass to. Raises Invalid, NotFound, RecipientUnverified."""
     if not to_party or to_party == asset.registrant_id:
-        raise invalid("to_party", "transfer.other", "请填写另一已核验机构。", "Name another verified organization.")
+        raise invalid(
+            "to_party", "transfer.other", "请填写另一已核验机构。", "Name another verified organization."
+        )
     if party(unit, to_party).verification is not Verification.VERIFIED:
         raise RecipientUnverified(party=to_party)
     return to_party

@@ -31,10 +31,19 @@ def face_lines(content: Mapping[str, Any]) -> Lines:
         (Words("登记类型", "Type of registration"), _both(content["registration_type"])),
         (Words("对象类型", "Object"), _both(content["object_type"])),
         (Words("名称", "Name"), _both(content["name"])),
-        (Words("内容简介", "Summary"), Words(content["summary"]["zh"], content["summary"]["en"] or content["summary"]["zh"])),
-        (Words("登记主体", "Registrant"), _same(content["registrant"]["name"] or content["registrant"]["id"])),
+        (
+            Words("内容简介", "Summary"),
+            Words(content["summary"]["zh"], content["summary"]["en"] or content["summary"]["zh"]),
+        ),
+        (
+            Words("登记主体", "Registrant"),
+            _same(content["registrant"]["name"] or content["registrant"]["id"]),
+        ),
         (Words("提供方", "Supplying unit"), _same(content["provider"]["name"])),
-        (Words("权利内容", "Rights"), Words("、".join(w.zh for w in rights), ", ".join(w.en for w in rights))),
+        (
+            Words("权利内容", "Rights"),
+            Words("、".join(w.zh for w in rights), ", ".join(w.en for w in rights)),
+        ),
         (Words("行业代码", "Industry"), _same(content["industry"])),
         (Words("空间范围", "Area"), _same(content["area"])),
         (Words("时间范围", "Time range"), _range(content["coverage_from"], content["coverage_until"])),
@@ -43,7 +52,9 @@ def face_lines(content: Mapping[str, Any]) -> Lines:
         if content[name] is not None:
             lines.append((label, kind(content[name]).words))
     if content["scale"] is not None:
-        lines.append((Words("数据规模", "Scale"), _same(f"{content['scale']:,} {content['scale_unit']}".strip())))
+        lines.append(
+            (Words("数据规模", "Scale"), _same(f"{content['scale']:,} {content['scale_unit']}".strip()))
+        )
     lines += [
         (Words("含个人信息", "Personal information"), _yes(content["contains_pi"])),
         (Words("公示", "Public notice"), _notice(content["notice"])),
@@ -55,7 +66,10 @@ def face_lines(content: Mapping[str, Any]) -> Lines:
                 f"{_moment(content['valid_from'])} to {_moment(content['valid_until'])}",
             ),
         ),
-        (Words("登记机构", "Registrar"), _same(content["registrar"]["name"] or content["registrar"]["id"] or "—")),
+        (
+            Words("登记机构", "Registrar"),
+            _same(content["registrar"]["name"] or content["registrar"]["id"] or "—"),
+        ),
     ]
     return lines
 
@@ -63,7 +77,9 @@ def face_lines(content: Mapping[str, Any]) -> Lines:
 def printed_lines(content: Mapping[str, Any]) -> dict[str, Any]:
     """打印内容. Every line of the printed certificate, which its holder keeps: the public ones and the holder's own."""
     lines = face_lines(content)
-    lines.append((Words("登记主体代码", "Registrant's code"), _same(content["registrant"]["id_number"] or "—")))
+    lines.append(
+        (Words("登记主体代码", "Registrant's code"), _same(content["registrant"]["id_number"] or "—"))
+    )
     for right in content["rights"]:
         kind, obtained = RightKind(right["kind"]).words, ObtainType(right["obtained"]).words
         limits = right.get("limits") or ""

@@ -93,7 +93,9 @@ def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
     findings = (
         Finding(Check.FORMAT, passed=True),
         Finding(Check.NUMBER, passed=not number_faults(number)),
-        Finding(Check.CONTENT, passed=hmac.compare_digest(_digest_or_nothing(file["content"]), stated.encode())),
+        Finding(
+            Check.CONTENT, passed=hmac.compare_digest(_digest_or_nothing(file["content"]), stated.encode())
+        ),
         Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
         Finding(Check.SIGNATURE, passed=key is not None and _signature_holds(file, kid, key)),
     )

@@ -45,7 +45,9 @@ def days_left(begins_at: datetime, last_day: date, now: datetime, zone: str) -> 
     """剩余工作日. The working days of a window that are not over at `now`: today's is still to be given.
 
     >>> begun = datetime.fromisoformat("2026-09-30T10:00:00+08:00")
-    >>> days_left(begun, date(2026, 10, 9), datetime.fromisoformat("2026-10-08T23:59:00+08:00"), "Asia/Shanghai")
+    >>> days_left(
+    ...     begun, date(2026, 10, 9), datetime.fromisoformat("2026-10-08T23:59:00+08:00"), "Asia/Shanghai"
+    ... )
     2
     """
     local = ZoneInfo(zone)

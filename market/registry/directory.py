@@ -129,7 +129,7 @@ def keep_entry(unit: Unit, asset: Asset) -> None:
         share_condition=asset.share_condition,
         open_condition=asset.open_condition,
     )
-    _upsert(unit, [row])
+    _upsert(unit, [(row, row.digest())])
 
 
 def _own_code(view: View, actor: Actor) -> str | None:
@@ -145,7 +145,10 @@ def _own_code(view: View, actor: Actor) -> str | None:
 def _read(fields: dict[str, Any], own_code: str | None) -> tuple[Row | None, list[dict[str, Any]]]:
     row, faults = read_row(fields)
     if row is not None and own_code is not None and row.provider_code != own_code:
-        message = {"zh": "只能导入本单位的资源。", "en": "You may bring in your own organization's resources only."}
+        message = {
+            "zh": "只能导入本单位的资源。",
+            "en": "You may bring in your own organization's resources only.",
+        }
         return None, [{"field": "provider_code", "rule": "directory.own", "message": message}]
     return row, faults
 
@@ -162,7 +165,7 @@ def _bring_in(
     unit: Unit, read: list[tuple[int, Row | None, list[dict[str, Any]], dict[str, Any]]]
 ) -> list[RowReport]:
     known = _known(unit, [row for _number, row, _faults, _fields in read if row is not None])
-    wanted: dict[tuple[str, str], Row] = {}
+    wanted: dict[tuple[str, str], tuple[Row, str]] = {}
     done = []
     for number, row, faults, fields in read:
         if row is None:
@@ -174,7 +177,7 @@ def _bring_in(
             Outcome.CREATED if before is None else Outcome.UNCHANGED if before == now else Outcome.UPDATED
         )
         if outcome is not Outcome.UNCHANGED:
-            known[key], wanted[key] = now, row  # the same code twice in a file: the last one is meant
+            known[key], wanted[key] = now, (row, now)  # the same code twice in a file: the last one is meant
         done.append(RowReport(number, row.code, outcome))
     _upsert(unit, list(wanted.values()))
     return done
@@ -188,15 +191,14 @@ def _known(unit: Unit, rows: list[Row]) -> dict[tuple[str, str], str]:
     return {(provider, code): digest for provider, code, digest in unit.session.exec(query)}
 
 
-def _upsert(unit: Unit, rows: list[Row]) -> None:
-    """Write rows by (provider code, resource code); two imports at once leave one entry of each."""
+def _upsert(unit: Unit, rows: list[tuple[Row, str]]) -> None:
+    """Write rows, each with its digest, by (provider code, resource code); two imports at once leave one entry of each."""
     if not rows:
         return
     now = clock.now()
     values = [
-        row.model_dump()
-        | {"id": new_id("ent"), "digest": row.digest(), "created_at": now, "changed_at": now}
-        for row in rows
+        row.model_dump() | {"id": new_id("ent"), "digest": digest, "created_at": now, "changed_at": now}
+        for row, digest in rows
     ]
     insert = sqlite.insert if unit.session.get_bind().dialect.name == "sqlite" else postgresql.insert
     fresh = insert(DirectoryEntry)

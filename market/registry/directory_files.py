@@ -61,7 +61,10 @@ def _from_csv(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             for cells in reader:
                 if any(cell.strip() for cell in cells):
-                    yield reader.line_num, {name: cells[place] for place, name in places.items() if place < len(cells)}
+                    yield (
+                        reader.line_num,
+                        {name: cells[place] for place, name in places.items() if place < len(cells)},
+                    )
         except csv.Error as error:
             # Nothing after it can be told apart: the row is refused and the file ends here.
             yield reader.line_num, {"unreadable": str(error)}
@@ -75,7 +78,9 @@ def _from_json(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     except (ValueError, RecursionError):
         held = _json_lines(text)
     if isinstance(held, dict):
-        listed = next((held[key] for key in ("entries", "resources", "data") if isinstance(held.get(key), list)), None)
+        listed = next(
+            (held[key] for key in ("entries", "resources", "data") if isinstance(held.get(key), list)), None
+        )
         held = listed if listed is not None else [held]
     if not isinstance(held, list) or not held:
         raise invalid("file", "file.json", "JSON 须为对象数组。", "The JSON has to be an array of objects.")

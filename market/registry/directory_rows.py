@@ -1,5 +1,6 @@
 """目录条目的解读 One row of a resource directory as it comes in a CSV or JSON file, read and judged; pure."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,7 +10,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from market.policy.inputs import OpenAttr
 from market.registry.rules import FormatKind, ShareType, UpdateCycle
-from storage.kernel.canonical import digest
 from storage.kernel.numbers import valid_uscc
 from storage.kernel.words import Worded, Words
 
@@ -36,13 +36,22 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "published_on": ("发布日期", "published_on"),
 }
 _KNOWN = {alias.casefold(): name for name, aliases in COLUMNS.items() for alias in aliases}
-_OPENNESS = {"是": OpenAttr.UNCONDITIONAL, "否": OpenAttr.CLOSED, "yes": OpenAttr.UNCONDITIONAL, "no": OpenAttr.CLOSED}
+_OPENNESS = {
+    "是": OpenAttr.UNCONDITIONAL,
+    "否": OpenAttr.CLOSED,
+    "yes": OpenAttr.UNCONDITIONAL,
+    "no": OpenAttr.CLOSED,
+}
 LAW = re.compile(r"《[^》]+》.*第?[0-9一二三四五六七八九十百零〇]+条")
 
 
 def _choice(kind: type[Worded], more: Mapping[str, Worded] | None = None) -> Any:
     """Accept a value, or its Chinese or English words, as people write them in a spreadsheet."""
-    known = {word.casefold(): member for member in kind for word in (member.value, member.words.zh, member.words.en)}
+    known = {
+        word.casefold(): member
+        for member in kind
+        for word in (member.value, member.words.zh, member.words.en)
+    }
     known |= more or {}
 
     def read(given: object) -> object:
@@ -74,7 +83,9 @@ def _text(given: object) -> object:
 
 
 def _day(given: object) -> object:
-    if isinstance(given, str) and (found := re.fullmatch(r"\s*(\d{4})[/.年-](\d{1,2})[/.月-](\d{1,2})日?\s*", given)):
+    if isinstance(given, str) and (
+        found := re.fullmatch(r"\s*(\d{4})[/.年-](\d{1,2})[/.月-](\d{1,2})日?\s*", given)
+    ):
         return f"{found[1]}-{int(found[2]):02d}-{int(found[3]):02d}"
     return _nothing(given)
 
@@ -111,7 +122,7 @@ class Row(BaseModel):
 
     def digest(self) -> str:
         """SHA-256 (hex) of everything said: the same again is unchanged."""
-        return digest(self.model_dump(mode="json"))
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 def field_names(header: Sequence[str]) -> dict[str, str]:
@@ -138,10 +149,19 @@ def _row_faults(row: Row) -> list[dict[str, Any]]:
     faults = []
     if not valid_uscc(row.provider_code):
         faults.append(
-            _told("provider_code", "party.uscc_check", "提供方代码校验码不正确。", "The USCC's check character is wrong.")
+            _told(
+                "provider_code",
+                "party.uscc_check",
+                "提供方代码校验码不正确。",
+                "The USCC's check character is wrong.",
+            )
         )
     if row.share_type is ShareType.CONDITIONAL and not row.share_condition:
-        faults.append(_told("share_condition", "share.condition", "请写明共享条件。", "State the condition for sharing."))
+        faults.append(
+            _told(
+                "share_condition", "share.condition", "请写明共享条件。", "State the condition for sharing."
+            )
+        )
     if row.share_type is ShareType.NOT_SHARED and not LAW.search(row.share_condition):
         faults.append(
             _told(
@@ -153,7 +173,12 @@ def _row_faults(row: Row) -> list[dict[str, Any]]:
         )
     if row.open_attr is not OpenAttr.UNCONDITIONAL and not row.open_condition:
         faults.append(
-            _told("open_condition", "open.reason", "请写明开放条件或不予开放的理由。", "State the condition, or why it is not opened.")
+            _told(
+                "open_condition",
+                "open.reason",
+                "请写明开放条件或不予开放的理由。",
+                "State the condition, or why it is not opened.",
+            )
         )
     return faults
 

@@ -113,7 +113,9 @@ def figures(view: View, now: datetime) -> Figures:
     departments, resources, registered, sized, with_owner, free, conditional, closed, opening = map(int, row)
     return Figures(
         departments=departments,
-        systems=int(view.session.execute(sa.select(sa.func.count()).select_from(systems.subquery())).scalar_one()),
+        systems=int(
+            view.session.execute(sa.select(sa.func.count()).select_from(systems.subquery())).scalar_one()
+        ),
         resources=resources,
         registered=registered,
         sized=sized,
@@ -153,7 +155,8 @@ def tree(view: View) -> list[dict[str, Any]]:
     departments: dict[str, dict[str, Any]] = {}
     for code, name, system, resources, registered, opened in rows:
         found = departments.setdefault(
-            code, {"provider_code": code, "name": name, "resources": 0, "registered": 0, "open": 0, "systems": []}
+            code,
+            {"provider_code": code, "name": name, "resources": 0, "registered": 0, "open": 0, "systems": []},
         )
         counts = {"resources": int(resources), "registered": int(registered), "open": int(opened)}
         for key, number in counts.items():

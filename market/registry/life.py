@@ -181,7 +181,16 @@ def standing_at(steps: Sequence[Step], at: datetime) -> tuple[Standing, Step | N
 
 # 重大变更: source, scope, rights; a grade that rises is told apart below.
 _MATERIAL = frozenset(
-    {"source_kind", "source_statement", "area", "coverage_from", "coverage_until", "items", "rights", "supply"}
+    {
+        "source_kind",
+        "source_statement",
+        "area",
+        "coverage_from",
+        "coverage_until",
+        "items",
+        "rights",
+        "supply",
+    }
     | {"contains_pi", "contains_spi"}
 )
 # What a registration is about: another one of these is another resource, to be registered anew.

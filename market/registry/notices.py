@@ -98,7 +98,9 @@ def raise_objection(
         raise OwnDecision(notice=notice.number)
     said, papers = _grounds(statement, evidence)
     now = clock.now()
-    over = notice.closed_at or (notice.ends_at if notice.paused_at is None and now >= notice.ends_at else None)
+    over = notice.closed_at or (
+        notice.ends_at if notice.paused_at is None and now >= notice.ends_at else None
+    )
     if over is not None:
         raise NoticeOver(notice=notice.number, ended_at=over.isoformat())
     _step(asset, amendment, "object")
@@ -190,9 +192,7 @@ def sustain_objection(unit: Unit, actor: Actor, objection_id: str, *, reason: st
     unit.session.add_all([objection, amendment or asset])
     unit.session.flush()
     close_notice(unit, asset, amendment, outcome="sustained")
-    unit.record(
-        "objection.sustained", f"asset:{asset.id}", objection=objection.id, reason=objection.reason
-    )
+    unit.record("objection.sustained", f"asset:{asset.id}", objection=objection.id, reason=objection.reason)
     return objection
 
 
@@ -238,7 +238,9 @@ def _decidable(
     actor.require(Permission.ASSET_REVIEW)
     found = _disputed(unit, objection_id)
     objection, _notice, asset, amendment = found
-    people = (amendment.asked_by, amendment.agreed_by) if amendment else (asset.created_by, asset.submitted_by)
+    people = (
+        (amendment.asked_by, amendment.agreed_by) if amendment else (asset.created_by, asset.submitted_by)
+    )
     refuse_own(actor, asset, *people, objection.raised_by)
     if actor.belongs_to(objection.raised_org):
         raise OwnDecision(objection=objection.id)
@@ -254,21 +256,21 @@ def _conclude(objection: Objection, actor: Actor, verb: str, reason: str) -> Non
     objection.state, objection.decided_by, objection.decided_at = after, actor.id, now
 
 
-def _grounds(
-    statement: str, evidence: Sequence[tuple[str, Stored]]
-) -> tuple[str, list[dict[str, Any]]]:
+def _grounds(statement: str, evidence: Sequence[tuple[str, Stored]]) -> tuple[str, list[dict[str, Any]]]:
     said = _text("statement", statement)
     if not evidence:
         raise invalid("evidence", "required", "请附上证据材料。", "Attach evidence.")
     if len(evidence) > MAX_EVIDENCE:
         raise invalid("evidence", "count", f"最多 {MAX_EVIDENCE} 份。", f"At most {MAX_EVIDENCE}.")
-    return said, [
-        {"name": name, "sha256": stored.sha256, "size": stored.size} for name, stored in evidence
-    ]
+    return said, [{"name": name, "sha256": stored.sha256, "size": stored.size} for name, stored in evidence]
 
 
 def _text(field: str, text: str) -> str:
     if not 10 <= len(text.strip()) <= 4000:
-        raise invalid(field, "length", "请写明事实与理由，10 至 4000 字。", "State facts and reasons, 10 to 4000 characters.")
+        raise invalid(
+            field,
+            "length",
+            "请写明事实与理由，10 至 4000 字。",
+            "State facts and reasons, 10 to 4000 characters.",
+        )
     return text.strip()
-

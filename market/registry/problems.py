@@ -87,9 +87,7 @@ class RecipientUnverified(Conflict):
     """受让方未核验. A registration passes to a verified organization only."""
 
     title = Words("受让方身份未核验", "The recipient's identity is not verified")
-    remedy = Words(
-        "请受让方先完成主体核验。", "The recipient completes the identity check first."
-    )
+    remedy = Words("请受让方先完成主体核验。", "The recipient completes the identity check first.")
 
 
 class SourceTaken(Conflict):

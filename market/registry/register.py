@@ -20,6 +20,7 @@ from market.registry.tables import (
     Asset,
     AssetFile,
     Certificate,
+    ItemSource,
     RegisteredContent,
     RegistrationStep,
 )
@@ -60,6 +61,8 @@ def enter(
     if asset.state not in ENDED:
         directory.keep_entry(unit, asset)
         _draw_certificate(unit, asset, step, by_org, amendment)
+    else:
+        _yield_authority(unit, asset)
     return step
 
 
@@ -111,10 +114,17 @@ def refuse_registered_content(unit: Unit, files: Sequence[AssetFile]) -> None:
 
 def open_amendment(unit: Unit, asset_id: str) -> Amendment | None:
     """The one application of an asset that is not decided, locked."""
-    query = select(Amendment).where(
-        Amendment.asset_id == asset_id, col(Amendment.state).in_(OPEN_AMENDMENTS)
-    )
+    query = select(Amendment).where(Amendment.asset_id == asset_id, col(Amendment.state).in_(OPEN_AMENDMENTS))
     return unit.session.exec(query.with_for_update()).first()
+
+
+def _yield_authority(unit: Unit, asset: Asset) -> None:
+    """What is registered no more is no authoritative source; its items are free for another."""
+    query = select(ItemSource).where(ItemSource.asset_id == asset.id, col(ItemSource.authoritative))
+    for source in unit.session.exec(query.with_for_update()):
+        source.authoritative, source.since = False, None
+        unit.session.add(source)
+        unit.record("source.authority_ended", f"item:{source.item_id}", source=source.id)
 
 
 def _draw_certificate(
@@ -134,7 +144,9 @@ def _draw_certificate(
         issued_at=step.at,
     )
     unit.session.add(drawn)
-    unit.record("certificate.drawn", f"certificate:{drawn.id}", asset=asset.id, content_hash=drawn.content_hash)
+    unit.record(
+        "certificate.drawn", f"certificate:{drawn.id}", asset=asset.id, content_hash=drawn.content_hash
+    )
 
 
 def _content(

@@ -13,9 +13,14 @@ class RegistrySettings(BaseModel, frozen=True):
         description="Working days of a public notice; 0 registers right after the review. Demo mode: 0 unless set.",
     )
     answer_days: int = Field(
-        5, ge=0, le=60, description="Working days a registrant has to answer an objection before it is decided."
+        5,
+        ge=0,
+        le=60,
+        description="Working days a registrant has to answer an objection before it is decided.",
     )
-    renewal_days: int = Field(60, ge=1, le=365, description="Days before the end in which to ask for renewal.")
+    renewal_days: int = Field(
+        60, ge=1, le=365, description="Days before the end in which to ask for renewal."
+    )
     similar_percent: int = Field(
         80, ge=50, le=100, description="Likeness of title or data items from which a duplicate is suspected."
     )

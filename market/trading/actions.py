@@ -265,7 +265,9 @@ def _activate(unit: Unit, order: Order, zone: str) -> None:
     )
     if not catalogue.is_grounded(unit, order.product_id):  # ended between signing and payment
         metering.shut_gate(unit, license.id, reason="suspended")
-        contracts.suspend_license(unit, license.id, reason="数据登记已终止 the registration behind it has ended")
+        contracts.suspend_license(
+            unit, license.id, reason="数据登记已终止 the registration behind it has ended"
+        )
     order.license_id = license.id
     order.expires_at = None
     _move(unit, order, "activate")

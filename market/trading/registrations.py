@@ -50,7 +50,9 @@ def expire_registration(unit: Unit, asset_id: str) -> Asset:
 
 def affected_licenses(view: View, asset_id: str) -> list[str]:
     """受影响许可. The numbers of licenses that have not ended on the products of an asset."""
-    return [row.number for product in products_of_asset(view, asset_id) for row in licenses_open(view, product)]
+    return [
+        row.number for product in products_of_asset(view, asset_id) for row in licenses_open(view, product)
+    ]
 
 
 def _stop(unit: Unit, asset: Asset, reason: str) -> None:
