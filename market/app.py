@@ -36,6 +36,7 @@ from market.interop import stripe_hook
 from market.settings import Settings
 from market.web import (
     account,
+    amendments,
     approvals,
     catalog,
     compliance,
@@ -47,8 +48,10 @@ from market.web import (
     organization,
     portal,
     rulebook,
+    verification,
 )
 from market.web import assets as asset_pages
+from market.web import directory as directory_pages
 from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
@@ -93,8 +96,11 @@ PAGES = (
     return_pages,
     journal_pages,
     rulebook,
+    verification,
+    directory_pages,
     catalog,
     asset_pages,
+    amendments,
     product_pages,
     interface_pages,
     run_pages,

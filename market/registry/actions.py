@@ -23,7 +23,7 @@ from market.registry.rules import (
     number_stem,
     valid_until,
 )
-from market.registry.settings import RegistrySettings
+from market.registry.settings import USUAL, RegistrySettings
 from market.registry.tables import Asset, AssetFile, Notice
 from storage.kernel import clock
 from storage.kernel.ids import new_id
@@ -147,9 +147,7 @@ def attach_evidence(unit: Unit, actor: Actor, asset_id: str, *, stored: Stored, 
     return asset
 
 
-def submit_asset(
-    unit: Unit, actor: Actor, asset_id: str, *, office: RegistrySettings = RegistrySettings()
-) -> Asset:
+def submit_asset(unit: Unit, actor: Actor, asset_id: str, *, office: RegistrySettings = USUAL) -> Asset:
     """提交登记. Hand the asset to the registrar; what looks like a duplicate is noted, with links, for both sides.
 
     Raises Forbidden, NotFound, WrongState, Invalid with every fault at once, ContentRegistered.

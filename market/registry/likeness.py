@@ -27,22 +27,20 @@ def similar_to(view: View, asset: Asset, percent: int) -> list[dict[str, Any]]:
     percent: from which likeness on. Another's application shows its likeness only, never its title.
     """
     title, names = pairs_of(asset.title_zh), item_names(asset.items)
-    query = select(
-        Asset.id, Asset.number, Asset.title_zh, Asset.title_en, Asset.registrant_id, Asset.items
-    ).where(Asset.id != asset.id, col(Asset.state).in_(_WATCHED))
-    found = []
-    for other, number, zh, en, owner, items in view.session.exec(query):
-        by_title = percent_alike(title, pairs_of(zh))
+    query = select(Asset).where(Asset.id != asset.id, col(Asset.state).in_(_WATCHED))
+    found: list[dict[str, Any]] = []
+    for other in view.session.exec(query):
+        by_title = percent_alike(title, pairs_of(other.title_zh))
         # One or two columns are alike by chance; nothing is said of them.
-        by_items = percent_alike(names, item_names(items)) if len(names) >= 3 else 0
+        by_items = percent_alike(names, item_names(other.items)) if len(names) >= 3 else 0
         if max(by_title, by_items) < percent:
             continue
-        shown = number is not None or owner == asset.registrant_id
+        shown = other.number is not None or other.registrant_id == asset.registrant_id
         found.append(
             {
-                "asset": other if shown else None,
-                "number": number,
-                "title": {"zh": zh, "en": en or zh} if shown else None,
+                "asset": other.id if shown else None,
+                "number": other.number,
+                "title": {"zh": other.title_zh, "en": other.title_en or other.title_zh} if shown else None,
                 "title_percent": by_title,
                 "items_percent": by_items,
             }

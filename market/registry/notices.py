@@ -12,7 +12,7 @@ from market.identity.rules import Actor, Permission
 from market.registry.clocks import days_left, window
 from market.registry.desk import decide, locked_asset, reasoned, refuse_own
 from market.registry.life import AMENDMENT, OBJECTION, ObjectionState
-from market.registry.problems import NoticeOver, NoticeRunning, NotHeard, ObjectedAlready
+from market.registry.problems import NotHeard, NoticeOver, NoticeRunning, ObjectedAlready
 from market.registry.queries import notice_of, open_objections
 from market.registry.rules import ASSET
 from market.registry.settings import RegistrySettings

@@ -47,7 +47,7 @@ def visible_to(actor: Actor | None) -> SelectOfScalar[Asset]:
     Registrars: what came to the desk. Auditors: all.
     """
     query = select(Asset)
-    seen = [col(Asset.state).in_(ON_THE_REGISTER)]
+    seen: list[sa.ColumnElement[bool]] = [col(Asset.state).in_(ON_THE_REGISTER)]
     if actor is not None:
         if actor.may(Permission.JOURNAL_READ):
             return query

@@ -34,3 +34,6 @@ class RegistrySettings(BaseModel, frozen=True):
     def without_notice(self) -> "RegistrySettings":
         """The same office, registering right after the review."""
         return self.model_copy(update={"notice_days": 0})
+
+
+USUAL = RegistrySettings()

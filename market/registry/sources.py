@@ -96,8 +96,9 @@ def name_source(
         field=field,
         named_by=actor.id,
         named_at=clock.now(),
-        **_tidied(roles),
     )
+    for role, who in _tidied(roles).items():
+        setattr(source, role, who)
     unit.session.add(source)
     try:
         unit.session.flush()
@@ -245,7 +246,9 @@ def item(view: View, item_id: str) -> tuple[DataItem, list[tuple[ItemSource, Ass
         .where(ItemSource.item_id == found.id)
         .order_by(sa.desc(col(ItemSource.authoritative)), col(ItemSource.id))
     )
-    return found, [(source, asset) for source, asset in view.session.exec(query)]  # noqa: C416  # a Row is no pair to the type checker
+    return found, [
+        (source, asset) for source, asset in view.session.exec(query)
+    ]  # a Row is no pair to the type checker
 
 
 def comparable_files(view: View, actor: Actor, asset_ids: Sequence[str]) -> list[tuple[Asset, AssetFile]]:

@@ -17,7 +17,6 @@ from market.registry.life import (
 from market.registry.rules import AssetState, FormatKind, ShareType, SourceKind, UpdateCycle
 from storage.columns import Mechanism, big, choice, json_field
 
-
 _OPEN_AMENDMENT = "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
 _OPEN_OBJECTION = "state IN ('raised', 'answered')"
 
