@@ -90,7 +90,7 @@ def ask_amendment(
     try:
         unit.session.flush()
     except IntegrityError as error:  # asked twice at once: the index let one through
-        raise AmendmentOpen(asset=asset.id) from error
+        raise AmendmentOpen(asset=asset_id) from error
     unit.record(
         "amendment.asked",
         f"asset:{asset.id}",

@@ -199,13 +199,15 @@ Diff = list[dict[str, Any]]
 
 
 def diff_of(before: Description, changes: Mapping[str, Any]) -> Diff:
-    """变更对照. The fields that really differ, in the order of the form: field, before, after as JSON values."""
+    """变更对照. The fields that really differ, in the order of the form: field, before, after.
+
+    changes: new values by field as JSON values.
+    """
     old = before.model_dump(mode="json")
-    new = before.model_copy(update=dict(changes)).model_dump(mode="json")
     return [
-        {"field": name, "before": old[name], "after": new[name]}
+        {"field": name, "before": old[name], "after": changes[name]}
         for name in Description.model_fields
-        if name in changes and old[name] != new[name]
+        if name in changes and old[name] != changes[name]
     ]
 
 

@@ -119,7 +119,7 @@ def raise_objection(
     try:
         unit.session.flush()
     except IntegrityError as error:
-        raise ObjectedAlready(notice=notice.number) from error
+        raise ObjectedAlready(notice=number) from error
     for _name, stored in evidence:
         keep(unit, stored)
     if notice.paused_at is None:

@@ -84,15 +84,16 @@ def attach_signature(
 
 def claim_contents(unit: Unit, asset: Asset) -> list[str]:
     """存证. Bind the asset's contents to it. Raises ContentRegistered: of two at once the key lets one through."""
-    files = files_of(unit, asset.id)
+    asset_id = asset.id
+    files = files_of(unit, asset_id)
     refuse_registered_content(unit, files)
     # In one order for everybody, so that two registrations wait for each other and never deadlock.
     hashes = sorted(file.sha256 for file in files)
-    unit.session.add_all([RegisteredContent(sha256=sha256, asset_id=asset.id) for sha256 in hashes])
+    unit.session.add_all([RegisteredContent(sha256=sha256, asset_id=asset_id) for sha256 in hashes])
     try:
         unit.session.flush()
     except IntegrityError as error:
-        raise ContentRegistered(asset=asset.id) from error
+        raise ContentRegistered(asset=asset_id) from error
     return hashes
 
 

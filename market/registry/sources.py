@@ -103,7 +103,7 @@ def name_source(
     try:
         unit.session.flush()
     except IntegrityError as error:
-        raise SourceExists(item=item.id, asset=asset.id) from error
+        raise SourceExists(item=item_id, asset=asset_id) from error
     unit.record("source.named", f"item:{item.id}", source=source.id, asset=asset.id)
     return source
 
@@ -136,12 +136,13 @@ def claim_authority(unit: Unit, actor: Actor, source_id: str, *, reason: str) ->
     held = _authority(unit, source.item_id)
     if held is not None and held.id != source.id:
         raise _taken(unit, held)
+    item_id = source.item_id
     source.authoritative, source.since, source.reason = True, clock.now(), why
     unit.session.add(source)
     try:
         unit.session.flush()
     except IntegrityError as error:
-        raise SourceTaken(item=source.item_id) from error
+        raise SourceTaken(item=item_id) from error
     unit.record("source.authoritative", f"item:{source.item_id}", source=source.id, reason=why)
     return source
 

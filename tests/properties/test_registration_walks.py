@@ -89,7 +89,7 @@ class Walk:
     def _judge(self, who: str, verb: str, done: str | Problem) -> None:
         """The model says yes or no; the register must say the same, and a no explains itself."""
         model, (holder, moves) = self.model, TABLE[verb]
-        allowed = who == holder or holder == "clock"
+        allowed = holder in {who, "clock"}
         timely = self._timely(verb)
         if allowed and model.state in moves and timely:
             assert done == "done", (verb, model, done)
@@ -98,7 +98,7 @@ class Walk:
         assert isinstance(done, Problem), (verb, who, model)
         assert done.status in {403, 404, 409, 422}
         if isinstance(done, WrongState):
-            assert verb not in done.members["allowed"] or verb in {"answer"}
+            assert verb not in done.members["allowed"] or verb == "answer"
         if not allowed:
             assert isinstance(done, Forbidden | NotFound | OwnDecision | Conflict | WrongState), done
 
