@@ -90,9 +90,9 @@ def _day(given: object) -> object:
     return _nothing(given)
 
 
-Text = Annotated[str, BeforeValidator(_text), Field(max_length=200)]
-Long = Annotated[str, BeforeValidator(_text), Field(max_length=4000)]
-Name = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=200), BeforeValidator(_text)]
+Long = Annotated[str, Field(max_length=4000), BeforeValidator(_text)]
+Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text)]
 
 
 class Row(BaseModel):
@@ -100,24 +100,24 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    provider_code: Annotated[str, BeforeValidator(_text), Field(min_length=18, max_length=18)]
-    provider_name: Annotated[str, BeforeValidator(_text), Field(min_length=2, max_length=200)]
-    code: Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=64)]
-    title_zh: Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=200)]
+    provider_code: Annotated[str, Field(min_length=18, max_length=18), BeforeValidator(_text)]
+    provider_name: Annotated[str, Field(min_length=2, max_length=200), BeforeValidator(_text)]
+    code: Annotated[str, Field(min_length=1, max_length=64), BeforeValidator(_text)]
+    title_zh: Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text)]
     title_en: Text = ""
     abstract: Long = ""
     system: Text = ""
     category: Text = ""
     format_kind: Annotated[FormatKind | None, _choice(FormatKind)] = None
-    format: Annotated[str, BeforeValidator(_text), Field(max_length=40)] = ""
+    format: Annotated[str, Field(max_length=40), BeforeValidator(_text)] = ""
     share_type: Annotated[ShareType, _choice(ShareType)]
     share_condition: Long = ""
     open_attr: Annotated[OpenAttr, _choice(OpenAttr, _OPENNESS)]
     open_condition: Long = ""
     update_cycle: Annotated[UpdateCycle | None, _choice(UpdateCycle)] = None
-    items: Annotated[list[Name], BeforeValidator(_names), Field(max_length=2000)] = []
-    scale: Annotated[int | None, BeforeValidator(_nothing), Field(ge=0, le=10**15)] = None
-    scale_unit: Annotated[str, BeforeValidator(_text), Field(max_length=20)] = ""
+    items: Annotated[list[Name], Field(max_length=2000), BeforeValidator(_names)] = []
+    scale: Annotated[Annotated[int, Field(ge=0, le=10**15)] | None, BeforeValidator(_nothing)] = None
+    scale_unit: Annotated[str, Field(max_length=20), BeforeValidator(_text)] = ""
     published_on: Annotated[date | None, BeforeValidator(_day)] = None
 
     def digest(self) -> str:
