@@ -70,7 +70,7 @@ def entry(request: Request, house: HouseDep, entry_id: str) -> Response:
     """目录条目 · One resource; what is not open is described all the same."""
     with house.store.view() as view:
         found, asset = inventory.entry(view, entry_id)
-    return page(request, "directory_entry.html", entry=found, item_names=found.items, asset=asset)
+    return page(request, "directory_entry.html", entry=found, item_names=found.items, registration=asset)
 
 
 @router.get("/imports", dependencies=[BRING])
