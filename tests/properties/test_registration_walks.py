@@ -12,11 +12,12 @@ from market.registry import actions, amending, ending, notices, queries
 from market.registry.life import AmendmentKind, CancelGround, ObjectionState, Standing
 from market.registry.rules import Description
 from market.registry.settings import RegistrySettings
+from market.registry.tables import Asset
 from market.registry.verification import verified
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Conflict, NotFound, Problem, WrongState
-from storage.unit import Store
+from storage.unit import Store, Unit
 from tests.market.assets import drafted, stored
 from tests.market.people import BUYER, OTHER_PROVIDER, PROVIDER, REGISTRAR
 
@@ -83,7 +84,7 @@ class Walk:
                 done = problem
             self._judge(who, verb, done)
             with self.store.view() as view:
-                found = view.session.get_one(queries.Asset, self.id)
+                found = view.session.get_one(Asset, self.id)
                 assert str(found.state) == self.model.state, (verb, who)
 
     def _judge(self, who: str, verb: str, done: str | Problem) -> None:
@@ -135,38 +136,38 @@ class Walk:
         model.answered = model.answered or verb == "answer"
         if verb == "register":
             with self.store.view() as view:
-                model.valid_until = view.session.get_one(queries.Asset, self.id).valid_until
+                model.valid_until = view.session.get_one(Asset, self.id).valid_until
             model.history.append((self.now, "in_force"))
         if verb in {"cancel", "revoke", "expire"}:
             model.history.append((self.now, state))
 
     # ------------------------------------------------------------- the commands
 
-    def _submit(self, unit: actions.Unit, actor: Actor) -> None:
+    def _submit(self, unit: Unit, actor: Actor) -> None:
         actions.submit_asset(unit, actor, self.id)
 
-    def _accept(self, unit: actions.Unit, actor: Actor) -> None:
+    def _accept(self, unit: Unit, actor: Actor) -> None:
         actions.accept_asset(unit, actor, self.id)
 
-    def _return(self, unit: actions.Unit, actor: Actor) -> None:
+    def _return(self, unit: Unit, actor: Actor) -> None:
         actions.return_asset(unit, actor, self.id, missing=[("files", "补")], reason=REASON)
 
-    def _review(self, unit: actions.Unit, actor: Actor) -> None:
+    def _review(self, unit: Unit, actor: Actor) -> None:
         actions.review_asset(unit, actor, self.id)
 
-    def _reject(self, unit: actions.Unit, actor: Actor) -> None:
+    def _reject(self, unit: Unit, actor: Actor) -> None:
         actions.reject_asset(unit, actor, self.id, reason=REASON)
 
-    def _publish(self, unit: actions.Unit, actor: Actor) -> None:
+    def _publish(self, unit: Unit, actor: Actor) -> None:
         actions.publish_asset(unit, actor, self.id, reason=REASON, office=OFFICE)
 
-    def _register(self, unit: actions.Unit, actor: Actor) -> None:
+    def _register(self, unit: Unit, actor: Actor) -> None:
         actions.register_asset(unit, actor, self.id, reason=REASON, office=OFFICE)
 
-    def _withdraw(self, unit: actions.Unit, actor: Actor) -> None:
+    def _withdraw(self, unit: Unit, actor: Actor) -> None:
         actions.withdraw_asset(unit, actor, self.id)
 
-    def _object(self, unit: actions.Unit, actor: Actor) -> None:
+    def _object(self, unit: Unit, actor: Actor) -> None:
         if actor is OTHER_PROVIDER:
             raise Forbidden  # the walk's one objector is the public
         notice = queries.notice_of(unit, self.id)
@@ -179,21 +180,21 @@ class Walk:
             office=OFFICE,
         )
 
-    def _open(self, unit: actions.Unit) -> str:
+    def _open(self, unit: Unit) -> str:
         notice = queries.notice_of(unit, self.id)
         rows = queries.objections_of(unit, notice.id) if notice else []
         return rows[-1].id if rows else "obj_none"
 
-    def _answer(self, unit: actions.Unit, actor: Actor) -> None:
+    def _answer(self, unit: Unit, actor: Actor) -> None:
         notices.answer_objection(unit, actor, self._open(unit), answer=LONG)
 
-    def _dismiss(self, unit: actions.Unit, actor: Actor) -> None:
+    def _dismiss(self, unit: Unit, actor: Actor) -> None:
         notices.dismiss_objection(unit, actor, self._open(unit), reason=REASON, office=OFFICE)
 
-    def _sustain(self, unit: actions.Unit, actor: Actor) -> None:
+    def _sustain(self, unit: Unit, actor: Actor) -> None:
         notices.sustain_objection(unit, actor, self._open(unit), reason=REASON)
 
-    def _cancel(self, unit: actions.Unit, actor: Actor) -> None:
+    def _cancel(self, unit: Unit, actor: Actor) -> None:
         asked = amending.ask_amendment(
             unit,
             actor,
@@ -206,10 +207,10 @@ class Walk:
         amending.review_amendment(unit, REGISTRAR, asked.id)
         amending.apply_amendment(unit, REGISTRAR, asked.id, reason=REASON, office=OFFICE)
 
-    def _revoke(self, unit: actions.Unit, actor: Actor) -> None:
+    def _revoke(self, unit: Unit, actor: Actor) -> None:
         ending.revoke_asset(unit, actor, self.id, reason=REASON)
 
-    def _expire(self, unit: actions.Unit, _actor: Actor) -> None:
+    def _expire(self, unit: Unit, _actor: Actor) -> None:
         ending.expire_asset(unit, self.id)
 
 
@@ -233,7 +234,7 @@ def test_the_register_and_the_model_never_part(store: Store, walk: list[tuple[st
         holder = TABLE[verb][0]
         told.step(who or ("registrar" if holder == "clock" else holder), verb, hours)
     with store.view() as view:
-        found = view.session.get_one(queries.Asset, told.id)
+        found = view.session.get_one(Asset, told.id)
         if found.number is None:
             return
         for at, standing in told.model.history:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import OKPKey
+from sqlmodel import select
 
 from contracts import keyring
 from market import chores
@@ -121,7 +122,7 @@ def test_a_certificate_is_signed_and_printed_soon_after_and_once(house: House) -
 def test_the_public_sees_no_codes_no_contents_no_limits(store: Store) -> None:
     asset = registered(store)
     with store.view() as view:
-        content = view.session.exec(queries.select(Certificate)).one().content
+        content = view.session.exec(select(Certificate)).one().content
         told = json.dumps([[label.zh, value.zh] for label, value in face_lines(content)], ensure_ascii=False)
         document = json.dumps(verified(view, str(asset.number), clock.now()).document(), ensure_ascii=False)
     for secret in (content["contents"][0], content["schema_hash"], "履职过程中依法采集", "对外提供"):

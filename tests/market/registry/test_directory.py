@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlmodel import select
 
 from market.identity.problems import Forbidden
 from market.identity.rules import Actor, OrgKind, Role
@@ -125,7 +126,7 @@ BAD = [
 
 
 def test_one_bad_row_never_loses_the_others(store: Store, tmp_path: Path) -> None:
-    lines = [line(number, **changes) for number, (changes, _field, _rule) in enumerate(BAD, 100)]
+    lines = [line(number, 1, **changes) for number, (changes, _field, _rule) in enumerate(BAD, 100)]
     good = [line(number) for number in range(1, 6)]
     report = bring(store, written(tmp_path, *good[:2], *lines, ["只有一列"], *good[2:]))
     assert (report.count(Outcome.CREATED), report.count(Outcome.REFUSED)) == (5, len(BAD) + 1)
@@ -340,4 +341,4 @@ def test_an_import_is_one_row_of_its_own(store: Store, tmp_path: Path) -> None:
     with store.view() as view:
         kept = view.session.get_one(DirectoryImport, report.id)
         assert (kept.rows, kept.created) == (1, 1)
-        assert view.session.exec(inventory.select(DirectoryEntry)).one().provider_code == uscc(1)
+        assert view.session.exec(select(DirectoryEntry)).one().provider_code == uscc(1)

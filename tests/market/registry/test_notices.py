@@ -12,10 +12,10 @@ from market.registry import actions, notices, queries
 from market.registry.life import ObjectionState
 from market.registry.problems import (
     ContentRegistered,
+    NotHeard,
     NoticeNeeded,
     NoticeOver,
     NoticeRunning,
-    NotHeard,
     ObjectedAlready,
 )
 from market.registry.rules import AssetState

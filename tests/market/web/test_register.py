@@ -1,6 +1,7 @@
 """The register on pages and over the API: notices, objections, applications, the public check, the directory."""
 
 import json
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -104,7 +105,12 @@ def test_changes_and_cancellation_go_through_pages(client: TestClient, house: Ho
     for kind in ("change", "correction", "renewal", "transfer", "cancellation"):
         assert 'name="cause"' in who.see(f"{home}/amendments/new?kind={kind}")
     who.see(f"{home}/amendments/new?kind=nonsense", 404)
-    form = {"kind": "change", "cause": "口径调整说明", **_said(who, home), "title_en": "Parking visits"}
+    form: dict[str, Any] = {
+        "kind": "change",
+        "cause": "口径调整说明",
+        **_said(who, home),
+        "title_en": "Parking visits",
+    }
     path = who.send(f"{home}/amendments/new", **form).split("?")[0]
     assert "Parking visits" in who.see(path)
     assert path in desk.see("/assets")
@@ -125,12 +131,12 @@ def test_changes_and_cancellation_go_through_pages(client: TestClient, house: Ho
     Browser(client, house, company(house, "另一家公司", "other@dealer.example")).see(path, 404)
 
 
-def _said(who: Browser, home: str) -> dict[str, object]:
+def _said(who: Browser, home: str) -> dict[str, Any]:
     """The form of a change as it comes, filled with what is registered."""
     import re
 
     text = who.see(f"{home}/amendments/new?kind=change")
-    values: dict[str, object] = dict(
+    values: dict[str, Any] = dict(
         re.findall(r'<input id="f-\w+" name="(\w+)" type="\w+" value="([^"]*)"', text)
     )
     values |= dict(re.findall(r'<textarea id="f-\w+" name="(\w+)"[^>]*>([^<]*)</textarea>', text))
