@@ -76,7 +76,7 @@ class ObjectionView(BaseModel, from_attributes=True):
     statement: str
     evidence: list[dict[str, Any]]
     raised_at: datetime
-    answer_by: datetime
+    answer_until: datetime
     answer: str
     reason: str
 

@@ -113,7 +113,7 @@ def raise_objection(
         raised_at=now,
         statement=said,
         evidence=papers,
-        answer_by=window(now, office.answer_days, office.timezone).ends_at,
+        answer_until=window(now, office.answer_days, office.timezone).ends_at,
     )
     unit.session.add(objection)
     try:
@@ -250,8 +250,8 @@ def _decidable(
 def _conclude(objection: Objection, actor: Actor, verb: str, reason: str) -> None:
     after = OBJECTION.after(objection.state, verb)
     now = clock.now()
-    if objection.state is ObjectionState.RAISED and now < objection.answer_by:
-        raise NotHeard(objection=objection.id, until=objection.answer_by.isoformat())
+    if objection.state is ObjectionState.RAISED and now < objection.answer_until:
+        raise NotHeard(objection=objection.id, until=objection.answer_until.isoformat())
     objection.reason = reasoned(reason)
     objection.state, objection.decided_by, objection.decided_at = after, actor.id, now
 

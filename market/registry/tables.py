@@ -203,7 +203,7 @@ class Objection(SQLModel, table=True):
     raised_at: datetime
     statement: str
     evidence: list[dict[str, Any]] = json_field()
-    answer_by: datetime  # until when the registrant is heard
+    answer_until: datetime  # until when the registrant is heard
     answer: str = ""
     answered_by: str | None = None
     answered_at: datetime | None = None

@@ -1923,7 +1923,7 @@ def upgrade() -> None:
         sa.Column("raised_at", MOMENT, nullable=False),
         sa.Column("statement", sa.String(), nullable=False),
         sa.Column("evidence", JSON_TYPE, nullable=False),
-        sa.Column("answer_by", MOMENT, nullable=False),
+        sa.Column("answer_until", MOMENT, nullable=False),
         sa.Column("answer", sa.String(), nullable=False),
         sa.Column("answered_by", sa.String(), nullable=True),
         sa.Column("answered_at", MOMENT, nullable=True),

@@ -134,7 +134,7 @@ def test_an_objection_stops_the_clock_and_dismissal_gives_the_rest_back(store: S
 def test_silence_of_the_registrant_does_not_stop_the_decision(store: Store) -> None:
     asset, notice = on_notice(store)
     objection = objected(store, notice)
-    with clock.held(objection.answer_by), store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
+    with clock.held(objection.answer_until), store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
         notices.sustain_objection(unit, REGISTRAR, objection.id, reason=REASON)
     with store.view() as view:
         found = view.session.get_one(Asset, asset.id)
@@ -145,7 +145,7 @@ def test_silence_of_the_registrant_does_not_stop_the_decision(store: Store) -> N
 def test_every_objection_is_decided_before_the_clock_runs_on(store: Store) -> None:
     asset, notice = on_notice(store)
     first, second = objected(store, notice), objected(store, notice, OTHER_PROVIDER)
-    late = first.answer_by + timedelta(hours=1)
+    late = first.answer_until + timedelta(hours=1)
     with clock.held(late):
         with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
             notices.dismiss_objection(unit, REGISTRAR, first.id, reason=REASON, office=OFFICE)
