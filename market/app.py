@@ -13,6 +13,7 @@ from market.api import (
     contracts,
     credentials,
     desk,
+    directory,
     interfaces,
     journal,
     licenses,
@@ -23,6 +24,7 @@ from market.api import (
     problems,
     products,
     records,
+    registrations,
     returns,
     runs,
     session,
@@ -36,6 +38,7 @@ from market.interop import stripe_hook
 from market.settings import Settings
 from market.web import (
     account,
+    amendments,
     approvals,
     catalog,
     compliance,
@@ -47,9 +50,11 @@ from market.web import (
     organization,
     portal,
     rulebook,
+    verification,
 )
 from market.web import assets as asset_pages
 from market.web import desk as desk_pages
+from market.web import directory as directory_pages
 from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
@@ -65,6 +70,8 @@ API = (
     session,
     parties,
     assets,
+    registrations,
+    directory,
     runs,
     products,
     interfaces,
@@ -97,8 +104,11 @@ PAGES = (
     return_pages,
     journal_pages,
     rulebook,
+    verification,
+    directory_pages,
     catalog,
     asset_pages,
+    amendments,
     product_pages,
     interface_pages,
     run_pages,

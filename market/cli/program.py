@@ -6,7 +6,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from market.cli import keeping, processes, showing, token_keys, verifying
+from market.cli import importing, keeping, processes, showing, token_keys, verifying
 from market.cli.problems import DatabaseAway, FileRefused
 from market.cli.terminal import refuse
 from storage.kernel.problem import Problem
@@ -25,6 +25,7 @@ cli.command("serve")(processes.serve)
 cli.command("gateway")(processes.gateway)
 cli.command("worker")(processes.worker)
 cli.command("demo")(showing.demo)
+cli.command("import")(importing.import_file)
 cli.command("backup")(keeping.back_up)
 cli.command("restore")(keeping.restore)
 cli.command("reconcile")(keeping.reconcile_all)
@@ -41,6 +42,7 @@ kept.command("export")(verifying.export_journal)
 kept.command("head")(verifying.journal_head)
 verify.command("journal")(verifying.verify_journal)
 verify.command("contract")(verifying.verify_contract)
+verify.command("certificate")(verifying.verify_certificate)
 verify.command("statement")(verifying.verify_usage)
 
 

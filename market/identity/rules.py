@@ -97,6 +97,7 @@ class Permission(StrEnum):
     CASE_RULES = "case:rules"
     CONTRACT_ACCEPT = "contract:accept"
     CREDENTIAL_KEEP = "credential:keep"
+    DIRECTORY_KEEP = "directory:keep"
     INVOICE_ISSUE = "invoice:issue"
     INVOICE_READ = "invoice:read"
     JOURNAL_READ = "journal:read"
@@ -167,12 +168,12 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.PAYMENT_READ,
             Permission.PERIOD_CLOSE,
         },
-        Role.MANDATOR: {Permission.ORDER_READ},
+        Role.MANDATOR: {Permission.DIRECTORY_KEEP, Permission.ORDER_READ},
         Role.OPERATOR: _SUPPLY,
         Role.ORG_ADMIN: {Permission.MEMBER_INVITE, Permission.PARTY_EDIT},
         Role.PLATFORM_ADMIN: {Permission.CASE_RULES, Permission.USER_KEEP},
         Role.PROVIDER: _SUPPLY,
-        Role.REGISTRAR: {Permission.ASSET_REVIEW},
+        Role.REGISTRAR: {Permission.ASSET_REVIEW, Permission.DIRECTORY_KEEP},
         Role.THIRD_PARTY: set[Permission](),
     }.items()
 }

@@ -49,6 +49,8 @@ PUBLIC = (
     Place("/open", Words("开放数据", "Open data")),
     Place("/lists", Words("开放与负面清单", "Open and negative lists")),
     Place("/rules", Words("平台规则", "Rules")),
+    Place("/directory", Words("资源目录", "Directory")),
+    Place("/notices", Words("登记公示", "Public notices")),
     Place("/verify", Words("凭证核验", "Verify a certificate")),
 )
 DESK = (

@@ -41,6 +41,20 @@ PUBLIC = {
     "GET /api/v1/document-keys": "public keys, to verify documents with",
     "GET /api/v1/products": "the catalogue is open; what is not listed is not in it",
     "GET /api/v1/products/{product_id}": "the catalogue is open; a draft answers 404 to others",
+    "GET /api/v1/directory": "the directory of public data resources is open",
+    "GET /api/v1/directory/entries": "its entries too; what is not opened is described with its reason",
+    "GET /api/v1/directory/entries/{entry_id}": "one entry of the open directory",
+    "GET /api/v1/directory/inventory": "and the figures over it",
+    "GET /api/v1/directory/items": "which data item has which authoritative source is open",
+    "GET /api/v1/notices": "a public notice is read by the public",
+    "GET /api/v1/notices/{number}": "a public notice is read by the public",
+    "GET /directory": "the directory of public data resources is open",
+    "GET /directory/entries/{entry_id}": "one entry of the open directory",
+    "GET /directory/items": "which data item has which authoritative source is open",
+    "GET /notices": "a public notice is read by the public",
+    "GET /notices/{number}": "a public notice is read by the public",
+    "GET /verify": "anybody who is shown a certificate checks its number",
+    "GET /verify/{number}": "anybody who is shown a certificate checks it; public fields only",
     "GET /healthz": "for the machine that restarts us",
     "GET /readyz": "for the balancer in front of us",
     "POST /webhooks/stripe": "the signature of the message is the proof",
@@ -135,12 +149,17 @@ def _row(table: str, **given: Any) -> Callable[[World], str]:
 
 # Path parameter → the id of something that exists and belongs to `world.owner`.
 IDS: dict[str, Callable[[World], str]] = {
+    "amendment_id": _row("asset_amendment"),
     "asset_id": _row("asset"),
     "case_id": _row("approval_case"),
+    "certificate_id": _row("certificate"),
+    "check_id": _row("cross_check"),
     "client_id": _row("credential"),
     "code": lambda _world: AUTO_RULES[0].code,
     "contract_id": _row("contract"),
     "delegation_id": _row("approval_delegation", person="usr_away", deputy="usr_deputy"),
+    "data_item_id": _row("data_item"),
+    "entry_id": _row("directory_entry"),
     "file_id": _row("asset_file"),
     "hold_id": _row("legal_hold"),
     "user_id": lambda world: world.owner_member.user.id,
@@ -148,6 +167,8 @@ IDS: dict[str, Callable[[World], str]] = {
     "kid": _row("report_key"),
     "license_id": _row("license"),
     "membership_id": _membership,
+    "number": lambda world: str(world.planter.row("public_notice")["number"]),
+    "objection_id": _row("objection"),
     "order_id": _row("trade_order"),
     "party_id": lambda world: world.owner.id,
     "payment_id": _row("payment_request"),
@@ -156,13 +177,18 @@ IDS: dict[str, Callable[[World], str]] = {
     "item_id": _row("suspense_item"),
     "refund_id": _row("refund"),
     "run_id": _row("refinery_run"),
+    "source_id": _row("item_source"),
 }
 # `METHOD /path` → a body, where one made from the schema is not good enough to get past validation.
 BODIES: dict[str, dict[str, Any]] = {}
 # Patterns and names of texts that a made-up one would not fit.
 TEXTS = {"^[0-9a-f]{64}$": "0" * 64, "period": "2026-01"}
 # `METHOD /path` → why a signed-in stranger may see this by its id after all.
-SHARED: dict[str, str] = {}
+SHARED: dict[str, str] = {
+    "GET /api/v1/directory/entries/{entry_id}": "the directory is open to everybody",
+    "GET /api/v1/notices/{number}": "a notice is public",
+    "POST /api/v1/notices/{number}/objections": "anybody who is identified may object",
+}
 REFUSED = {403, 404}
 PLANTED = ("/api/v1/planted", "/api/v1/unknown")
 
