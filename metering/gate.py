@@ -194,6 +194,7 @@ class GateState:
     taken_down: bool
     serve_from: datetime
     serve_until: datetime | None
+    until_reason: str | None
     limit_calls: int | None
     limit_rows: int | None
     limit_bytes: int | None
@@ -220,7 +221,7 @@ class GateState:
             if self.taken_down
             else "not_begun"
             if now < self.serve_from
-            else "expired"
+            else (self.until_reason or "expired")
             if self.serve_until is not None and now >= self.serve_until
             else None
         )

@@ -162,7 +162,7 @@ def why_shut(gate: Gate, now: datetime) -> str | None:
     if now < gate.serve_from:
         return "not_begun"
     if gate.serve_until is not None and now >= gate.serve_until:
-        return "expired"
+        return gate.until_reason or "expired"
     return None
 
 

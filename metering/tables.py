@@ -147,6 +147,7 @@ class Gate(SQLModel, table=True):
     taken_down: bool = False  # the product left the shelf
     serve_from: datetime
     serve_until: datetime | None = None  # exclusive; None is without end
+    until_reason: str | None = None  # why it ends then, when not because the agreed term is over
     limit_calls: int | None = big(None, nullable=True)
     limit_rows: int | None = big(None, nullable=True)
     limit_bytes: int | None = big(None, nullable=True)
