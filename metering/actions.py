@@ -82,9 +82,10 @@ def shelve(
     return row
 
 
-def unshelve(unit: Unit, product_id: str, *, reason: str) -> ShelfItem:
+def unshelve(unit: Unit, product_id: str, *, reason: str, code: str | None = None) -> ShelfItem:
     """下架. Serve nothing of this product any more, to nobody; the next request is refused.
 
+    code: what license holders are told as the reason instead of `taken_down` (`mandate_suspended`, …).
     Raises NotOnShelf.
     """
     row = unit.session.get(ShelfItem, product_id, with_for_update=True)
@@ -92,17 +93,17 @@ def unshelve(unit: Unit, product_id: str, *, reason: str) -> ShelfItem:
         raise NotOnShelf(product=product_id)
     row.served, row.ended_reason = False, reason
     unit.session.add(row)
-    _mark_gates(unit, product_id, taken_down=True)
-    unit.record("shelf.unshelved", f"product:{product_id}", reason=reason)
+    _mark_gates(unit, product_id, taken_down=True, code=code)
+    unit.record("shelf.unshelved", f"product:{product_id}", reason=reason, code=code)
     return row
 
 
-def _mark_gates(unit: Unit, product_id: str, *, taken_down: bool) -> None:
+def _mark_gates(unit: Unit, product_id: str, *, taken_down: bool, code: str | None = None) -> None:
     rows = unit.session.scalars(
         sa.select(Gate).where(col(Gate.product_id) == product_id).order_by(Gate.license_id).with_for_update()
     )
     for gate in rows:
-        gate.taken_down = taken_down
+        gate.taken_down, gate.down_reason = taken_down, code
         unit.session.add(gate)
 
 

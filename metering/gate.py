@@ -192,6 +192,7 @@ class GateState:
     in_force: bool
     shut_reason: str | None
     taken_down: bool
+    down_reason: str | None
     serve_from: datetime
     serve_until: datetime | None
     until_reason: str | None
@@ -217,7 +218,7 @@ class GateState:
         reason = (
             (self.shut_reason or "shut")
             if not self.in_force
-            else "taken_down"
+            else (self.down_reason or "taken_down")
             if self.taken_down
             else "not_begun"
             if now < self.serve_from

@@ -10,10 +10,13 @@ from market.approvals.queries import kind_of
 from market.approvals.rules import CaseKind, CaseState, reason_faults
 from market.catalogue import offers, queries
 from market.catalogue.actions import own_product, refuse_locked
+from market.catalogue.grounds import Grounds, grounds
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
 from market.catalogue.rules import (
     LISTING,
     PRODUCT_STATE,
+    Hold,
+    ListingState,
     Price,
     ProductState,
     Profile,
@@ -25,6 +28,7 @@ from market.catalogue.shelving import put_on_shelf, take_off_shelf
 from market.catalogue.tables import Listing, Plan, Product
 from market.identity.problems import PartyUnverified
 from market.identity.rules import Actor, OrgKind, Permission
+from market.lists.actions import steady
 from market.policy.inputs import OpenAttr
 from market.policy.rules import PACK, Offer, deciders_needed, tier_faults
 from market.registry.queries import source_of_product
@@ -32,9 +36,9 @@ from market.registry.rules import AssetState
 from market.registry.tables import Asset
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import Fault, Invalid, NotFound
+from storage.kernel.problem import Fault, Invalid, NotFound, Problem
 from storage.kernel.words import Words
-from storage.unit import Unit
+from storage.unit import Unit, View
 
 
 def submit_listing(
@@ -48,12 +52,13 @@ def submit_listing(
     """
     actor.require(Permission.LISTING_PROPOSE)
     actor.require(Permission.OFFER_ACCEPT)
+    steady(unit)
     product = own_product(unit, actor, product_id)
     if not actor.party_verified:
         raise PartyUnverified(party=actor.own_org)
     refuse_locked(unit, product)
     provider_kind = actor.org_kind or OrgKind.ENTERPRISE
-    needs = _check(unit, product, provider_kind)
+    needs = _check(unit, product, provider_kind, standing)
     plans = queries.plans(unit, product.id)
     drawn = offers.draw(unit, product, plans, standing)
     if (present := offers.hash_of(drawn)) != offer_sha256:
@@ -127,6 +132,7 @@ def decide_listing(
         reason=reason,
         expected_version=expected_version,
     )
+    steady(unit)
     listing, product = _locked(unit, case.subject.removeprefix("listing:"))
     if case.state is CaseState.WAITING:
         return listing  # the first of two
@@ -134,7 +140,7 @@ def decide_listing(
     if case.state is not CaseState.APPROVED:
         _move(unit, listing, product, "return", reason=listing.reason)
         return listing
-    _check(unit, product, listing.provider_kind)
+    _check(unit, product, listing.provider_kind, Standing(**listing.standing))
     listing.listed_at = product.listed_at = clock.now()
     _move(unit, listing, product, "approve", reason=listing.reason)
     return listing
@@ -171,12 +177,43 @@ def resume_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) ->
     Raises Forbidden, NotFound, WrongState, Invalid, AssetNotRegistered.
     """
     actor.require(Permission.LICENSE_SUSPEND)
+    steady(unit)
     listing, product = _locked_of(unit, product_id)
     LISTING.after(listing.state, "resume")
     why = _reasoned(reason)
-    _check(unit, product, listing.provider_kind)
+    _check(unit, product, listing.provider_kind, Standing(**listing.standing))
     listing.reason = why
     _move(unit, listing, product, "resume", reason=why)
+    return listing
+
+
+def hold_listing(unit: Unit, product_id: str, hold: Hold, *, reason: str, code: str) -> Listing:
+    """自动暂停. The ground a listed product stood on is gone: it leaves the shelf in this Unit.
+
+    code: what license holders are told as the gate's reason. Raises NotFound, WrongState.
+    """
+    listing, product = _locked_of(unit, product_id)
+    LISTING.after(listing.state, "suspend")
+    listing.reason, listing.hold = reason[:500], hold
+    _move(unit, listing, product, "suspend", reason=listing.reason, code=code)
+    return listing
+
+
+def release_listing(unit: Unit, product_id: str, *, reason: str) -> Listing | None:
+    """自动恢复. The ground is back: a product held by itself returns, if everything else still holds too.
+
+    Returns None when it stays where it is; compliance then looks at it.
+    """
+    listing, product = _locked_of(unit, product_id)
+    if listing.state is not ListingState.SUSPENDED or listing.hold is None:
+        return None
+    try:
+        _check(unit, product, listing.provider_kind, Standing(**listing.standing))
+    except Problem as lacking:
+        unit.record("listing.kept_held", f"listing:{listing.id}", product=product.id, problem=lacking.slug())
+        return None
+    listing.reason = reason[:500]
+    _move(unit, listing, product, "resume", reason=listing.reason)
     return listing
 
 
@@ -204,24 +241,34 @@ def _end(unit: Unit, product_id: str, verb: str, reason: str) -> Listing:
     return listing
 
 
-def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: str) -> None:
+def _move(
+    unit: Unit, listing: Listing, product: Product, verb: str, *, reason: str, code: str | None = None
+) -> None:
     """One step of the listing; product, shelf and search follow in the same Unit."""
     listing.state = LISTING.after(listing.state, verb)
+    if verb != "suspend":
+        listing.hold = None
     before, product.state = product.state, PRODUCT_STATE[listing.state]
     unit.session.add_all([listing, product])
     unit.session.flush()
     past = {"withdraw": "withdrawn", "resume": "resumed"}.get(verb, str(listing.state))
-    unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason)
+    hold = {"hold": str(listing.hold)} if listing.hold else {}
+    unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason, **hold)
     if product.state is ProductState.LISTED:
         version = queries.newest_version(unit, product.id)
         assert version is not None  # checked before every move to the shelf
         put_on_shelf(unit, product, version)
     elif before is ProductState.LISTED:
-        take_off_shelf(unit, product, reason=reason)
+        take_off_shelf(unit, product, reason=reason, code=code)
 
 
-def policy_offer(product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind) -> Offer:
-    """要约要素. What the tier rules look at, of a product whose asset is registered."""
+def policy_offer(
+    product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind, *, mandated: bool = False
+) -> Offer:
+    """要约要素. What the tier rules look at, of a product whose asset is registered.
+
+    mandated: whether a mandate in force covers it.
+    """
     return Offer(
         tier=product.tier,
         supply=asset.supply or product.supply,
@@ -234,10 +281,27 @@ def policy_offer(product: Product, asset: Asset, plans: Sequence[Plan], provider
         ),
         contains_pi=bool(asset.contains_pi or asset.contains_spi),
         pi_basis=bool(asset.pi_basis.strip()),
+        mandated=mandated,
     )
 
 
-def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
+def broken_rules(view: View, product: Product, provider_kind: OrgKind, standing: Standing) -> list[Fault]:
+    """不符之处. What of the tier rules, the negative list, the mandate and the ceilings a product breaks now."""
+    asset = source_of_product(view, product.asset_id, product.provider_id)
+    plans = queries.plans(view, product.id)
+    found = grounds(view, product, asset, plans, standing.purposes)
+    return _broken(product, asset, plans, provider_kind, found)
+
+
+def _broken(
+    product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind, found: Grounds
+) -> list[Fault]:
+    mandated = found.cover is not None and found.cover.mandate is not None
+    offer = policy_offer(product, asset, plans, provider_kind, mandated=mandated)
+    return [*tier_faults(offer), *found.faults()]
+
+
+def _check(unit: Unit, product: Product, provider_kind: OrgKind, standing: Standing) -> int:
     """Everything a listing stands on, all faults in one Invalid; returns how many must approve."""
     asset = source_of_product(unit, product.asset_id, product.provider_id)
     if asset.state is not AssetState.REGISTERED or asset.grade is None or asset.supply is None:
@@ -261,8 +325,8 @@ def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
     if not plans:
         words = Words("请至少设置一个计价方案。", "Add at least one plan.")
         faults.append(Fault("plans", "listing.plan", words))
-    offer = policy_offer(product, asset, plans, provider_kind)
-    if faults := [*faults, *tier_faults(offer)]:
+    found = grounds(unit, product, asset, plans, standing.purposes)
+    if faults := [*faults, *_broken(product, asset, plans, provider_kind, found)]:
         raise Invalid(*faults)
     return deciders_needed(product.tier, asset.supply, asset.grade)
 

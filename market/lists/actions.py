@@ -139,6 +139,26 @@ def withdraw_edit(unit: Unit, actor: Actor, edit_id: str) -> ListEdit:
     return edit
 
 
+def steady(unit: Unit) -> None:
+    """稳住依据. Whoever checks or changes what listings stand on takes turns here, before locking anything of them.
+
+    So a check stays true until its Unit ends: no version of the list, no end of a mandate comes in between.
+    """
+    next_in_sequence(unit, "ground")
+
+
+def note_swept(unit: Unit, *, caught: int) -> None:
+    """清查记录. Every listed product was compared with the negative list as it holds today.
+
+    caught: how many products were stopped.
+    """
+    number, day = queries.newest(unit, ListKind.NEGATIVE), queries.today()
+    version = queries.version(unit, ListKind.NEGATIVE, number)
+    version.swept_on = day
+    unit.session.add(version)
+    unit.record("list.swept", "list:negative", version=number, day=day.isoformat(), caught=caught)
+
+
 def _publish(unit: Unit, edit: ListEdit) -> ListVersion:
     """The next version: the sequence's row is the lock, so two editors never publish the same number."""
     number = next_in_sequence(unit, f"list-{edit.kind}")

@@ -80,6 +80,12 @@ def negative_hits(view: View, declared: Declared, at: datetime | None = None) ->
     return hits(negative_rules(view), declared, today(at))
 
 
+def sweep_due(view: View, at: datetime | None = None) -> bool:
+    """Whether a day began, or a version was published, since listed products were compared with the rules."""
+    number = newest(view, ListKind.NEGATIVE)
+    return bool(number) and version(view, ListKind.NEGATIVE, number).swept_on != today(at)
+
+
 def open_entry(view: View, *resources: str, at: datetime | None = None) -> ListEntry | None:
     """开放清单条目. The entry in force that opens a resource, by any of its code, number or slug."""
     known = {plain(name) for name in resources if name}

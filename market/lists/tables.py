@@ -1,6 +1,6 @@
 """Versions 清单版本 of the two lists, their entries 条目 revision by revision, and the edits 修订 behind them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,6 +50,7 @@ class ListVersion(SQLModel, table=True):
     entries: int
     sha256: str  # over the canonical entries by code
     published_at: datetime
+    swept_on: date | None = None  # the day listed products were last compared with it
 
 
 class ListEntry(SQLModel, table=True):

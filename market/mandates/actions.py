@@ -283,6 +283,17 @@ def bind_license(unit: Unit, *, license_id: str, product_id: str, mandate: Manda
     return row
 
 
+def rebind_license(unit: Unit, license_id: str, mandate: Mandate) -> MandatedLicense:
+    """改挂授权. Another mandate in force carries a license on. Raises NotFound."""
+    row = unit.session.get(MandatedLicense, license_id, with_for_update=True)
+    if row is None:
+        raise NotFound(license=license_id)
+    before, row.mandate_id = row.mandate_id, mandate.id
+    unit.session.add(row)
+    unit.record("mandate.licensed", f"mandate:{mandate.id}", license=license_id, before=before)
+    return row
+
+
 def agreement_hash(mandator_id: str, operator_id: str, agreement: Agreement) -> str:
     """协议哈希. SHA-256 (hex) over the agreement and its parties: what the operator signs."""
     return digest({"mandator": mandator_id, "operator": operator_id, "agreement": agreement.plain()})

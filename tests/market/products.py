@@ -9,10 +9,12 @@ from market.catalogue.rules import Column, File, Meaning, Output, PlanKind, Pric
 from market.catalogue.tables import Product
 from market.identity.rules import Actor, IdType, PartyKind
 from market.identity.tables import Party
+from market.policy.inputs import SupplyKind
 from storage.kernel import clock
 from storage.kernel.numbers import make_uscc
 from storage.unit import Store
 from tests.market.assets import registered
+from tests.market.mandates_made import sellable
 from tests.market.people import APPROVER, PROVIDER, SECOND_APPROVER
 
 PROFILE: dict[str, Any] = {
@@ -129,8 +131,13 @@ def terms_of(product: Product) -> Standing:
 
 
 def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
-    """Accept the standing offer and ask for the listing; returns the case's id."""
+    """Accept the standing offer and ask for the listing; returns the case's id.
+
+    Public data on the commercial side gets its mandate and ceilings first.
+    """
     seated(store, actor)
+    if product.tier is Tier.COMMERCIAL and product.supply is not SupplyKind.ENTERPRISE:
+        sellable(store, product.slug, actor)
     with store.view() as view:
         seen = offers.standing_hash(view, actor, product.id, terms_of(product))
     with store.unit(actor.id, actor.org) as unit:
