@@ -15,6 +15,8 @@ from market.api import (
     interfaces,
     journal,
     licenses,
+    lists,
+    mandates,
     operations,
     orders,
     parties,
@@ -50,7 +52,10 @@ from market.web import assets as asset_pages
 from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
+from market.web import lists as list_pages
+from market.web import mandates as mandate_pages
 from market.web import orders as order_pages
+from market.web import pricing as pricing_pages
 from market.web import products as product_pages
 from market.web import returns as return_pages
 from market.web import runs as run_pages
@@ -65,6 +70,8 @@ API = (
     products,
     interfaces,
     cases,
+    lists,
+    mandates,
     orders,
     contracts,
     licenses,
@@ -89,6 +96,9 @@ PAGES = (
     return_pages,
     journal_pages,
     rulebook,
+    list_pages,
+    mandate_pages,
+    pricing_pages,
     catalog,
     asset_pages,
     product_pages,

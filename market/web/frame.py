@@ -47,6 +47,7 @@ PUBLIC = (
     Place("/catalog", Words("数据产品", "Data products")),
     Place("/open", Words("开放数据", "Open data")),
     Place("/lists", Words("开放与负面清单", "Open and negative lists")),
+    Place("/mandates", Words("授权运营", "Mandates")),
     Place("/rules", Words("平台规则", "Rules")),
     Place("/verify", Words("凭证核验", "Verify a certificate")),
 )
@@ -56,8 +57,15 @@ DESK = (
     Place(
         "/approvals",
         Words("审批", "Approvals"),
-        (Permission.ORDER_APPROVE, Permission.LISTING_APPROVE),
+        (
+            Permission.ORDER_APPROVE,
+            Permission.LISTING_APPROVE,
+            Permission.LIST_APPROVE,
+            Permission.MANDATE_APPROVE,
+        ),
     ),
+    Place("/lists/edits", Words("清单修订", "Edits of lists"), (Permission.LIST_EDIT,)),
+    Place("/caps", Words("准许收入", "Revenue caps"), (Permission.MANDATE_READ,)),
     Place("/compliance/parties", Words("主体核验", "Identity checks"), (Permission.PARTY_VERIFY,)),
     Place("/orders", Words("订单", "Orders"), (Permission.ORDER_READ,)),
     Place("/licenses", Words("许可", "Licenses"), (Permission.ORDER_READ, Permission.INVOICE_ISSUE)),
