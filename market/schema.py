@@ -6,8 +6,10 @@ import market.approvals.tables
 import market.billing.tables
 import market.catalogue.tables
 import market.identity.tables
+import market.policy.tables
 import market.refinery.tables
 import market.registry.tables
+import market.screening.tables
 import market.trading.tables
 import metering.tables
 import storage.idempotency
@@ -22,8 +24,10 @@ TABLE_MODULES = (
     market.billing.tables,
     market.catalogue.tables,
     market.identity.tables,
+    market.policy.tables,
     market.refinery.tables,
     market.registry.tables,
+    market.screening.tables,
     market.trading.tables,
     metering.tables,
     storage.idempotency,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from contracts.queries import one_contract
-from contracts.terms import Purpose
+from contracts.terms import Purpose, Tier
 from market.audit.queries import history
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
@@ -31,6 +31,9 @@ class OrderForm(BaseModel, extra="forbid"):
     prepay_fen: int = Field(
         0, ge=0, strict=True, description="预付金额（分），按用量计费时即费用上限 fen; the spend cap"
     )
+    evidence: str = Field(
+        "", max_length=2000, description="用途证明 what shows a purpose that makes the data free"
+    )
     rules_version: str = Field(
         RULES_VERSION, max_length=20, description="接受的交易规则版本 trading rules accepted"
     )
@@ -45,7 +48,9 @@ class OrderView(BaseModel, from_attributes=True):
     product_id: str
     plan_id: str
     purpose: Purpose
+    tier: Tier
     scenario: str
+    evidence: str
     months: int
     fee_fen: int
     prepay_fen: int

@@ -113,7 +113,10 @@ class Permission(StrEnum):
     PERIOD_CLOSE = "period:close"
     PRODUCT_BUILD = "product:build"
     REFUND_ASK = "refund:ask"
+    RULES_KEEP = "rules:keep"
+    SECRECY_REVIEW = "secrecy:review"
     SELF = "self:keep"
+    TIER_REVIEW = "tier:review"
     USAGE_READ = "usage:read"
     USER_KEEP = "user:keep"
 
@@ -149,7 +152,14 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         },
         Role.BUYER: _BUY,
         Role.CITIZEN: set[Permission](),
-        Role.COMPLIANCE: {Permission.LICENSE_SUSPEND, Permission.ORDER_READ, Permission.PARTY_VERIFY},
+        Role.COMPLIANCE: {
+            Permission.LICENSE_SUSPEND,
+            Permission.ORDER_READ,
+            Permission.PARTY_VERIFY,
+            Permission.RULES_KEEP,
+            Permission.SECRECY_REVIEW,
+            Permission.TIER_REVIEW,
+        },
         Role.DEALER: _SUPPLY | _BUY,
         Role.FINANCE: {
             Permission.INVOICE_ISSUE,

@@ -12,14 +12,15 @@ from market import wiring
 from market.approvals import queries
 from market.approvals.rules import CaseKind, CaseState, own_matter, reason_faults
 from market.approvals.tables import Case
-from market.catalogue import listing
 from market.catalogue import queries as catalogue
+from market.catalogue import tiering
+from market.catalogue.rules import Standing
 from market.catalogue.tables import Product
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
 from market.identity.queries import parties, party
 from market.identity.rules import Actor, Permission
-from market.policy.rules import tier_faults
+from market.policy import queries as policy
 from market.registry.queries import source_of_product
 from market.trading import queries as trading
 from market.web.forms import GUARDED, FormDep, again, leave, once
@@ -123,13 +124,16 @@ def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
     asked = catalogue.listing_of_case(view, case.id)
     asset = source_of_product(view, product.asset_id, product.provider_id)
     plans = catalogue.plans(view, product.id)
+    judgments = tiering.judged(view, product, asset, plans, Standing(**asked.standing), asked.provider_kind)
     return {
+        "judgments": judgments,
+        "rules": policy.in_force(view).pack.version,
         "listing": asked,
         "source": asset,
         "plans": plans,
         "version": catalogue.newest_version(view, product.id),
         "declared": catalogue.interface(view, product.id),
-        "broken": tier_faults(listing.policy_offer(product, asset, plans, asked.provider_kind)),
+        "broken": tiering.tier_faults(product, judgments),
     }
 
 

@@ -5,10 +5,22 @@ from typing import Any
 
 from contracts.terms import DeliveryMode, Purpose, Tier
 from market.catalogue import actions, listing, offers
-from market.catalogue.rules import Column, File, Meaning, Output, PlanKind, Price, Profile, Standing, Zone
+from market.catalogue.rules import (
+    Column,
+    File,
+    ListingState,
+    Meaning,
+    Output,
+    PlanKind,
+    Price,
+    Profile,
+    Standing,
+    Zone,
+)
 from market.catalogue.tables import Product
 from market.identity.rules import Actor, IdType, PartyKind
 from market.identity.tables import Party
+from market.policy.inputs import SupplyKind
 from storage.kernel import clock
 from storage.kernel.numbers import make_uscc
 from storage.unit import Store
@@ -76,7 +88,11 @@ def drafted_product(
     store: Store, slug: str = "car-parks", *, actor: Actor = PROVIDER, asset_id: str = "", **changes: Any
 ) -> Product:
     """A draft from a fresh registered asset (or the given one)."""
-    asset_id = asset_id or registered(store, actor, content=slug).id
+    if not asset_id:
+        # Public data is sold only under a mandate and a ceiling; what an enterprise sells needs neither.
+        sold = changes.get("tier") is Tier.COMMERCIAL
+        supply = {"supply": SupplyKind.ENTERPRISE} if sold else {}
+        asset_id = registered(store, actor, content=slug, **supply).id
     with store.unit(actor.id, actor.org) as unit:
         return actions.draft_product(
             unit, actor, slug=slug, asset_id=asset_id, profile=Profile(**(PROFILE | changes))
@@ -141,9 +157,10 @@ def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
     return submitted.case_id
 
 
-def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> None:
+def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> ListingState:
+    """One decision; returns the listing's state after it."""
     with store.unit(by.id, by.org) as unit:
-        listing.decide_listing(unit, by, case_id, approve=agreed, reason="符合挂牌要求")
+        return listing.decide_listing(unit, by, case_id, approve=agreed, reason="符合挂牌要求").state
 
 
 def listed_product(
@@ -152,7 +169,6 @@ def listed_product(
     """A product on the shelf, decided by as many people as its case needs."""
     product = ready_product(store, slug, actor=actor, **changes)
     case_id = submit(store, product, actor)
-    approve(store, case_id)
-    if changes.get("tier") is Tier.COMMERCIAL:
+    if approve(store, case_id) is ListingState.SUBMITTED:
         approve(store, case_id, SECOND_APPROVER)
     return product
