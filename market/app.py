@@ -19,10 +19,12 @@ from market.api import (
     orders,
     parties,
     payments,
+    policy,
     problems,
     products,
     returns,
     runs,
+    screening,
     session,
     usage,
     usage_events,
@@ -51,9 +53,11 @@ from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
 from market.web import orders as order_pages
+from market.web import policy as policy_pages
 from market.web import products as product_pages
 from market.web import returns as return_pages
 from market.web import runs as run_pages
+from market.web import screening as screening_pages
 from market.web import usage as usage_pages
 from market.worker import EmbeddedWorker, Queue
 
@@ -61,6 +65,8 @@ API = (
     session,
     parties,
     assets,
+    screening,
+    policy,
     runs,
     products,
     interfaces,
@@ -89,6 +95,8 @@ PAGES = (
     return_pages,
     journal_pages,
     rulebook,
+    policy_pages,
+    screening_pages,
     catalog,
     asset_pages,
     product_pages,

@@ -12,7 +12,7 @@ from market.audit.queries import history
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
 from market.identity.rules import Permission
-from market.trading import actions, queries
+from market.trading import actions, purposes, queries
 from market.trading.rules import ORDER, RULES_VERSION, OrderState
 from market.trading.tables import Order
 
@@ -63,6 +63,22 @@ class OrderView(BaseModel, from_attributes=True):
     placed_at: datetime
     expires_at: datetime | None
     verbs: list[str] = Field([], description="What can happen next.")
+
+
+class FindingForm(BaseModel, extra="forbid"):
+    term: str = Field(
+        max_length=40, description="要素 purpose_evidence, emergency_declared, named_purpose, value_added"
+    )
+    value: str = Field(max_length=40, description="取值 e.g. proven, doubtful, true")
+    reason: str = Field(max_length=500)
+
+
+class FindingView(BaseModel, from_attributes=True):
+    id: str
+    subject: str
+    term: str
+    value: str
+    reason: str
 
 
 class ContractText(BaseModel):
@@ -154,6 +170,17 @@ def accept(work: Work, order_id: str, body: Acceptance) -> OrderView:
             actions.accept_contract(
                 unit, work.actor, order_id, content_hash=body.content_hash, key=key, zone=zone
             )
+        ),
+    )
+
+
+@router.post("/{order_id}/findings", status_code=201, dependencies=[allow(Permission.TIER_REVIEW)])
+def establish(work: Work, order_id: str, body: FindingForm) -> FindingView:
+    """复核认定 · Compliance establishes one fact that a manual review turns on, e.g. `purpose_evidence` = `proven`."""
+    return work.once(
+        FindingView,
+        lambda unit: FindingView.model_validate(
+            purposes.establish(unit, work.actor, order_id, **body.model_dump())
         ),
     )
 

@@ -7,17 +7,19 @@ from market.catalogue import facts as catalogue_facts
 from market.catalogue import queries as catalogue
 from market.catalogue import tiering
 from market.catalogue.rules import Standing
-from market.identity.rules import OrgKind
+from market.identity.rules import Actor, OrgKind, Permission
 from market.policy import actions as policy
 from market.policy.engine import Outcome
 from market.policy.inputs import BuyerKind, Evidence, Inputs, SupplyKind
 from market.policy.packs import Decision
 from market.policy.problems import TierUndecided
 from market.policy.queries import found, in_force
+from market.policy.tables import Finding
 from market.registry.queries import source_of_product
-from market.trading.problems import NotOnOffer
+from market.trading.problems import NotOnOffer, OrderNotFound
+from market.trading.rules import OrderState
 from market.trading.tables import Order
-from storage.kernel.problem import Fault, Invalid
+from storage.kernel.problem import Fault, Invalid, WrongState
 from storage.unit import Unit, View
 
 FREE_TEMPLATE = ("conditional-open", "2026.1")
@@ -96,4 +98,20 @@ def free_offer(offer: Offer) -> Offer:
         version=template.version,
         sha256=template.sha256,
         slots={slot.name for slot in template.to_fill() if slot.source != "order"},
+    )
+
+
+def establish(unit: Unit, actor: Actor, order_id: str, *, term: str, value: str, reason: str) -> Finding:
+    """复核认定. A compliance officer establishes what an order's manual review turns on.
+
+    Raises Forbidden, OrderNotFound, OwnDecision, WrongState (decided already), Invalid.
+    """
+    actor.require(Permission.TIER_REVIEW)
+    order = unit.session.get(Order, order_id, with_for_update=True)
+    if order is None:
+        raise OrderNotFound(order=order_id)
+    if order.state is not OrderState.SUBMITTED:
+        raise WrongState(thing="order", state=str(order.state), verb="establish", allowed=[])
+    return policy.establish(
+        unit, actor, f"order:{order.id}", term=term, value=value, reason=reason, submitted_org=order.buyer_id
     )

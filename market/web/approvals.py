@@ -92,7 +92,13 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
             contract = (
                 trading.readable_contract(view, actor, order.contract_id) if order.contract_id else None
             )
-            about = {"order": order, "buyer": party(view, order.buyer_id), "contract": contract}
+            about = {
+                "order": order,
+                "buyer": party(view, order.buyer_id),
+                "contract": contract,
+                "judged": policy.decisions(view, f"order:{order.id}"),
+                "findings": policy.findings(view, f"order:{order.id}"),
+            }
         people = parties(
             view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org}
         )

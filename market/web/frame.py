@@ -48,6 +48,7 @@ PUBLIC = (
     Place("/open", Words("开放数据", "Open data")),
     Place("/lists", Words("开放与负面清单", "Open and negative lists")),
     Place("/rules", Words("平台规则", "Rules")),
+    Place("/policy/explain", Words("公益与商业分界", "Free or paid")),
     Place("/verify", Words("凭证核验", "Verify a certificate")),
 )
 DESK = (
@@ -58,6 +59,7 @@ DESK = (
         Words("审批", "Approvals"),
         (Permission.ORDER_APPROVE, Permission.LISTING_APPROVE),
     ),
+    Place("/screening", Words("保密审查", "Secrecy reviews"), (Permission.SECRECY_REVIEW,)),
     Place("/compliance/parties", Words("主体核验", "Identity checks"), (Permission.PARTY_VERIFY,)),
     Place("/orders", Words("订单", "Orders"), (Permission.ORDER_READ,)),
     Place("/licenses", Words("许可", "Licenses"), (Permission.ORDER_READ, Permission.INVOICE_ISSUE)),

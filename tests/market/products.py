@@ -91,8 +91,8 @@ def drafted_product(
     if not asset_id:
         # Public data is sold only under a mandate and a ceiling; what an enterprise sells needs neither.
         sold = changes.get("tier") is Tier.COMMERCIAL
-        supply = {"supply": SupplyKind.ENTERPRISE} if sold else {}
-        asset_id = registered(store, actor, content=slug, **supply).id
+        supply = SupplyKind.ENTERPRISE if sold else SupplyKind.PUBLIC
+        asset_id = registered(store, actor, content=slug, supply=supply).id
     with store.unit(actor.id, actor.org) as unit:
         return actions.draft_product(
             unit, actor, slug=slug, asset_id=asset_id, profile=Profile(**(PROFILE | changes))
