@@ -15,6 +15,8 @@ from market.api import (
     interfaces,
     journal,
     licenses,
+    lists,
+    mandates,
     operations,
     orders,
     parties,
@@ -52,8 +54,11 @@ from market.web import assets as asset_pages
 from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
+from market.web import lists as list_pages
+from market.web import mandates as mandate_pages
 from market.web import orders as order_pages
 from market.web import policy as policy_pages
+from market.web import pricing as pricing_pages
 from market.web import products as product_pages
 from market.web import returns as return_pages
 from market.web import runs as run_pages
@@ -71,6 +76,8 @@ API = (
     products,
     interfaces,
     cases,
+    lists,
+    mandates,
     orders,
     contracts,
     licenses,
@@ -97,6 +104,9 @@ PAGES = (
     rulebook,
     policy_pages,
     screening_pages,
+    list_pages,
+    mandate_pages,
+    pricing_pages,
     catalog,
     asset_pages,
     product_pages,

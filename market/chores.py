@@ -12,11 +12,13 @@ from market.billing import actions as billing
 from market.house import House
 from market.identity import actions as identity
 from market.identity import postman
+from market.lists.queries import sweep_due
+from market.mandates.queries import to_begin, to_expire
 from market.refinery import actions as refinery
 from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
 from market.trading import actions as trading
-from market.trading import watching
+from market.trading import holding, watching
 from market.trading.queries import overdue, paid_but_waiting
 from metering.anomalies import findings, note_anomaly
 from metering.keys import Seal, rotate_when_due
@@ -61,7 +63,21 @@ def each_minute(house: House) -> None:
         _alone(house, lambda unit, i=license_id: trading.expire_license(unit, i))  # type: ignore[misc]  # bound default
     with house.store.unit("system:clock") as unit:
         refinery.requeue_stale_runs(unit)
+    keep_grounds(house)
     watch_usage(house)
+
+
+def keep_grounds(house: House) -> None:
+    """依据守望. Begin and end mandates on their day; compare what is listed with the negative list of the day."""
+    with house.store.view() as view:
+        begun, over = to_begin(view, clock.now()), to_expire(view, clock.now())
+        sweep_now = sweep_due(view)
+    for mandate_id in over:
+        _alone(house, lambda unit, i=mandate_id: holding.expire_mandate(unit, i))  # type: ignore[misc]  # bound default
+    for mandate_id in begun:
+        _alone(house, lambda unit, i=mandate_id: holding.begin_mandate(unit, i))  # type: ignore[misc]  # bound default
+    if sweep_now:
+        _alone(house, holding.sweep_negative)
 
 
 def watch_usage(house: House) -> None:

@@ -6,6 +6,8 @@ import market.approvals.tables
 import market.billing.tables
 import market.catalogue.tables
 import market.identity.tables
+import market.lists.tables
+import market.mandates.tables
 import market.policy.tables
 import market.refinery.tables
 import market.registry.tables
@@ -24,6 +26,8 @@ TABLE_MODULES = (
     market.billing.tables,
     market.catalogue.tables,
     market.identity.tables,
+    market.lists.tables,
+    market.mandates.tables,
     market.policy.tables,
     market.refinery.tables,
     market.registry.tables,

@@ -21,8 +21,10 @@ from market.billing.rules import RailKind
 from market.catalogue import listing
 from market.identity import postman
 from market.identity.rules import Actor, Permission
+from market.mandates import actions as mandating
 from market.settings import Settings
 from market.trading import actions as trading
+from market.trading import holding
 from storage.dispatch import Errand, Reaction
 from storage.journal import Entry
 from storage.kernel.problem import NotFound
@@ -128,10 +130,42 @@ def _decide_listing(
     )
 
 
+def _decide_list_edit(
+    unit: Unit,
+    actor: Actor,
+    case_id: str,
+    *,
+    approve: bool,
+    reason: str,
+    expected_version: int | None,
+    zone: str,  # noqa: ARG001  # lists have a calendar of their own
+) -> object:
+    return holding.decide_list_edit(
+        unit, actor, case_id, approve=approve, reason=reason, expected_version=expected_version
+    )
+
+
+def _decide_mandate(
+    unit: Unit,
+    actor: Actor,
+    case_id: str,
+    *,
+    approve: bool,
+    reason: str,
+    expected_version: int | None,
+    zone: str,  # noqa: ARG001  # so have mandates
+) -> object:
+    return mandating.decide_mandate(
+        unit, actor, case_id, approve=approve, reason=reason, expected_version=expected_version
+    )
+
+
 # For each kind of case: who may decide, and the room that acts on it.
 CASES: dict[CaseKind, tuple[Permission, Decider]] = {
     CaseKind.LISTING: (Permission.LISTING_APPROVE, _decide_listing),
     CaseKind.ORDER: (Permission.ORDER_APPROVE, trading.decide_order),
+    CaseKind.LIST_EDIT: (Permission.LIST_APPROVE, _decide_list_edit),
+    CaseKind.MANDATE: (Permission.MANDATE_APPROVE, _decide_mandate),
 }
 
 

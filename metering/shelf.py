@@ -164,11 +164,11 @@ def why_shut(gate: Gate, now: datetime) -> str | None:
     if not gate.in_force:
         return gate.shut_reason or "shut"
     if gate.taken_down:
-        return "taken_down"
+        return gate.down_reason or "taken_down"
     if now < gate.serve_from:
         return "not_begun"
     if gate.serve_until is not None and now >= gate.serve_until:
-        return "expired"
+        return gate.until_reason or "expired"
     return None
 
 

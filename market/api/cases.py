@@ -15,7 +15,12 @@ from market.identity.rules import Permission
 from storage.unit import Unit, View
 
 router = APIRouter(prefix="/cases", tags=["cases"])
-DECIDE = allow(Permission.LISTING_APPROVE, Permission.ORDER_APPROVE)
+DECIDE = allow(
+    Permission.LISTING_APPROVE,
+    Permission.ORDER_APPROVE,
+    Permission.LIST_APPROVE,
+    Permission.MANDATE_APPROVE,
+)
 
 
 class CaseView(BaseModel, from_attributes=True):

@@ -15,6 +15,8 @@ class CaseKind(Worded):
     ORDER = "order", "订单", "Order"
     REVOCATION = "revocation", "撤销许可", "License revocation"
     REFUND = "refund", "退款", "Refund"
+    LIST_EDIT = "list_edit", "清单修订", "Edit of a list"
+    MANDATE = "mandate", "授权运营", "Mandate"
 
 
 class CaseState(Worded):

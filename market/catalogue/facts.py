@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 from sqlmodel import col, select
 
 from contracts.terms import DeliveryMode, Purpose, RightKind, Territory, Tier
+from market.catalogue.grounds import declared, resource_of
 from market.catalogue.rules import PERMIT_ZONES, ProductState
 from market.catalogue.tables import Plan, Product
 from market.identity.rules import OrgKind
+from market.lists.queries import negative_hits, open_entry
+from market.mandates import queries as mandates
+from market.mandates.prices import PRICE_OF, Limit
 from market.policy.inputs import (
     BuyerKind,
     CeilingState,
@@ -31,11 +35,12 @@ from storage.unit import View
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """依据. What mandates, ceilings and the published lists say of a product; None where nobody can say."""
+    """依据. What mandates, ceilings and the published lists say of a product; money in fen."""
 
     negative_hits: tuple[str, ...] | None
     mandate: bool | None
     ceiling: CeilingState | None
+    price_fen: int
     ceiling_fen: int | None
     named_purpose: bool | None
 
@@ -76,7 +81,7 @@ def facts_of(
         open_attr=asset.open_attr,
         product_kind=form,
         delivery=frozenset(mode for mode in DeliveryMode if mode in product.delivery),
-        price_fen=highest_price(plans),
+        price_fen=ground.price_fen if asset.supply is not SupplyKind.ENTERPRISE else highest_price(plans),
         grade=seen.grade,
         pi=personal,
         reid_level=ReidLevel.CLEAR if personal is PersonalInfo.NONE else ReidLevel.DIRECT,
@@ -111,20 +116,39 @@ def facts_of(
 
 
 def grounds_of(
-    view: View,  # noqa: ARG001  # where mandates, ceilings and lists will be read from
-    product: Product,
-    asset: Asset,
-    plans: Sequence[Plan],
-    purpose: Purpose,
+    view: View, product: Product, asset: Asset, plans: Sequence[Plan], purpose: Purpose
 ) -> Grounds:
-    """依据. What mandates, ceilings and lists say; enterprise data stands under none of them.
+    """依据. What the published lists, the mandates and the price ceilings say of a product now."""
+    hits = tuple(hit.rule.code for hit in negative_hits(view, declared(product, asset)))
+    cover = mandates.covering(
+        view,
+        operator_id=product.provider_id,
+        resource=resource_of(product, asset),
+        purposes=(purpose,),
+    )
+    entry = open_entry(view, asset.code, asset.number or "", product.slug)
+    state, price_fen, ceiling_fen = _ceiling(plans, mandates.limits(view, product.slug))
+    return Grounds(
+        negative_hits=hits,
+        mandate=cover.mandate is not None,
+        ceiling=state,
+        price_fen=price_fen,
+        ceiling_fen=ceiling_fen,
+        named_purpose=entry is not None and purpose in entry.entry().purposes,
+    )
 
-    Unknown for public data that is to be sold, so that it goes to people and never by itself to sale.
-    """
-    free = product.tier is Tier.PUBLIC_GOOD or not highest_price(plans) or purpose not in SALE
-    if asset.supply is SupplyKind.ENTERPRISE or free:
-        return Grounds((), mandate=False, ceiling=CeilingState.NONE, ceiling_fen=0, named_purpose=False)
-    return Grounds((), mandate=None, ceiling=None, ceiling_fen=None, named_purpose=False)
+
+def _ceiling(plans: Sequence[Plan], limits: Sequence[Limit]) -> tuple[CeilingState, int, int]:
+    """The price that stands worst against its ceiling, with that ceiling (whole fen, rounded down)."""
+    known = {limit.unit: limit for limit in limits}
+    asked = [(getattr(plan, name), known.get(unit)) for plan in plans for unit, name in PRICE_OF.items()]
+    priced = [(price, limit) for price, limit in asked if price]
+    if not priced or any(limit is None for _, limit in priced):
+        return CeilingState.NONE, highest_price(plans), 0
+    pairs = [(price, int(limit.max_fen), limit.trial) for price, limit in priced if limit is not None]
+    price, most, _ = max(pairs, key=lambda pair: pair[0] - pair[1])
+    trial = any(one[2] for one in pairs)
+    return CeilingState.TRIAL if trial else CeilingState.IN_FORCE, price, most
 
 
 SALE = frozenset({Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS, Purpose.RESALE})

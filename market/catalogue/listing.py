@@ -8,10 +8,13 @@ from market.approvals.queries import kind_of
 from market.approvals.rules import CaseKind, CaseState, reason_faults
 from market.catalogue import offers, queries, tiering
 from market.catalogue.actions import own_product, refuse_locked
+from market.catalogue.grounds import grounds
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
 from market.catalogue.rules import (
     LISTING,
     PRODUCT_STATE,
+    Hold,
+    ListingState,
     Price,
     ProductState,
     Profile,
@@ -24,13 +27,14 @@ from market.catalogue.tables import Listing, Product
 from market.catalogue.tiering import Judged
 from market.identity.problems import PartyUnverified
 from market.identity.rules import Actor, OrgKind, Permission
+from market.lists.actions import steady
 from market.policy.queries import in_force
 from market.registry.queries import source_of_product
 from market.registry.rules import AssetState
 from market.screening.queries import screened
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import Fault, Invalid, NotFound
+from storage.kernel.problem import Fault, Invalid, NotFound, Problem
 from storage.kernel.words import Words
 from storage.unit import Unit
 
@@ -46,6 +50,7 @@ def submit_listing(
     """
     actor.require(Permission.LISTING_PROPOSE)
     actor.require(Permission.OFFER_ACCEPT)
+    steady(unit)
     product = own_product(unit, actor, product_id)
     if not actor.party_verified:
         raise PartyUnverified(party=actor.own_org)
@@ -126,6 +131,7 @@ def decide_listing(
         reason=reason,
         expected_version=expected_version,
     )
+    steady(unit)
     listing, product = _locked(unit, case.subject.removeprefix("listing:"))
     if case.state is CaseState.WAITING:
         return listing  # the first of two
@@ -170,12 +176,43 @@ def resume_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) ->
     Raises Forbidden, NotFound, WrongState, Invalid, AssetNotRegistered, TierUndecided.
     """
     actor.require(Permission.LICENSE_SUSPEND)
+    steady(unit)
     listing, product = _locked_of(unit, product_id)
     LISTING.after(listing.state, "resume")
     why = _reasoned(reason)
     _judge_again(unit, actor, listing, product, "resumed")
     listing.reason = why
     _move(unit, listing, product, "resume", reason=why)
+    return listing
+
+
+def hold_listing(unit: Unit, product_id: str, hold: Hold, *, reason: str, code: str) -> Listing:
+    """自动暂停. The ground a listed product stood on is gone: it leaves the shelf in this Unit.
+
+    code: what license holders are told as the gate's reason. Raises NotFound, WrongState.
+    """
+    listing, product = _locked_of(unit, product_id)
+    LISTING.after(listing.state, "suspend")
+    listing.reason, listing.hold = reason[:500], hold
+    _move(unit, listing, product, "suspend", reason=listing.reason, code=code)
+    return listing
+
+
+def release_listing(unit: Unit, product_id: str, *, reason: str) -> Listing | None:
+    """自动恢复. The ground is back: a product held by itself returns, if everything else still holds too.
+
+    Returns None when it stays where it is; compliance then looks at it.
+    """
+    listing, product = _locked_of(unit, product_id)
+    if listing.state is not ListingState.SUSPENDED or listing.hold is None:
+        return None
+    try:
+        tiering.refuse_undecided(_check(unit, product, listing.provider_kind, Standing(**listing.standing)))
+    except Problem as lacking:
+        unit.record("listing.kept_held", f"listing:{listing.id}", product=product.id, problem=lacking.slug())
+        return None
+    listing.reason = reason[:500]
+    _move(unit, listing, product, "resume", reason=listing.reason)
     return listing
 
 
@@ -203,20 +240,25 @@ def _end(unit: Unit, product_id: str, verb: str, reason: str) -> Listing:
     return listing
 
 
-def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: str) -> None:
+def _move(
+    unit: Unit, listing: Listing, product: Product, verb: str, *, reason: str, code: str | None = None
+) -> None:
     """One step of the listing; product, shelf and search follow in the same Unit."""
     listing.state = LISTING.after(listing.state, verb)
+    if verb != "suspend":
+        listing.hold = None
     before, product.state = product.state, PRODUCT_STATE[listing.state]
     unit.session.add_all([listing, product])
     unit.session.flush()
     past = {"withdraw": "withdrawn", "resume": "resumed"}.get(verb, str(listing.state))
-    unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason)
+    hold = {"hold": str(listing.hold)} if listing.hold else {}
+    unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason, **hold)
     if product.state is ProductState.LISTED:
         version = queries.newest_version(unit, product.id)
         assert version is not None  # checked before every move to the shelf
         put_on_shelf(unit, product, version)
     elif before is ProductState.LISTED:
-        take_off_shelf(unit, product, reason=reason)
+        take_off_shelf(unit, product, reason=reason, code=code)
 
 
 def _judge_again(unit: Unit, actor: Actor, listing: Listing, product: Product, moment: str) -> None:
@@ -255,7 +297,8 @@ def _check(unit: Unit, product: Product, provider_kind: OrgKind, standing: Stand
         words = Words("请至少选择一种交付方式。", "Choose at least one way of delivery.")
         faults.append(Fault("delivery", "required", words))
     judgments = tiering.judged(unit, product, asset, plans, standing, provider_kind)
-    if faults := [*faults, *tiering.tier_faults(product, judgments)]:
+    found = grounds(unit, product, asset, plans, standing.purposes)
+    if faults := [*faults, *tiering.broken(product, judgments, found)]:
         raise Invalid(*faults)
     return judgments
 

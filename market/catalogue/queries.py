@@ -12,7 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from contracts.offers import Offer
 from contracts.terms import Tier
-from market.catalogue.rules import ListingState, ProductState, Zone
+from market.catalogue.rules import Hold, ListingState, ProductState, Zone
 from market.catalogue.search import hits, query_words
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
@@ -229,6 +229,17 @@ def listed_plan(view: View, product_id: str, plan_id: str) -> tuple[Product, Pla
     return view.session.exec(query).first()
 
 
+def plan_once_listed(view: View, product_id: str, plan_id: str) -> tuple[Plan, Product] | None:
+    """A plan with its product, listed now or before; None for one the public never saw."""
+    query = (
+        select(Plan, Product)
+        .join(Product, col(Product.id) == col(Plan.product_id))
+        .where(Plan.id == plan_id, Plan.product_id == product_id, col(Product.listed_at).is_not(None))
+    )
+    found = view.session.exec(query).first()
+    return (found[0], found[1]) if found else None
+
+
 def registered_until(view: View, product_id: str) -> datetime | None:
     """登记有效期. When the registration of the asset behind a product ends; None without an end."""
     query = select(Asset.valid_until).join(Product, col(Product.asset_id) == col(Asset.id))
@@ -284,6 +295,29 @@ def living_listing(view: View, product_id: str) -> Listing | None:
         Listing.product_id == product_id, col(Listing.state) != ListingState.DELISTED
     )
     return view.session.exec(query).first()
+
+
+def listed(view: View, *, provider: str | None = None) -> Sequence[tuple[Product, Listing]]:
+    """在架. Every product on the shelf with its listing, in order: for comparisons with what they stand on."""
+    return _with_listing(view, ListingState.LISTED, provider)
+
+
+def held(view: View, hold: Hold, *, provider: str | None = None) -> Sequence[tuple[Product, Listing]]:
+    """被扣住. Products suspended by themselves for this reason, with their listings, in order."""
+    pairs = _with_listing(view, ListingState.SUSPENDED, provider)
+    return [(product, listing) for product, listing in pairs if listing.hold is hold]
+
+
+def _with_listing(view: View, state: ListingState, provider: str | None) -> Sequence[tuple[Product, Listing]]:
+    query = (
+        select(Product, Listing)
+        .join(Listing, col(Listing.product_id) == col(Product.id))
+        .where(Listing.state == state)
+        .order_by(col(Product.id))
+    )
+    if provider is not None:
+        query = query.where(Product.provider_id == provider)
+    return [(product, listing) for product, listing in view.session.exec(query)]
 
 
 def listing_of_case(view: View, case_id: str) -> Listing:

@@ -36,6 +36,13 @@ class ListingState(Worded):
     DELISTED = "delisted", "已摘牌", "Delisted"
 
 
+class Hold(Worded):
+    """扣住原因. Why a listing was suspended by itself; compliance suspensions have none."""
+
+    NEGATIVE_LIST = "negative_list", "命中负面清单", "On the negative list"
+    MANDATE = "mandate", "没有有效授权", "No mandate in force"
+
+
 LISTING = Machine(
     "listing",
     ListingState.DRAFT,

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from contracts.terms import Tier
-from market.catalogue.rules import ListingState, PlanKind, ProductKind, ProductState, Zone
+from market.catalogue.rules import Hold, ListingState, PlanKind, ProductKind, ProductState, Zone
 from market.identity.rules import OrgKind
 from market.policy.inputs import DataGrade, ProductForm, SupplyKind
 from storage.columns import big, choice, json_field
@@ -156,6 +156,7 @@ class Listing(SQLModel, table=True):
     submitted_at: datetime | None = None
     listed_at: datetime | None = None
     ended_at: datetime | None = None
+    hold: Hold | None = Field(default=None, sa_type=choice(Hold))  # why it was suspended by itself
     reason: str = ""  # the last decision's
 
 

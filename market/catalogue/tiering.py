@@ -4,7 +4,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from contracts.terms import Purpose, Tier
+from market.catalogue import queries
 from market.catalogue.facts import SALE, facts_of
+from market.catalogue.grounds import Grounds, grounds
 from market.catalogue.rules import Standing
 from market.catalogue.tables import Listing, Plan, Product
 from market.identity.rules import OrgKind
@@ -14,6 +16,7 @@ from market.policy.inputs import Inputs
 from market.policy.packs import Decision
 from market.policy.problems import TierUndecided
 from market.policy.queries import in_force
+from market.registry.queries import source_of_product
 from market.registry.tables import Asset
 from storage.kernel.problem import Fault
 from storage.kernel.words import Words
@@ -101,6 +104,21 @@ def _other_side(product: Product, each: Judged) -> list[Fault]:
         f"For {each.purpose.words.en.lower()} it belongs on the other side: {hit.words.en}",
     )
     return [Fault("tier", hit.rule, words)]
+
+
+def broken_rules(view: View, product: Product, provider_kind: OrgKind, standing: Standing) -> list[Fault]:
+    """不符之处. What of the tier rules, the negative list, the mandate and the ceilings a product breaks now."""
+    asset = source_of_product(view, product.asset_id, product.provider_id)
+    plans = queries.plans(view, product.id)
+    judgments = judged(view, product, asset, plans, standing, provider_kind)
+    return broken(product, judgments, grounds(view, product, asset, plans, standing.purposes))
+
+
+def broken(product: Product, judgments: Collection[Judged], found: Grounds) -> list[Fault]:
+    """What the grounds say in detail, and of the rules what the grounds have not said."""
+    lacking = found.faults()
+    said = {fault.rule.partition(".")[0] for fault in lacking}
+    return [*lacking, *(fault for fault in tier_faults(product, judgments) if fault.rule not in said)]
 
 
 def approvals_needed(judgments: Collection[Judged]) -> int:

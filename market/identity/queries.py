@@ -6,7 +6,7 @@ from sqlmodel import col, select
 
 from market.identity.passwords import hash_secret
 from market.identity.problems import LinkSpent
-from market.identity.rules import GRANTS, Actor, Permission, Role, Verification
+from market.identity.rules import GRANTS, Actor, OrgKind, Permission, Role, Verification
 from market.identity.tables import LoginSession, Membership, OneTimeLink, Party, User
 from metering.tables import Credential
 from storage.kernel import clock
@@ -26,6 +26,12 @@ def parties(view: View, ids: set[str]) -> dict[str, Party]:
     """Several parties at once, by id."""
     rows = view.session.exec(select(Party).where(col(Party.id).in_(ids))).all()
     return {row.id: row for row in rows}
+
+
+def verified_of(view: View, kinds: frozenset[OrgKind]) -> list[Party]:
+    """已核验机构. Verified organizations of these kinds, by name: to choose from in a form."""
+    query = select(Party).where(col(Party.org_kind).in_(kinds), Party.verification == Verification.VERIFIED)
+    return list(view.session.exec(query.order_by(col(Party.name))))
 
 
 def people(view: View, ids: set[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the line between public-good and commercial is drawn from: supply, openness, grade, and the facts around them."""
+"""What the line between public-good and commercial is drawn from: supply, source, openness, grade, and the facts around them."""
 
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
@@ -22,6 +22,17 @@ class OpenAttr(Worded):
     UNCONDITIONAL = "U", "无条件开放", "Open without conditions"
     CONDITIONAL = "K", "有条件开放", "Open with conditions"
     CLOSED = "N", "不予开放", "Not open"
+
+
+class SourceKind(Worded):
+    """数据来源. 数据安全法 33: the provider explains where the data comes from."""
+
+    SELF_COLLECTED = "self_collected", "自行采集", "Collected by ourselves"
+    PUBLIC_AUTHORIZED = "public_authorized", "公共数据授权", "Authorized public data"
+    PURCHASED = "purchased", "购买", "Purchased"
+    LICENSED = "licensed", "许可取得", "Licensed"
+    CRAWLED = "crawled", "公开收集", "Collected from public sources"
+    DERIVED = "derived", "加工衍生", "Derived"
 
 
 class DataGrade(Worded):

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from market.approvals.rules import reason_faults
 from market.identity.problems import OwnDecision
 from market.identity.rules import Actor, Permission
+from market.registry import screening
 from market.registry.problems import ContentRegistered, FileAttached
 from market.registry.queries import files_of
 from market.registry.rules import (
@@ -146,7 +147,8 @@ def attach_evidence(unit: Unit, actor: Actor, asset_id: str, *, stored: Stored, 
 def submit_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
     """提交登记. Hand the asset to the registrar.
 
-    Raises Forbidden, NotFound, WrongState, Invalid with every fault at once, ContentRegistered.
+    What the negative list bars from registration is refused; what it bars from trade only is noted for the
+    registrar. Raises Forbidden, NotFound, WrongState, Invalid with every fault at once, ContentRegistered.
     """
     asset = _own(unit, actor, asset_id)
     after = ASSET.after(asset.state, "submit")
@@ -154,6 +156,9 @@ def submit_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
     said = Description.model_validate(asset)
     if faults := completeness_faults(said, files=len(files), evidence=len(asset.source_evidence)):
         raise Invalid(*faults)
+    hits = screening.hits_of(unit, asset)
+    if barred := screening.registration_faults(hits):
+        raise Invalid(*barred)
     _refuse_registered_content(unit, files)
     asset.state, asset.missing, asset.reason = after, [], ""
     asset.submitted_by, asset.submitted_at = actor.id, clock.now()
@@ -163,6 +168,7 @@ def submit_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
         f"asset:{asset.id}",
         grade=str(asset.grade),
         contents=sorted(file.sha256 for file in files),
+        negative=[hit.rule.code for hit in hits],
     )
     return asset
 
@@ -211,6 +217,9 @@ def register_asset(unit: Unit, actor: Actor, asset_id: str, *, reason: str) -> A
     after, why = ASSET.after(asset.state, "register"), _reasoned(reason)
     if faults := grade_faults(Description.model_validate(asset)):
         raise Invalid(*faults)
+    hits = screening.hits_of(unit, asset)
+    if barred := screening.registration_faults(hits):
+        raise Invalid(*barred)
     files = files_of(unit, asset.id)
     _refuse_registered_content(unit, files)
     # In one order for everybody, so that two registrations wait for each other and never deadlock.
@@ -232,6 +241,7 @@ def register_asset(unit: Unit, actor: Actor, asset_id: str, *, reason: str) -> A
         number=asset.number,
         grade=str(asset.grade),
         contents=hashes,
+        negative=[hit.rule.code for hit in hits],
         reason=asset.reason,
     )
     return asset

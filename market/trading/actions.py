@@ -22,8 +22,17 @@ from market.identity import queries as identity
 from market.identity.problems import OwnDecision, PartyUnverified
 from market.identity.rules import Actor, Permission
 from market.identity.tables import User
+from market.mandates import actions as mandating
 from market.policy import actions as policy
 from market.trading import purposes
+from market.trading.ground import (
+    MANDATE_EXPIRED,
+    MANDATE_TERMINATED,
+    REGISTRATION_EXPIRED,
+    is_held,
+    refuse_unsold,
+    serving_mandate,
+)
 from market.trading.problems import NotOnOffer, OfferChanged, OrderNotFound, OrderNotNeeded, OwnProduct
 from market.trading.rules import (
     ORDER,
@@ -36,6 +45,7 @@ from market.trading.rules import (
 )
 from market.trading.tables import Order
 from metering import actions as metering
+from metering.queries import gate as gate_of
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
@@ -62,11 +72,13 @@ def place_order(
 
     evidence: what shows a purpose that makes the data free; then nothing is prepaid. Raises PartyUnverified,
     OrderNotNeeded (public-good), OwnProduct, NotOnOffer, Invalid with every fault and every rule that denies.
+    OnNegativeList, NoMandate, AwaitCeiling and RevenueCapReached for what may not be sold now.
     """
     actor.require(Permission.ORDER_PLACE)
     buyer = identity.party(unit, actor.own_org)
     if not actor.party_verified:
         raise PartyUnverified
+    refuse_unsold(unit, product_id, plan_id, purpose)
     offered = catalogue.on_offer(unit, product_id, plan_id)
     if offered is None:
         raise NotOnOffer(product=product_id, plan=plan_id)
@@ -179,6 +191,7 @@ def decide_order(
 
 def _still_offered(unit: Unit, order: Order) -> catalogue.OnOffer:
     """What was ordered, while it is still on offer unchanged. Raises OfferChanged."""
+    refuse_unsold(unit, order.product_id, order.plan_id, order.purpose)
     offered = catalogue.on_offer(unit, order.product_id, order.plan_id)
     if offered is None or offered.offer.hash != order.offer_hash:
         raise OfferChanged(order=order.id)
@@ -259,6 +272,8 @@ def activate_order(unit: Unit, order_id: str, zone: str) -> None:
     order = unit.session.get(Order, order_id, with_for_update=True)
     if order is None or order.state is not OrderState.AWAITING_PAYMENT or not is_paid(unit, order_id):
         return
+    if is_held(unit, order):
+        return  # the money is safe in the buyer's account; the clock comes back until the ground is there
     _move(unit, order, "pay")
     unit.record("order.paid", f"order:{order.id}", payment=order.payment_id)
     _activate(unit, order, zone)
@@ -266,13 +281,23 @@ def activate_order(unit: Unit, order_id: str, zone: str) -> None:
 
 def _activate(unit: Unit, order: Order, zone: str) -> None:
     assert order.contract_id is not None
+    mandate = serving_mandate(unit, order)
     terms = contract_queries.one_contract(unit, order.contract_id).frozen_terms()
     license = contracts.issue_license(unit, terms, contract_id=order.contract_id, zone=zone)  # noqa: A001
-    registered_until = catalogue.registered_until(unit, order.product_id)
-    ends = [registered_until] if registered_until else []
-    policy = contracts.activate_license(unit, license.id, zone=zone, ends=ends)
+    # Every end known in advance is frozen into the gate, with what a caller is told from then on.
+    ends = {REGISTRATION_EXPIRED: catalogue.registered_until(unit, order.product_id)}
+    if mandate is not None:
+        ends[MANDATE_EXPIRED] = mandate.valid_until
+        mandating.bind_license(unit, license_id=license.id, product_id=order.product_id, mandate=mandate)
+    known = {end: why for why, end in ends.items() if end is not None}
+    policy = contracts.activate_license(unit, license.id, zone=zone, ends=sorted(known))
     metering.open_gate(
-        unit, license_id=license.id, product_id=order.product_id, buyer_id=order.buyer_id, policy=policy
+        unit,
+        license_id=license.id,
+        product_id=order.product_id,
+        buyer_id=order.buyer_id,
+        policy=policy,
+        until_reason=known.get(policy.serve_until) if policy.serve_until else None,
     )
     order.license_id = license.id
     order.expires_at = None
@@ -356,8 +381,16 @@ def terminate_license(unit: Unit, actor: Actor, license_id: str, *, reason: str)
 
 def expire_license(unit: Unit, license_id: str) -> License:
     """许可到期. Note the end of a term; the gate has refused since `serve_until` by itself."""
-    metering.shut_gate(unit, license_id, reason="expired")
+    metering.shut_gate(unit, license_id, reason=gate_of(unit, license_id).until_reason or "expired")
     ended = contracts.expire_license(unit, license_id)
+    _complete(unit, license_id)
+    return ended
+
+
+def end_with_mandate(unit: Unit, license_id: str, *, reason: str) -> License:
+    """随授权终止. End a license whose mandate was terminated; what is left of its prepayment can be asked back."""
+    metering.shut_gate(unit, license_id, reason=MANDATE_TERMINATED)
+    ended = contracts.terminate_license(unit, license_id, reason=reason)
     _complete(unit, license_id)
     return ended
 

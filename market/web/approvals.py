@@ -1,6 +1,7 @@
 """The approval desk: what waits, everything needed to decide on one page, and the decision with its reason."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from contracts.terms import DeliveryMode
 from market import wiring
 from market.approvals import queries
 from market.approvals.rules import CaseKind, CaseState, own_matter, reason_faults
-from market.approvals.tables import Case
+from market.approvals.tables import Case, Decision
 from market.catalogue import queries as catalogue
 from market.catalogue import tiering
 from market.catalogue.rules import Standing
@@ -20,16 +21,24 @@ from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
 from market.identity.queries import parties, party
 from market.identity.rules import Actor, Permission
+from market.lists import queries as lists
+from market.mandates import queries as mandates
 from market.policy import queries as policy
 from market.registry.queries import source_of_product
 from market.trading import queries as trading
-from market.web.forms import GUARDED, FormDep, again, leave, once
+from market.web.forms import GUARDED, Form, FormDep, again, leave, once
+from market.web.lists import FIELDS, changes_shown
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
 from storage.unit import Unit, View
 
-DECIDE = allow(Permission.LISTING_APPROVE, Permission.ORDER_APPROVE)
+DECIDE = allow(
+    Permission.LISTING_APPROVE,
+    Permission.ORDER_APPROVE,
+    Permission.LIST_APPROVE,
+    Permission.MANDATE_APPROVE,
+)
 router = APIRouter(prefix="/approvals", dependencies=[*GUARDED, DECIDE])
 
 
@@ -39,8 +48,8 @@ class Row:
 
     case: Case
     title: Words
-    product: Product
-    highest_fen: int
+    product: Product | None = None  # an edit of a list and a mandate are about none
+    highest_fen: int = 0
     due_fen: int | None = None
 
 
@@ -71,6 +80,14 @@ def _product(view: View, actor: Actor, case: Case) -> Product:
 
 
 def _row(view: View, actor: Actor, case: Case) -> Row:
+    if case.kind is CaseKind.LIST_EDIT:
+        edit = lists.edit_of_case(view, case.id)
+        return Row(
+            case, Words(f"{edit.kind.words.zh}：{edit.summary}", f"{edit.kind.words.en}: {edit.summary}")
+        )
+    if case.kind is CaseKind.MANDATE:
+        name = mandates.mandate_of_case(view, case.id).terms().title
+        return Row(case, Words(name, name))
     product = _product(view, actor, case)
     order = trading.of_case(view, case.id) if case.kind is CaseKind.ORDER else None
     plans = catalogue.plans(view, product.id)
@@ -85,6 +102,8 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
     with house.store.view() as view:
         case = wiring.readable_case(view, actor, case_id)
         decisions = queries.decisions(view, case.id)
+        if case.kind in {CaseKind.LIST_EDIT, CaseKind.MANDATE}:
+            return _other(request, view, actor, form, case, decisions)
         product = _product(view, actor, case)
         about: dict[str, Any] = _listing(view, case, product) if case.kind is CaseKind.LISTING else {}
         order = trading.of_case(view, case.id)
@@ -102,12 +121,6 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
         people = parties(
             view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org}
         )
-    own = own_matter(
-        person=actor.id,
-        orgs={*actor.orgs, *([actor.org] if actor.org else [])},
-        submitted_by=case.submitted_by,
-        submitted_org=case.submitted_org,
-    )
     return page(
         request,
         "approval.html",
@@ -116,11 +129,50 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
         product=product,
         decisions=decisions,
         people=people,
-        own=own,
-        said=any(decision.by == actor.id for decision in decisions),
-        waiting=case.state is CaseState.WAITING,
-        now=clock.now(),
+        **_standing(actor, case, decisions),
         delivery=[mode for mode in DeliveryMode if mode in product.delivery],
+        **about,
+    )
+
+
+def _standing(actor: Actor, case: Case, decisions: Sequence[Decision]) -> dict[str, Any]:
+    """Whether the reader may still decide."""
+    own = own_matter(
+        person=actor.id,
+        orgs={*actor.orgs, *([actor.org] if actor.org else [])},
+        submitted_by=case.submitted_by,
+        submitted_org=case.submitted_org,
+    )
+    return {
+        "own": own,
+        "said": any(decision.by == actor.id for decision in decisions),
+        "waiting": case.state is CaseState.WAITING,
+        "now": clock.now(),
+    }
+
+
+def _other(
+    request: Request, view: View, actor: Actor, form: Form, case: Case, decisions: Sequence[Decision]
+) -> Response:
+    """An edit of a list, or a mandate: what is asked beside the decision."""
+    orgs = {case.submitted_org} | {decision.org for decision in decisions if decision.org}
+    if case.kind is CaseKind.LIST_EDIT:
+        edit = lists.edit_of_case(view, case.id)
+        template = "approval_list.html"
+        about: dict[str, Any] = {"edit": edit, "changes": changes_shown(view, edit.changes), "fields": FIELDS}
+    else:
+        mandate = mandates.mandate_of_case(view, case.id)
+        orgs |= {mandate.mandator_id, mandate.operator_id}
+        template = "approval_mandate.html"
+        about = {"mandate": mandate, "terms": mandate.terms()}
+    return page(
+        request,
+        template,
+        form=form,
+        case=case,
+        decisions=decisions,
+        people=parties(view, orgs),
+        **_standing(actor, case, decisions),
         **about,
     )
 
@@ -139,7 +191,7 @@ def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
         "plans": plans,
         "version": catalogue.newest_version(view, product.id),
         "declared": catalogue.interface(view, product.id),
-        "broken": tiering.tier_faults(product, judgments),
+        "broken": tiering.broken_rules(view, product, asked.provider_kind, Standing(**asked.standing)),
     }
 
 

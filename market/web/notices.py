@@ -138,4 +138,16 @@ NOTICES: dict[str, Words] = {
     ),
     "listing_resumed": Words("已恢复挂牌。", "The product is back on the shelf."),
     "listing_ended": Words("已摘牌。", "The listing has ended."),
+    "edit_proposed": Words(
+        "修订已提交，由另一角色的人员审批后发布。",
+        "The edit waits for somebody in another role; then it is published.",
+    ),
+    "edit_withdrawn": Words("修订已撤回。", "The edit is withdrawn."),
+    "mandate_kept": Words("授权草案已保存。", "The draft of the mandate is kept."),
+    "mandate_moved": Words("已办理并记录。", "Done and recorded."),
+    "ceiling_set": Words("上限收费标准已核定并公布。", "The ceiling is set and published."),
+    "ceiling_ended": Words(
+        "上限收费标准已废止，新订单待重新定价。", "The ceiling has ended; new orders wait for another."
+    ),
+    "cap_set": Words("最高准许收入已核定。", "The revenue cap is set."),
 }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -33,6 +34,21 @@ PUBLIC = {
     "GET /catalog/{slug}/contract": "and the whole contract it is offered under, before ordering",
     "GET /rules": "the trading rules are published on the site (E-Commerce Law, Art. 33)",
     "GET /rules/{version}/{lang}": "and can be downloaded",
+    "GET /lists": "the open list is published",
+    "GET /lists/{kind}": "and so is the negative list, in every version",
+    "GET /lists/{kind}/difference": "with what changed between versions",
+    "GET /lists/{kind}/entries/{code}": "and the history of each entry",
+    "GET /api/v1/lists/{kind}": "the lists are published for programs, too",
+    "GET /api/v1/lists/{kind}/versions": "with every version",
+    "GET /api/v1/lists/{kind}/difference": "and their differences",
+    "GET /api/v1/lists/{kind}/entries/{code}": "and the history of each entry",
+    "POST /api/v1/lists/negative/hits": "anybody may ask whether data would be caught; nothing is kept",
+    "GET /mandates": "mandates are public from their notice on; drafts are not among them",
+    "GET /mandates/{mandate_id}": "a published mandate; a draft answers 404 to others",
+    "GET /ceilings": "what public data may cost is published (NDRC price notice 2025/65)",
+    "GET /api/v1/mandates": "mandates are public from their notice on; drafts are not among them",
+    "GET /api/v1/mandates/{mandate_id}": "a published mandate; a draft answers 404 to others",
+    "GET /api/v1/price-ceilings": "what public data may cost is published (NDRC price notice 2025/65)",
     "GET /docs": "the API's own documentation, offline",
     "GET /docs/oauth2-redirect": "part of the documentation page",
     "GET /redoc": "the API's own documentation, offline",
@@ -136,16 +152,27 @@ def _row(table: str, **given: Any) -> Callable[[World], str]:
     return lambda world: world.planter.id_of(table, **given)
 
 
+def _mandate(world: World) -> str:
+    if "mandate" in world.planter.made:
+        return str(world.planter.made["mandate"]["id"])
+    bureau = people.organization(world.house.store, OrgKind.DATA_BUREAU, "青岛市大数据发展管理局（测试）")
+    ends = datetime(2027, 1, 5, tzinfo=UTC)
+    return world.planter.id_of("mandate", mandator_id=bureau.id, valid_until=ends)
+
+
 # Path parameter → the id of something that exists and belongs to `world.owner`.
 IDS: dict[str, Callable[[World], str]] = {
     "asset_id": _row("asset"),
     "case_id": _row("approval_case"),
+    "ceiling_id": _row("price_ceiling", valid_until=datetime(2027, 1, 5, tzinfo=UTC)),
     "client_id": _row("credential"),
     "contract_id": _row("contract"),
+    "edit_id": _row("list_edit"),
     "file_id": _row("asset_file"),
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
     "kid": _row("report_key"),
     "license_id": _row("license"),
+    "mandate_id": _mandate,
     "membership_id": _membership,
     "order_id": _row("trade_order"),
     "party_id": lambda world: world.owner.id,
@@ -161,7 +188,12 @@ BODIES: dict[str, dict[str, Any]] = {}
 # Patterns and names of texts that a made-up one would not fit.
 TEXTS = {"^[0-9a-f]{64}$": "0" * 64, "period": "2026-01"}
 # `METHOD /path` → why a signed-in stranger may see this by its id after all.
-SHARED: dict[str, str] = {}
+SHARED: dict[str, str] = {
+    "GET /api/v1/lists/{kind}": "published; `kind` is a choice of two, no id",
+    "GET /api/v1/lists/{kind}/versions": "published; `kind` is a choice of two, no id",
+    "GET /api/v1/lists/{kind}/difference": "published; `kind` is a choice of two, no id",
+    "GET /api/v1/lists/{kind}/entries/{code}": "published; a code belongs to no tenant",
+}
 REFUSED = {403, 404}
 PLANTED = ("/api/v1/planted", "/api/v1/unknown")
 

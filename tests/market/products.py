@@ -25,6 +25,7 @@ from storage.kernel import clock
 from storage.kernel.numbers import make_uscc
 from storage.unit import Store
 from tests.market.assets import registered
+from tests.market.mandates_made import sellable
 from tests.market.people import APPROVER, PROVIDER, SECOND_APPROVER
 
 PROFILE: dict[str, Any] = {
@@ -88,11 +89,7 @@ def drafted_product(
     store: Store, slug: str = "car-parks", *, actor: Actor = PROVIDER, asset_id: str = "", **changes: Any
 ) -> Product:
     """A draft from a fresh registered asset (or the given one)."""
-    if not asset_id:
-        # Public data is sold only under a mandate and a ceiling; what an enterprise sells needs neither.
-        sold = changes.get("tier") is Tier.COMMERCIAL
-        supply = SupplyKind.ENTERPRISE if sold else SupplyKind.PUBLIC
-        asset_id = registered(store, actor, content=slug, supply=supply).id
+    asset_id = asset_id or registered(store, actor, content=slug).id
     with store.unit(actor.id, actor.org) as unit:
         return actions.draft_product(
             unit, actor, slug=slug, asset_id=asset_id, profile=Profile(**(PROFILE | changes))
@@ -145,8 +142,13 @@ def terms_of(product: Product) -> Standing:
 
 
 def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
-    """Accept the standing offer and ask for the listing; returns the case's id."""
+    """Accept the standing offer and ask for the listing; returns the case's id.
+
+    Public data on the commercial side gets its mandate and ceilings first.
+    """
     seated(store, actor)
+    if product.tier is Tier.COMMERCIAL and product.supply is not SupplyKind.ENTERPRISE:
+        sellable(store, product.slug, actor)
     with store.view() as view:
         seen = offers.standing_hash(view, actor, product.id, terms_of(product))
     with store.unit(actor.id, actor.org) as unit:

@@ -130,6 +130,8 @@ def upgrade() -> None:
                 "order",
                 "revocation",
                 "refund",
+                "list_edit",
+                "mandate",
                 name="casekind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -478,8 +480,10 @@ def upgrade() -> None:
         sa.Column("in_force", sa.Boolean(), nullable=False),
         sa.Column("shut_reason", sa.String(), nullable=True),
         sa.Column("taken_down", sa.Boolean(), nullable=False),
+        sa.Column("down_reason", sa.String(), nullable=True),
         sa.Column("serve_from", MOMENT, nullable=False),
         sa.Column("serve_until", MOMENT, nullable=True),
+        sa.Column("until_reason", sa.String(), nullable=True),
         sa.Column("limit_calls", BIG, nullable=True),
         sa.Column("limit_rows", BIG, nullable=True),
         sa.Column("limit_bytes", BIG, nullable=True),
@@ -704,6 +708,46 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_lineage_edge_to_id"), ["to_id"], unique=False)
 
     op.create_table(
+        "list_entry",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "open",
+                "negative",
+                name="listkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("since_version", sa.Integer(), nullable=False),
+        sa.Column("until_version", sa.Integer(), nullable=True),
+        sa.Column("resource", sa.String(), nullable=False),
+        sa.Column("content", JSON_TYPE, nullable=False),
+        sa.CheckConstraint(
+            "until_version IS NULL OR until_version > since_version",
+            name=op.f("ck_list_entry_versions_order"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_list_entry")),
+        sa.UniqueConstraint("code", "revision", name=op.f("uq_list_entry_code_revision")),
+    )
+    with op.batch_alter_table("list_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_list_entry_kind"), ["kind"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_entry_resource"), ["resource"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_entry_until_version"), ["until_version"], unique=False)
+        batch_op.create_index(
+            "uq_list_entry_current",
+            ["code"],
+            unique=True,
+            sqlite_where=sa.text("until_version IS NULL"),
+            postgresql_where=sa.text("until_version IS NULL"),
+        )
+
+    op.create_table(
         "mail",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("to", sa.String(), nullable=False),
@@ -715,6 +759,21 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mail")),
     )
+    op.create_table(
+        "mandated_revenue",
+        sa.Column("invoice_id", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.CheckConstraint("amount_fen <> 0", name=op.f("ck_mandated_revenue_amount_moves")),
+        sa.PrimaryKeyConstraint("invoice_id", name=op.f("pk_mandated_revenue")),
+    )
+    with op.batch_alter_table("mandated_revenue", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandated_revenue_license_id"), ["license_id"], unique=False)
+        batch_op.create_index("ix_mandated_revenue_operator_period", ["operator_id", "period"], unique=False)
+
     op.create_table(
         "open_usage",
         sa.Column("product_id", sa.String(), nullable=False),
@@ -967,6 +1026,57 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_refinery_run_org"), ["org"], unique=False)
 
     op.create_table(
+        "refund",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("bank_account", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "asked",
+                "sent",
+                "settled",
+                "refused",
+                "withdrawn",
+                name="refundstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("bank_reference", sa.String(), nullable=True),
+        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("sent_by", sa.String(), nullable=True),
+        sa.Column("settled_at", MOMENT, nullable=True),
+        sa.Column("settled_by", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "state <> 'settled' OR (sent_by IS NOT NULL AND settled_by IS NOT NULL)",
+            name=op.f("ck_refund_settled_by_two"),
+        ),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_amount_positive")),
+        sa.CheckConstraint("settled_by IS NULL OR settled_by <> sent_by", name=op.f("ck_refund_two_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+        sa.UniqueConstraint("bank_reference", name=op.f("uq_refund_bank_reference")),
+    )
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refund_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_license_id"), ["license_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_state"), ["state"], unique=False)
+
+    op.create_table(
+        "refusal_hour",
+        sa.Column("credential_id", sa.String(), nullable=False),
+        sa.Column("hour", MOMENT, nullable=False),
+        sa.Column("refusals", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("credential_id", "hour", name=op.f("pk_refusal_hour")),
+    )
+    op.create_table(
         "report_key",
         sa.Column("kid", sa.String(), nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
@@ -1057,50 +1167,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_stripe_checkout_payment_id"), ["payment_id"], unique=False)
 
     op.create_table(
-        "refund",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("license_id", sa.String(), nullable=False),
-        sa.Column("order_id", sa.String(), nullable=False),
-        sa.Column("buyer_id", sa.String(), nullable=False),
-        sa.Column("amount_fen", BIG, nullable=False),
-        sa.Column("bank_account", sa.String(), nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "asked",
-                "sent",
-                "settled",
-                "refused",
-                "withdrawn",
-                name="refundstate_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("asked_at", MOMENT, nullable=False),
-        sa.Column("asked_by", sa.String(), nullable=False),
-        sa.Column("bank_reference", sa.String(), nullable=True),
-        sa.Column("sent_at", MOMENT, nullable=True),
-        sa.Column("sent_by", sa.String(), nullable=True),
-        sa.Column("settled_at", MOMENT, nullable=True),
-        sa.Column("settled_by", sa.String(), nullable=True),
-        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_amount_positive")),
-        sa.CheckConstraint("settled_by IS NULL OR settled_by <> sent_by", name=op.f("ck_refund_two_people")),
-        sa.CheckConstraint(
-            "state <> 'settled' OR (sent_by IS NOT NULL AND settled_by IS NOT NULL)",
-            name=op.f("ck_refund_settled_by_two"),
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
-        sa.UniqueConstraint("bank_reference", name=op.f("uq_refund_bank_reference")),
-    )
-    with op.batch_alter_table("refund", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_refund_buyer_id"), ["buyer_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_refund_license_id"), ["license_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_refund_state"), ["state"], unique=False)
-
-    op.create_table(
         "suspense_item",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column(
@@ -1189,13 +1255,6 @@ def upgrade() -> None:
         sa.Column("declared_at", MOMENT, nullable=False),
         sa.Column("rotated_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("product_id", name=op.f("pk_upstream")),
-    )
-    op.create_table(
-        "refusal_hour",
-        sa.Column("credential_id", sa.String(), nullable=False),
-        sa.Column("hour", MOMENT, nullable=False),
-        sa.Column("refusals", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("credential_id", "hour", name=op.f("pk_refusal_hour")),
     )
     op.create_table(
         "usage_anomaly",
@@ -1570,6 +1629,63 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_license_state"), ["state"], unique=False)
 
     op.create_table(
+        "list_edit",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "open",
+                "negative",
+                name="listkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "submitted",
+                "published",
+                "rejected",
+                "withdrawn",
+                name="editstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("changes", JSON_TYPE, nullable=False),
+        sa.Column("summary", sa.String(), nullable=False),
+        sa.Column("based_on", sa.Integer(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_org", sa.String(), nullable=False),
+        sa.Column("proposed_roles", JSON_TYPE, nullable=False),
+        sa.Column("proposed_at", MOMENT, nullable=False),
+        sa.Column("case_id", sa.String(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'published') = (version IS NOT NULL)", name=op.f("ck_list_edit_published_numbered")
+        ),
+        sa.CheckConstraint(
+            "decided_by IS NULL OR decided_by <> proposed_by", name=op.f("ck_list_edit_two_people")
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_list_edit_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_list_edit")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_list_edit_case_id")),
+        sa.UniqueConstraint("kind", "version", name=op.f("uq_list_edit_kind_version")),
+    )
+    with op.batch_alter_table("list_edit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_list_edit_kind"), ["kind"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_edit_proposed_org"), ["proposed_org"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_edit_state"), ["state"], unique=False)
+
+    op.create_table(
         "login_session",
         sa.Column("secret_hash", sa.String(), nullable=False),
         sa.Column("user_id", sa.String(), nullable=False),
@@ -1583,6 +1699,84 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("login_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_login_session_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "mandate",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "collective_review",
+                "public_notice",
+                "signed",
+                "active",
+                "suspended",
+                "expired",
+                "terminated",
+                "handed_over",
+                name="mandatestate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "whole",
+                "sector",
+                "scenario",
+                name="mandatekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("mandator_id", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("agreement", JSON_TYPE, nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("valid_from", MOMENT, nullable=False),
+        sa.Column("valid_until", MOMENT, nullable=False),
+        sa.Column("drafted_by", sa.String(), nullable=False),
+        sa.Column("drafted_at", MOMENT, nullable=False),
+        sa.Column("minutes_no", sa.String(), nullable=False),
+        sa.Column("minutes_on", sa.Date(), nullable=True),
+        sa.Column("submitted_by", sa.String(), nullable=True),
+        sa.Column("case_id", sa.String(), nullable=True),
+        sa.Column("notice_from", MOMENT, nullable=True),
+        sa.Column("notice_until", MOMENT, nullable=True),
+        sa.Column("signed_by", sa.String(), nullable=True),
+        sa.Column("signed_at", MOMENT, nullable=True),
+        sa.Column("began_at", MOMENT, nullable=True),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("handover", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('draft', 'collective_review', 'public_notice', 'terminated', 'handed_over') OR signed_at IS NOT NULL",
+            name=op.f("ck_mandate_signed"),
+        ),
+        sa.CheckConstraint("mandator_id <> operator_id", name=op.f("ck_mandate_two_parties")),
+        sa.CheckConstraint(
+            "signed_by IS NULL OR signed_by <> submitted_by", name=op.f("ck_mandate_signed_by_another")
+        ),
+        sa.CheckConstraint("valid_until > valid_from", name=op.f("ck_mandate_term_positive")),
+        sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_mandate_case_id")),
+        sa.ForeignKeyConstraint(["mandator_id"], ["party.id"], name=op.f("fk_mandate_mandator_id")),
+        sa.ForeignKeyConstraint(["operator_id"], ["party.id"], name=op.f("fk_mandate_operator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mandate")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_mandate_case_id")),
+        sa.UniqueConstraint("number", name=op.f("uq_mandate_number")),
+    )
+    with op.batch_alter_table("mandate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandate_mandator_id"), ["mandator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandate_operator_id"), ["operator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandate_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandate_valid_until"), ["valid_until"], unique=False)
 
     op.create_table(
         "membership",
@@ -1613,6 +1807,55 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("one_time_link", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_one_time_link_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "price_ceiling",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("product", sa.String(), nullable=False),
+        sa.Column(
+            "unit",
+            sa.Enum(
+                "call",
+                "row",
+                "download",
+                "month",
+                name="chargeunit_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("max_numerator", BIG, nullable=False),
+        sa.Column("max_denominator", BIG, nullable=False),
+        sa.Column("mandator_id", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("document_no", sa.String(), nullable=False),
+        sa.Column("document_sha256", sa.String(), nullable=True),
+        sa.Column("trial", sa.Boolean(), nullable=False),
+        sa.Column("valid_from", MOMENT, nullable=False),
+        sa.Column("valid_until", MOMENT, nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", MOMENT, nullable=False),
+        sa.Column("end_reason", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "max_numerator > 0 AND max_denominator > 0", name=op.f("ck_price_ceiling_above_zero")
+        ),
+        sa.CheckConstraint(
+            "trial = false OR document_sha256 IS NOT NULL", name=op.f("ck_price_ceiling_trial_documented")
+        ),
+        sa.CheckConstraint("valid_until > valid_from", name=op.f("ck_price_ceiling_span_positive")),
+        sa.ForeignKeyConstraint(["mandator_id"], ["party.id"], name=op.f("fk_price_ceiling_mandator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_price_ceiling")),
+        sa.UniqueConstraint(
+            "product", "unit", "revision", name=op.f("uq_price_ceiling_product_unit_revision")
+        ),
+    )
+    with op.batch_alter_table("price_ceiling", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_price_ceiling_mandator_id"), ["mandator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_price_ceiling_product"), ["product"], unique=False)
+        batch_op.create_index(batch_op.f("ix_price_ceiling_valid_until"), ["valid_until"], unique=False)
 
     op.create_table(
         "product",
@@ -1779,6 +2022,46 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_registered_content_asset_id"), ["asset_id"], unique=False)
 
     op.create_table(
+        "revenue_cap",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("mandator_id", sa.String(), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("cap_fen", BIG, nullable=False),
+        sa.Column("carried_fen", BIG, nullable=False),
+        sa.Column("collected_fen", BIG, nullable=False),
+        sa.Column(
+            "step",
+            sa.Enum(
+                "below",
+                "warned",
+                "stopped",
+                name="capstep_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("document_no", sa.String(), nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", MOMENT, nullable=False),
+        sa.CheckConstraint(
+            "cap_fen >= 0 AND carried_fen >= 0", name=op.f("ck_revenue_cap_amounts_not_negative")
+        ),
+        sa.CheckConstraint("last_day > first_day", name=op.f("ck_revenue_cap_span_positive")),
+        sa.ForeignKeyConstraint(["mandator_id"], ["party.id"], name=op.f("fk_revenue_cap_mandator_id")),
+        sa.ForeignKeyConstraint(["operator_id"], ["party.id"], name=op.f("fk_revenue_cap_operator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revenue_cap")),
+        sa.UniqueConstraint("operator_id", "first_day", name=op.f("uq_revenue_cap_operator_id_first_day")),
+    )
+    with op.batch_alter_table("revenue_cap", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_revenue_cap_mandator_id"), ["mandator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_revenue_cap_operator_id"), ["operator_id"], unique=False)
+
+    op.create_table(
         "shelf_version",
         sa.Column("product_id", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -1890,6 +2173,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_trade_order_state"), ["state"], unique=False)
 
     op.create_table(
+        "list_version",
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "open",
+                "negative",
+                name="listkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("edit_id", sa.String(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("published_at", MOMENT, nullable=False),
+        sa.Column("swept_on", sa.Date(), nullable=True),
+        sa.CheckConstraint("number > 0", name=op.f("ck_list_version_number_positive")),
+        sa.ForeignKeyConstraint(["edit_id"], ["list_edit.id"], name=op.f("fk_list_version_edit_id")),
+        sa.PrimaryKeyConstraint("kind", "number", name=op.f("pk_list_version")),
+        sa.UniqueConstraint("edit_id", name=op.f("uq_list_version_edit_id")),
+    )
+    op.create_table(
         "listing",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("product_id", sa.String(), nullable=False),
@@ -1937,6 +2245,18 @@ def upgrade() -> None:
         sa.Column("submitted_at", MOMENT, nullable=True),
         sa.Column("listed_at", MOMENT, nullable=True),
         sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column(
+            "hold",
+            sa.Enum(
+                "negative_list",
+                "mandate",
+                name="hold_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
         sa.Column("reason", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_listing_case_id")),
         sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_listing_product_id")),
@@ -1953,6 +2273,52 @@ def upgrade() -> None:
             sqlite_where=sa.text("state <> 'delisted'"),
             postgresql_where=sa.text("state <> 'delisted'"),
         )
+
+    op.create_table(
+        "mandate_assessment",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("mandate_id", sa.String(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column(
+            "verdict",
+            sa.Enum(
+                "good",
+                "improve",
+                "failed",
+                name="assessed_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mandate_id"], ["mandate.id"], name=op.f("fk_mandate_assessment_mandate_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mandate_assessment")),
+        sa.UniqueConstraint("mandate_id", "year", name=op.f("uq_mandate_assessment_mandate_id_year")),
+    )
+    with op.batch_alter_table("mandate_assessment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandate_assessment_mandate_id"), ["mandate_id"], unique=False)
+
+    op.create_table(
+        "mandated_license",
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("mandate_id", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.Column("issued_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["mandate_id"], ["mandate.id"], name=op.f("fk_mandated_license_mandate_id")),
+        sa.PrimaryKeyConstraint("license_id", name=op.f("pk_mandated_license")),
+    )
+    with op.batch_alter_table("mandated_license", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandated_license_mandate_id"), ["mandate_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandated_license_operator_id"), ["operator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandated_license_product_id"), ["product_id"], unique=False)
 
     op.create_table(
         "plan",
@@ -2251,6 +2617,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_plan_product_id"))
 
     op.drop_table("plan")
+    with op.batch_alter_table("mandated_license", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mandated_license_product_id"))
+        batch_op.drop_index(batch_op.f("ix_mandated_license_operator_id"))
+        batch_op.drop_index(batch_op.f("ix_mandated_license_mandate_id"))
+
+    op.drop_table("mandated_license")
+    with op.batch_alter_table("mandate_assessment", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mandate_assessment_mandate_id"))
+
+    op.drop_table("mandate_assessment")
     with op.batch_alter_table("listing", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_listing_living",
@@ -2262,6 +2638,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_listing_product_id"))
 
     op.drop_table("listing")
+    op.drop_table("list_version")
     with op.batch_alter_table("trade_order", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_trade_order_state"))
         batch_op.drop_index(batch_op.f("ix_trade_order_seller_id"))
@@ -2271,6 +2648,11 @@ def downgrade() -> None:
 
     op.drop_table("trade_order")
     op.drop_table("shelf_version")
+    with op.batch_alter_table("revenue_cap", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_revenue_cap_operator_id"))
+        batch_op.drop_index(batch_op.f("ix_revenue_cap_mandator_id"))
+
+    op.drop_table("revenue_cap")
     with op.batch_alter_table("registered_content", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_registered_content_asset_id"))
 
@@ -2284,6 +2666,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_product_asset_id"))
 
     op.drop_table("product")
+    with op.batch_alter_table("price_ceiling", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_price_ceiling_valid_until"))
+        batch_op.drop_index(batch_op.f("ix_price_ceiling_product"))
+        batch_op.drop_index(batch_op.f("ix_price_ceiling_mandator_id"))
+
+    op.drop_table("price_ceiling")
     with op.batch_alter_table("one_time_link", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_one_time_link_user_id"))
 
@@ -2293,10 +2681,23 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_membership_party_id"))
 
     op.drop_table("membership")
+    with op.batch_alter_table("mandate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mandate_valid_until"))
+        batch_op.drop_index(batch_op.f("ix_mandate_state"))
+        batch_op.drop_index(batch_op.f("ix_mandate_operator_id"))
+        batch_op.drop_index(batch_op.f("ix_mandate_mandator_id"))
+
+    op.drop_table("mandate")
     with op.batch_alter_table("login_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_login_session_user_id"))
 
     op.drop_table("login_session")
+    with op.batch_alter_table("list_edit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_list_edit_state"))
+        batch_op.drop_index(batch_op.f("ix_list_edit_proposed_org"))
+        batch_op.drop_index(batch_op.f("ix_list_edit_kind"))
+
+    op.drop_table("list_edit")
     with op.batch_alter_table("license", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_license_state"))
         batch_op.drop_index(batch_op.f("ix_license_serve_until"))
@@ -2343,7 +2744,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_usage_anomaly_provider_id"))
 
     op.drop_table("usage_anomaly")
-    op.drop_table("refusal_hour")
     op.drop_table("upstream")
     op.drop_table("token_key")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
@@ -2351,12 +2751,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_suspense_item_payment_id"))
 
     op.drop_table("suspense_item")
-    with op.batch_alter_table("refund", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_refund_state"))
-        batch_op.drop_index(batch_op.f("ix_refund_license_id"))
-        batch_op.drop_index(batch_op.f("ix_refund_buyer_id"))
-
-    op.drop_table("refund")
     with op.batch_alter_table("stripe_checkout", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stripe_checkout_payment_id"))
 
@@ -2372,6 +2766,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_report_key_org_id"))
 
     op.drop_table("report_key")
+    op.drop_table("refusal_hour")
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_refund_state"))
+        batch_op.drop_index(batch_op.f("ix_refund_license_id"))
+        batch_op.drop_index(batch_op.f("ix_refund_buyer_id"))
+
+    op.drop_table("refund")
     with op.batch_alter_table("refinery_run", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_refinery_run_org"))
         batch_op.drop_index(batch_op.f("ix_refinery_run_lease_until"))
@@ -2389,7 +2790,23 @@ def downgrade() -> None:
     op.drop_table("payment_request")
     op.drop_table("party")
     op.drop_table("open_usage")
+    with op.batch_alter_table("mandated_revenue", schema=None) as batch_op:
+        batch_op.drop_index("ix_mandated_revenue_operator_period")
+        batch_op.drop_index(batch_op.f("ix_mandated_revenue_license_id"))
+
+    op.drop_table("mandated_revenue")
     op.drop_table("mail")
+    with op.batch_alter_table("list_entry", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_list_entry_current",
+            sqlite_where=sa.text("until_version IS NULL"),
+            postgresql_where=sa.text("until_version IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_list_entry_until_version"))
+        batch_op.drop_index(batch_op.f("ix_list_entry_resource"))
+        batch_op.drop_index(batch_op.f("ix_list_entry_kind"))
+
+    op.drop_table("list_entry")
     with op.batch_alter_table("lineage_edge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lineage_edge_to_id"))
         batch_op.drop_index(batch_op.f("ix_lineage_edge_to_hash"))
@@ -2430,6 +2847,7 @@ def downgrade() -> None:
     op.drop_table("delivery")
     with op.batch_alter_table("credential", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_credential_org_id"))
+        batch_op.drop_index(batch_op.f("ix_credential_kept_by"))
 
     op.drop_table("credential")
     with op.batch_alter_table("contract", schema=None) as batch_op:

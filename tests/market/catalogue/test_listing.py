@@ -16,7 +16,6 @@ from market.identity.problems import Forbidden, OwnDecision, PartyUnverified
 from market.identity.rules import Actor, OrgKind, Role
 from market.policy import queries as policy
 from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
-from market.policy.problems import TierUndecided
 from market.registry.rules import AssetState
 from market.registry.tables import Asset
 from metering.tables import ShelfItem
@@ -93,16 +92,13 @@ def test_an_approved_product_is_seen_found_and_shelved(store: Store) -> None:
     assert shelf(store, product) == (True, 1)
 
 
-def test_public_data_is_not_sold_while_mandate_and_ceiling_are_unknown(store: Store) -> None:
-    """People look at it, two of them; what they may not do is to let it pass."""
-    product = ready_product(store, asset_id=registered(store).id, **PER_CALL)
+def test_commercial_from_public_supply_needs_two_people(store: Store) -> None:
+    product = ready_product(store, **PER_CALL)
     case_id = submit(store, product)
     approve(store, case_id)
     assert states(store, product.id) == ("draft", "submitted")
-    with pytest.raises(TierUndecided) as refusal:
-        approve(store, case_id, SECOND_APPROVER)
-    assert {"mandate", "ceiling"} <= set(refusal.value.members["unknown"])
-    assert states(store, product.id) == ("draft", "submitted")
+    approve(store, case_id, SECOND_APPROVER)
+    assert states(store, product.id) == ("listed", "listed")
 
 
 def test_public_data_is_not_listed_before_its_secrecy_review(store: Store) -> None:
@@ -360,8 +356,7 @@ def test_a_suspended_product_is_gone_and_comes_back(store: Store) -> None:
 
 
 def test_the_free_twin_stays_while_a_commercial_one_is_sold(store: Store) -> None:
-    asset = registered(store, supply=SupplyKind.ENTERPRISE)
-    free = listed_product(store, asset_id=asset.id)
+    free = listed_product(store)
     sold = listed_product(store, "car-parks-api", asset_id=free.asset_id, **PER_CALL)
     with pytest.raises(FreeTwinNeeded), store.unit(PROVIDER.id, PROVIDER.org) as unit:
         listing.delist(unit, PROVIDER, free.id, reason="不再提供")
@@ -382,7 +377,7 @@ def test_what_is_on_offer_is_what_was_accepted(store: Store) -> None:
         offered = queries.on_offer(view, product.id, plan.id)
         assert queries.on_offer(view, "prd_other", plan.id) is None
     assert offered is not None
-    assert (offered.accepted_by, offered.version, offered.supply) == (PROVIDER.id, 1, SupplyKind.ENTERPRISE)
+    assert (offered.accepted_by, offered.version, offered.supply) == (PROVIDER.id, 1, SupplyKind.PUBLIC)
     assert offered.offer.hash == plan.offer_hash
     assert offered.offer.price.call_fen == 50
     assert offered.offer.seller.id == PROVIDER.org
