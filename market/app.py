@@ -21,10 +21,12 @@ from market.api import (
     orders,
     parties,
     payments,
+    policy,
     problems,
     products,
     returns,
     runs,
+    screening,
     session,
     usage,
     usage_events,
@@ -55,10 +57,12 @@ from market.web import licenses as license_pages
 from market.web import lists as list_pages
 from market.web import mandates as mandate_pages
 from market.web import orders as order_pages
+from market.web import policy as policy_pages
 from market.web import pricing as pricing_pages
 from market.web import products as product_pages
 from market.web import returns as return_pages
 from market.web import runs as run_pages
+from market.web import screening as screening_pages
 from market.web import usage as usage_pages
 from market.worker import EmbeddedWorker, Queue
 
@@ -66,6 +70,8 @@ API = (
     session,
     parties,
     assets,
+    screening,
+    policy,
     runs,
     products,
     interfaces,
@@ -96,6 +102,8 @@ PAGES = (
     return_pages,
     journal_pages,
     rulebook,
+    policy_pages,
+    screening_pages,
     list_pages,
     mandate_pages,
     pricing_pages,

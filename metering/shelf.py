@@ -59,6 +59,12 @@ class Shelf:
         with self._store.view() as view:
             return on_side(_item(view, slug), slug, tier)
 
+    def either(self, slug: str) -> ShelfItem:
+        """The product by its slug on whichever side, for a caller with a license. Raises NotOnShelf."""
+        with self._store.view() as view:
+            found = _item(view, slug)
+        return on_side(found, slug, found.tier if found is not None else Tier.PUBLIC_GOOD)
+
     def manifest(self, product_id: str, version: int) -> dict[str, Any]:
         """The manifest of a version; it never changes. Raises NotOnShelf."""
         found = self._versions.get((product_id, version))

@@ -1,16 +1,14 @@
 """挂牌 Submit, decide, suspend, resume and end a listing; the shelf follows in the same Unit."""
 
-from collections.abc import Sequence
-
 from sqlmodel import col, select
 
 from contracts.terms import DeliveryMode, Tier
 from market.approvals import actions as approvals
 from market.approvals.queries import kind_of
 from market.approvals.rules import CaseKind, CaseState, reason_faults
-from market.catalogue import offers, queries
+from market.catalogue import offers, queries, tiering
 from market.catalogue.actions import own_product, refuse_locked
-from market.catalogue.grounds import Grounds, grounds
+from market.catalogue.grounds import grounds
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
 from market.catalogue.rules import (
     LISTING,
@@ -25,20 +23,20 @@ from market.catalogue.rules import (
     profile_faults,
 )
 from market.catalogue.shelving import put_on_shelf, take_off_shelf
-from market.catalogue.tables import Listing, Plan, Product
+from market.catalogue.tables import Listing, Product
+from market.catalogue.tiering import Judged
 from market.identity.problems import PartyUnverified
 from market.identity.rules import Actor, OrgKind, Permission
 from market.lists.actions import steady
-from market.policy.inputs import OpenAttr
-from market.policy.rules import PACK, Offer, deciders_needed, tier_faults
+from market.policy.queries import in_force
 from market.registry.queries import source_of_product
 from market.registry.rules import AssetState
-from market.registry.tables import Asset
+from market.screening.queries import screened
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Fault, Invalid, NotFound, Problem
 from storage.kernel.words import Words
-from storage.unit import Unit, View
+from storage.unit import Unit
 
 
 def submit_listing(
@@ -58,12 +56,12 @@ def submit_listing(
         raise PartyUnverified(party=actor.own_org)
     refuse_locked(unit, product)
     provider_kind = actor.org_kind or OrgKind.ENTERPRISE
-    needs = _check(unit, product, provider_kind, standing)
+    judgments = _check(unit, product, provider_kind, standing)
     plans = queries.plans(unit, product.id)
     drawn = offers.draw(unit, product, plans, standing)
     if (present := offers.hash_of(drawn)) != offer_sha256:
         raise OfferDiffers(offer=present)
-    now = clock.now()
+    now, rules = clock.now(), in_force(unit).pack.version
     for plan, offer in zip(plans, drawn, strict=True):
         offers.freeze(plan, offer, by=actor.id)
         unit.session.add(plan)
@@ -74,14 +72,14 @@ def submit_listing(
             product_id=product.id,
             provider_id=product.provider_id,
             provider_kind=provider_kind,
-            rules_version=PACK,
+            rules_version=rules,
             standing={},
             offer_sha256=offer_sha256,
             offer_accepted_by=actor.id,
             offer_accepted_at=now,
         )
     listing.state = LISTING.after(listing.state, "submit")
-    listing.provider_kind, listing.rules_version = provider_kind, PACK
+    listing.provider_kind, listing.rules_version = provider_kind, rules
     listing.offer_sha256, listing.offer_accepted_by, listing.offer_accepted_at = offer_sha256, actor.id, now
     listing.standing, listing.submitted_at = standing.model_dump(mode="json"), now
     case = approvals.open_case(
@@ -90,18 +88,19 @@ def submit_listing(
         subject=f"listing:{listing.id}",
         submitted_by=actor.id,
         submitted_org=actor.own_org,
-        needs=needs,
+        needs=tiering.approvals_needed(judgments),
     )
     listing.case_id = case.id
     unit.session.add(listing)
     unit.session.flush()
+    tiering.keep(unit, listing, "submitted", judgments, by=actor.id)
     unit.record(
         "listing.submitted",
         f"listing:{listing.id}",
         product=product.id,
         case=case.id,
         offer=offer_sha256,
-        rules_version=PACK,
+        rules_version=rules,
     )
     return listing
 
@@ -118,7 +117,7 @@ def decide_listing(
     """审批挂牌. The approval that decides puts the product on the shelf; a rejection returns the listing.
 
     Raises what `approvals.decide` raises; Invalid or AssetNotRegistered when the ground has gone
-    since submission.
+    since submission; TierUndecided while a purpose is in manual review.
     """
     if kind_of(unit, case_id) is not CaseKind.LISTING:
         actor.require(Permission.LISTING_APPROVE)
@@ -140,7 +139,7 @@ def decide_listing(
     if case.state is not CaseState.APPROVED:
         _move(unit, listing, product, "return", reason=listing.reason)
         return listing
-    _check(unit, product, listing.provider_kind, Standing(**listing.standing))
+    _judge_again(unit, actor, listing, product, "approved")
     listing.listed_at = product.listed_at = clock.now()
     _move(unit, listing, product, "approve", reason=listing.reason)
     return listing
@@ -174,14 +173,14 @@ def suspend_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) -
 def resume_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing:
     """恢复挂牌. Compliance puts it back, if everything that was checked still holds.
 
-    Raises Forbidden, NotFound, WrongState, Invalid, AssetNotRegistered.
+    Raises Forbidden, NotFound, WrongState, Invalid, AssetNotRegistered, TierUndecided.
     """
     actor.require(Permission.LICENSE_SUSPEND)
     steady(unit)
     listing, product = _locked_of(unit, product_id)
     LISTING.after(listing.state, "resume")
     why = _reasoned(reason)
-    _check(unit, product, listing.provider_kind, Standing(**listing.standing))
+    _judge_again(unit, actor, listing, product, "resumed")
     listing.reason = why
     _move(unit, listing, product, "resume", reason=why)
     return listing
@@ -208,7 +207,7 @@ def release_listing(unit: Unit, product_id: str, *, reason: str) -> Listing | No
     if listing.state is not ListingState.SUSPENDED or listing.hold is None:
         return None
     try:
-        _check(unit, product, listing.provider_kind, Standing(**listing.standing))
+        tiering.refuse_undecided(_check(unit, product, listing.provider_kind, Standing(**listing.standing)))
     except Problem as lacking:
         unit.record("listing.kept_held", f"listing:{listing.id}", product=product.id, problem=lacking.slug())
         return None
@@ -262,53 +261,22 @@ def _move(
         take_off_shelf(unit, product, reason=reason, code=code)
 
 
-def policy_offer(
-    product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind, *, mandated: bool = False
-) -> Offer:
-    """要约要素. What the tier rules look at, of a product whose asset is registered.
-
-    mandated: whether a mandate in force covers it.
-    """
-    return Offer(
-        tier=product.tier,
-        supply=asset.supply or product.supply,
-        open_attr=asset.open_attr or OpenAttr.CLOSED,
-        grade=asset.grade or product.grade,
-        delivery=frozenset(mode for mode in DeliveryMode if mode in product.delivery),
-        provider_kind=provider_kind,
-        highest_price_fen=max(
-            (max(plan.call_fen, plan.row_fen, plan.download_fen, plan.fee_fen) for plan in plans), default=0
-        ),
-        contains_pi=bool(asset.contains_pi or asset.contains_spi),
-        pi_basis=bool(asset.pi_basis.strip()),
-        mandated=mandated,
-    )
+def _judge_again(unit: Unit, actor: Actor, listing: Listing, product: Product, moment: str) -> None:
+    """What held at submission must hold now, under the rules that are in force now."""
+    judgments = _check(unit, product, listing.provider_kind, Standing(**listing.standing))
+    tiering.refuse_undecided(judgments)
+    listing.rules_version = in_force(unit).pack.version
+    tiering.keep(unit, listing, moment, judgments, by=actor.id)
 
 
-def broken_rules(view: View, product: Product, provider_kind: OrgKind, standing: Standing) -> list[Fault]:
-    """不符之处. What of the tier rules, the negative list, the mandate and the ceilings a product breaks now."""
-    asset = source_of_product(view, product.asset_id, product.provider_id)
-    plans = queries.plans(view, product.id)
-    found = grounds(view, product, asset, plans, standing.purposes)
-    return _broken(product, asset, plans, provider_kind, found)
-
-
-def _broken(
-    product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind, found: Grounds
-) -> list[Fault]:
-    mandated = found.cover is not None and found.cover.mandate is not None
-    offer = policy_offer(product, asset, plans, provider_kind, mandated=mandated)
-    return [*tier_faults(offer), *found.faults()]
-
-
-def _check(unit: Unit, product: Product, provider_kind: OrgKind, standing: Standing) -> int:
-    """Everything a listing stands on, all faults in one Invalid; returns how many must approve."""
+def _check(unit: Unit, product: Product, provider_kind: OrgKind, standing: Standing) -> tuple[Judged, ...]:
+    """Everything a listing stands on, all faults in one Invalid; returns what the tier engine said."""
     asset = source_of_product(unit, product.asset_id, product.provider_id)
     if asset.state is not AssetState.REGISTERED or asset.grade is None or asset.supply is None:
         raise AssetNotRegistered(asset=asset.id, state=str(asset.state))
     if asset.valid_until is not None and asset.valid_until <= clock.now():
         raise AssetNotRegistered(asset=asset.id, state="expired")
-    product.grade, product.supply = asset.grade, asset.supply
+    product.grade, product.supply = screened(unit, asset).grade or asset.grade, asset.supply
     plans = queries.plans(unit, product.id)
     profile = Profile.model_validate(product)
     faults = profile_faults(profile)
@@ -325,10 +293,14 @@ def _check(unit: Unit, product: Product, provider_kind: OrgKind, standing: Stand
     if not plans:
         words = Words("请至少设置一个计价方案。", "Add at least one plan.")
         faults.append(Fault("plans", "listing.plan", words))
+    if not product.delivery:
+        words = Words("请至少选择一种交付方式。", "Choose at least one way of delivery.")
+        faults.append(Fault("delivery", "required", words))
+    judgments = tiering.judged(unit, product, asset, plans, standing, provider_kind)
     found = grounds(unit, product, asset, plans, standing.purposes)
-    if faults := [*faults, *_broken(product, asset, plans, provider_kind, found)]:
+    if faults := [*faults, *tiering.broken(product, judgments, found)]:
         raise Invalid(*faults)
-    return deciders_needed(product.tier, asset.supply, asset.grade)
+    return judgments
 
 
 def _refuse_lonely_commercial(unit: Unit, product: Product) -> None:

@@ -16,7 +16,7 @@ from market.catalogue.rules import Hold, ListingState, ProductState, Zone
 from market.catalogue.search import hits, query_words
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
-from market.policy.rules import deciders_needed
+from market.policy.inputs import SupplyKind
 from market.registry.tables import Asset
 from metering import queries as metering
 from metering.upstream import Declaration
@@ -43,12 +43,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class OnOffer:
-    """在售. What a buyer can order now: the frozen offer, who accepted it, the version, how many approve."""
+    """在售. What a buyer can order now: the frozen offer, who accepted it, the version."""
 
     offer: Offer
     accepted_by: str
     version: int
-    needs: int
+    supply: SupplyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +209,24 @@ def on_offer(view: View, product_id: str, plan_id: str) -> OnOffer | None:
         offer=Offer(**plan.offer),
         accepted_by=plan.offer_accepted_by,
         version=product.current_version,
-        needs=deciders_needed(product.tier, product.supply, product.grade),
+        supply=product.supply,
     )
+
+
+def listed_plan(view: View, product_id: str, plan_id: str) -> tuple[Product, Plan, Listing] | None:
+    """在架方案. A plan of a listed product with the listing it is offered under."""
+    query = (
+        select(Product, Plan, Listing)
+        .join(Plan, col(Plan.product_id) == col(Product.id))
+        .join(Listing, col(Listing.product_id) == col(Product.id))
+        .where(
+            Product.id == product_id,
+            Plan.id == plan_id,
+            col(Product.state) == ProductState.LISTED,
+            col(Listing.state) == ListingState.LISTED,
+        )
+    )
+    return view.session.exec(query).first()
 
 
 def plan_once_listed(view: View, product_id: str, plan_id: str) -> tuple[Plan, Product] | None:

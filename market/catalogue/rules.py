@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.terms import DeliveryMode, Purpose, RightKind, Territory, Tier, VersionRule
-from market.policy.inputs import DataGrade
+from market.policy.inputs import DataGrade, ProductForm
 from metering.upstream import Declaration
 from storage.kernel.machine import Machine
 from storage.kernel.money import MAX_FEN
@@ -106,6 +106,10 @@ class Zone(Worded):
     MAPS = "maps", "地理信息", "Geographic information"
 
 
+# Sectors in which selling data asks for a permit or filing (征信、测绘、气象、医疗).
+PERMIT_ZONES = frozenset({Zone.CREDIT, Zone.MAPS, Zone.WEATHER, Zone.HEALTH})
+
+
 class PlanKind(Worded):
     """计价方式."""
 
@@ -149,6 +153,8 @@ class Profile(BaseModel):
     delivery: Annotated[tuple[DeliveryMode, ...], Field(max_length=5)] = ()
     scenarios: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     keywords: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    form: ProductForm | None = None  # None: raw for public good, cleansed for commercial
+    permit: Annotated[str, Field(max_length=100)] = ""  # the number of a sector permit or filing
     cover: dict[Word, Short] = {}  # pydantic copies defaults; {"color": …, "icon": …}
 
     def columns(self, *, only_set: bool = False) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.terms import Tier
-from market.catalogue.rules import Price, Zone
+from contracts.terms import DeliveryMode, Tier
+from market.catalogue.rules import PlanKind, Price, Zone
 from market.demo import sources
-from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
+from market.policy.inputs import DataGrade, OpenAttr, ProductForm, SupplyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,13 @@ class Piece:
     summary_zh: str
     summary_en: str
     price: Price | None = None
+    kind: PlanKind = PlanKind.PER_CALL
+    delivery: tuple[DeliveryMode, ...] = (DeliveryMode.API, DeliveryMode.FILE)
+    form: ProductForm | None = None
+    permit: str = ""
+    pi_basis: str = ""
+    unit: str = ""  # the supplying unit, where it is not the owner
+    prepay_fen: int = 10_000
 
 
 HOLIDAYS = Piece(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 
 from contracts.queries import one_contract
-from contracts.terms import DeliveryMode, Purpose, RightKind, Tier
+from contracts.terms import Purpose, RightKind, Tier
 from market.billing import actions as billing
 from market.catalogue import actions as catalogue
 from market.catalogue import listing, offers
@@ -15,13 +15,14 @@ from market.demo.cast import acting, organization
 from market.demo.pieces import BEACHES, HOLIDAYS, PARKS, PORTS, ROADS, Piece
 from market.house import House
 from market.identity.rules import Actor
-from market.policy.inputs import OpenAttr
+from market.policy.inputs import OpenAttr, SupplyKind
 from market.refinery import actions as refinery
 from market.refinery.cleanse import cleanse
 from market.refinery.rules import parse
 from market.registry import actions as registry
 from market.registry.queries import files_of
 from market.registry.rules import Description, FormatKind, Item, Right, ShareType, SourceKind, UpdateCycle
+from market.screening import actions as screening
 from market.trading import actions as trading
 from market.trading import queries as trading_queries
 from market.trading.rules import RULES_VERSION
@@ -37,8 +38,7 @@ def tell(house: House, say: Callable[[str], None]) -> None:
     """Play the whole story. `say` is told each step."""
     for piece in (HOLIDAYS, BEACHES, ROADS, PORTS):
         say(f"{piece.title_zh} {piece.title_en}")
-        asset = _register(house, piece)
-        _list(house, piece, asset)
+        put(house, piece)
     _leave_waiting(house)
     say("订单与付款 orders and payments")
     order = _order(house, "buyer", "road-speeds", prepay_fen=100_000)
@@ -46,6 +46,11 @@ def tell(house: House, say: Callable[[str], None]) -> None:
     _pay(house, order)
     _order(house, "buyer2", "port-index", prepay_fen=800_000)
     house.pulse.beat()
+
+
+def put(house: House, piece: Piece) -> None:
+    """Register, cleanse and list one piece, through everybody it takes."""
+    _list(house, piece, _register(house, piece))
 
 
 def _describe(piece: Piece) -> Description:
@@ -56,7 +61,7 @@ def _describe(piece: Piece) -> Description:
         title_en=piece.title_en,
         abstract_zh=piece.summary_zh,
         abstract_en=piece.summary_en,
-        provider_name=owner.name,
+        provider_name=piece.unit or owner.name,
         provider_code=make_uscc(owner.body),
         code=f"370200-demo-{piece.slug}",
         category="演示/示例/数据",
@@ -84,8 +89,9 @@ def _describe(piece: Piece) -> Description:
         grade=piece.grade,
         grade_basis="参照 GB/T 43697 附录 H",
         supply=piece.supply,
-        contains_pi=False,
-        contains_spi=False,
+        contains_pi=bool(piece.pi_basis),
+        contains_spi=bool(piece.pi_basis),
+        pi_basis=piece.pi_basis,
         committed=True,
     )
 
@@ -122,7 +128,26 @@ def _register(house: House, piece: Piece) -> str:
     with house.store.unit(registrar.id, registrar.org) as unit:
         registry.accept_asset(unit, registrar, asset_id)
         registry.register_asset(unit, registrar, asset_id, reason=REASON)
+    _screen(house, piece, asset_id)
     return asset_id
+
+
+def _screen(house: House, piece: Piece, asset_id: str) -> None:
+    """The secrecy review, asked for by the provider and given by a compliance officer of another organization."""
+    asking, reviewing = acting(house, piece.owner), acting(house, "compliance")
+    with house.store.unit(asking.id, asking.org) as unit:
+        review = screening.ask_review(
+            unit,
+            asking,
+            asset_id,
+            statement="演示数据为虚构内容，自查不涉及国家秘密与工作秘密。",
+            personal=bool(piece.pi_basis),
+            export=False,
+        )
+    with house.store.unit(reviewing.id, reviewing.org) as unit:
+        screening.review_secrecy(
+            unit, reviewing, review.id, passing=True, reason=REASON, evidence="演示审查表 demo form"
+        )
 
 
 def _list(house: House, piece: Piece, asset_id: str) -> None:
@@ -168,7 +193,9 @@ def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
             description=piece.summary_zh,
             zone=piece.zone,
             tier=piece.tier,
-            delivery=(DeliveryMode.API, DeliveryMode.FILE),
+            delivery=piece.delivery,
+            form=piece.form,
+            permit=piece.permit,
             scenarios=("演示",),
             keywords=("演示",),
         )
@@ -182,7 +209,7 @@ def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
             code="payg" if piece.price else "free",
             title_zh="按量计费" if piece.price else "免费开放",
             title_en="Pay as you go" if piece.price else "Free and open",
-            kind=PlanKind.PER_CALL if piece.price else PlanKind.FREE,
+            kind=piece.kind if piece.price else PlanKind.FREE,
             price=piece.price or Price(),
         )
         return product.id
@@ -191,6 +218,20 @@ def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
 def _standing(piece: Piece) -> Standing:
     source = {"zh": "演示数据，虚构或自由许可", "en": "demo data, invented or freely licensed"}
     cycle = {"zh": "每年", "en": "yearly"}
+    content = {"zh": piece.summary_zh, "en": piece.summary_en}
+    if piece.tier is Tier.PUBLIC_GOOD and piece.open_attr is OpenAttr.CONDITIONAL:
+        return Standing(
+            template_slug="conditional-open",
+            template_version="2026.1",
+            purposes=(
+                Purpose.GOVERNANCE,
+                Purpose.PUBLIC_WELFARE,
+                Purpose.RESEARCH_NONPROFIT,
+                Purpose.PERSONAL,
+            ),
+            months=12,
+            slots={"data_content": content, "data_source": source, "update_cycle": cycle},
+        )
     if piece.tier is Tier.PUBLIC_GOOD:
         return Standing(
             template_slug="open-license",
@@ -202,11 +243,11 @@ def _standing(piece: Piece) -> Standing:
     return Standing(
         template_slug="data-provision",
         template_version="2026.1",
-        purposes=(Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS),
+        purposes=_sale(piece),
         months=12,
-        min_prepay_fen=10_000,
+        min_prepay_fen=0 if piece.kind is PlanKind.SUBSCRIPTION else piece.prepay_fen,
         slots={
-            "data_content": {"zh": piece.summary_zh, "en": piece.summary_en},
+            "data_content": content,
             "data_scale": {"zh": "以版本页所列行数为准", "en": "as listed with each version"},
             "data_source": source,
             "time_range": {"zh": "2024 至 2026 年", "en": "2024 to 2026"},
@@ -217,6 +258,12 @@ def _standing(piece: Piece) -> Standing:
             "payee_account": "3700 0000 0000 0001",
         },
     )
+
+
+def _sale(piece: Piece) -> tuple[Purpose, ...]:
+    """What it is sold for; public data serves governance and welfare from the same shelf, free."""
+    sale = (Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS)
+    return (Purpose.GOVERNANCE, Purpose.PUBLIC_WELFARE, *sale) if piece.supply is SupplyKind.PUBLIC else sale
 
 
 def _leave_waiting(house: House) -> None:

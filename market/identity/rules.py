@@ -119,7 +119,10 @@ class Permission(StrEnum):
     PERIOD_CLOSE = "period:close"
     PRODUCT_BUILD = "product:build"
     REFUND_ASK = "refund:ask"
+    RULES_KEEP = "rules:keep"
+    SECRECY_REVIEW = "secrecy:review"
     SELF = "self:keep"
+    TIER_REVIEW = "tier:review"
     USAGE_READ = "usage:read"
     USER_KEEP = "user:keep"
 
@@ -169,6 +172,9 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.MANDATE_READ,
             Permission.ORDER_READ,
             Permission.PARTY_VERIFY,
+            Permission.RULES_KEEP,
+            Permission.SECRECY_REVIEW,
+            Permission.TIER_REVIEW,
         },
         Role.DEALER: _SUPPLY | _BUY | {Permission.MANDATE_READ, Permission.MANDATE_SIGN},
         Role.FINANCE: {

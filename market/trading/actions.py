@@ -23,6 +23,8 @@ from market.identity.problems import OwnDecision, PartyUnverified
 from market.identity.rules import Actor, Permission
 from market.identity.tables import User
 from market.mandates import actions as mandating
+from market.policy import actions as policy
+from market.trading import purposes
 from market.trading.ground import (
     MANDATE_EXPIRED,
     MANDATE_TERMINATED,
@@ -64,10 +66,12 @@ def place_order(
     prepay_fen: int,
     rules_version: str,
     zone: str,
+    evidence: str = "",
 ) -> Order:
-    """下单. Ask to use a product under a plan for one purpose; opens the approval.
+    """下单. Ask to use a product under a plan for one purpose, which decides the price; opens the approval.
 
-    Raises PartyUnverified, OrderNotNeeded (public-good), OwnProduct, NotOnOffer, Invalid with every fault;
+    evidence: what shows a purpose that makes the data free; then nothing is prepaid. Raises PartyUnverified,
+    OrderNotNeeded (public-good), OwnProduct, NotOnOffer, Invalid with every fault and every rule that denies.
     OnNegativeList, NoMandate, AwaitCeiling and RevenueCapReached for what may not be sold now.
     """
     actor.require(Permission.ORDER_PLACE)
@@ -83,6 +87,7 @@ def place_order(
         raise OrderNotNeeded(open_url=f"/open/v1/{offer.product.slug}")
     if offer.seller.id == buyer.id:
         raise OwnProduct
+    maybe_free = purposes.may_be_free(offered.supply, purpose)
     buyer.signatory()  # what no contract could print is told before anybody decides on it
     faults = order_faults(
         purpose=purpose,
@@ -92,8 +97,9 @@ def place_order(
         longest_months=offer.months,
         prepay_fen=prepay_fen,
         least_prepay_fen=offer.min_prepay_fen,
-        metered=offer.price.metered,
+        metered=offer.price.metered and not maybe_free,
         rules_version=rules_version,
+        evidence=evidence,
     )
     if faults:
         raise Invalid(*faults)
@@ -110,21 +116,27 @@ def place_order(
         purpose=purpose,
         scenario=scenario.strip(),
         months=months,
+        evidence=evidence.strip(),
         fee_fen=offer.price.fee_fen,
         prepay_fen=prepay_fen,
         due_fen=due_fen(fee_fen=offer.price.fee_fen, months=months, prepay_fen=prepay_fen),
         rules_version=rules_version,
         placed_at=now,
     )
+    given, outcome = purposes.judged(unit, order, buyer.org_kind)
+    if maybe_free:
+        # Decided as free, or waiting for people to look: it never becomes paid by itself.
+        order.tier, order.fee_fen, order.prepay_fen, order.due_fen = Tier.PUBLIC_GOOD, 0, 0, 0
     unit.session.add(order)
     unit.session.flush()
+    policy.judge(unit, f"order:{order.id}", "placed", given, by=actor.id)
     case = approvals.open_case(
         unit,
         kind=CaseKind.ORDER,
         subject=f"order:{order.id}",
         submitted_by=actor.id,
         submitted_org=buyer.id,
-        needs=offered.needs,
+        needs=max(outcome.approvals, 1),
     )
     order.case_id = case.id
     unit.record(
@@ -145,7 +157,8 @@ def decide_order(
 ) -> Order:
     """审批订单. Approve or reject; on approval the contract is drawn up and the provider's offer accepts it.
 
-    Raises what `approvals.decide` raises, and OfferChanged when the listing is no longer what was ordered.
+    Raises what `approvals.decide` raises, OfferChanged when the listing is no longer what was ordered,
+    Invalid when the tier rules deny it now, TierUndecided while it is in manual review.
     """
     case = approvals.decide(
         unit,
@@ -159,6 +172,11 @@ def decide_order(
     order = unit.session.exec(select(Order).where(Order.case_id == case_id).with_for_update()).one()
     order.reason = reason.strip()
     if case.state is CaseState.APPROVED:
+        outcome = purposes.judge_for_contract(
+            unit, order, identity.party(unit, order.buyer_id).org_kind, by=actor.id
+        )
+        if outcome.tier is not order.tier:
+            raise OfferChanged(order=order.id, tier=outcome.tier and str(outcome.tier))
         _move(unit, order, "approve")
         _draw_up(unit, order, zone)
         order.expires_at = clock.now() + unsigned_for()
@@ -183,7 +201,7 @@ def _still_offered(unit: Unit, order: Order) -> catalogue.OnOffer:
 def _draw_up(unit: Unit, order: Order, zone: str) -> None:
     """Write the contract the order asked for; the standing offer is the provider's acceptance."""
     offered = _still_offered(unit, order)
-    offer = offered.offer
+    offer = purposes.free_offer(offered.offer) if order.tier is Tier.PUBLIC_GOOD else offered.offer
     terms = Terms(
         tier=offer.tier,
         product=offer.product,

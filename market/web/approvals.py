@@ -13,8 +13,8 @@ from market import wiring
 from market.approvals import queries
 from market.approvals.rules import CaseKind, CaseState, own_matter, reason_faults
 from market.approvals.tables import Case, Decision
-from market.catalogue import listing
 from market.catalogue import queries as catalogue
+from market.catalogue import tiering
 from market.catalogue.rules import Standing
 from market.catalogue.tables import Product
 from market.http.render import page
@@ -23,6 +23,7 @@ from market.identity.queries import parties, party
 from market.identity.rules import Actor, Permission
 from market.lists import queries as lists
 from market.mandates import queries as mandates
+from market.policy import queries as policy
 from market.registry.queries import source_of_product
 from market.trading import queries as trading
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
@@ -110,7 +111,13 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
             contract = (
                 trading.readable_contract(view, actor, order.contract_id) if order.contract_id else None
             )
-            about = {"order": order, "buyer": party(view, order.buyer_id), "contract": contract}
+            about = {
+                "order": order,
+                "buyer": party(view, order.buyer_id),
+                "contract": contract,
+                "judged": policy.decisions(view, f"order:{order.id}"),
+                "findings": policy.findings(view, f"order:{order.id}"),
+            }
         people = parties(
             view, {case.submitted_org, product.provider_id} | {d.org for d in decisions if d.org}
         )
@@ -175,13 +182,16 @@ def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
     asked = catalogue.listing_of_case(view, case.id)
     asset = source_of_product(view, product.asset_id, product.provider_id)
     plans = catalogue.plans(view, product.id)
+    judgments = tiering.judged(view, product, asset, plans, Standing(**asked.standing), asked.provider_kind)
     return {
+        "judgments": judgments,
+        "rules": policy.in_force(view).pack.version,
         "listing": asked,
         "source": asset,
         "plans": plans,
         "version": catalogue.newest_version(view, product.id),
         "declared": catalogue.interface(view, product.id),
-        "broken": listing.broken_rules(view, product, asked.provider_kind, Standing(**asked.standing)),
+        "broken": tiering.broken_rules(view, product, asked.provider_kind, Standing(**asked.standing)),
     }
 
 

@@ -49,6 +49,7 @@ PUBLIC = (
     Place("/lists", Words("开放与负面清单", "Open and negative lists")),
     Place("/mandates", Words("授权运营", "Mandates")),
     Place("/rules", Words("平台规则", "Rules")),
+    Place("/policy/explain", Words("公益与商业分界", "Free or paid")),
     Place("/verify", Words("凭证核验", "Verify a certificate")),
 )
 DESK = (
@@ -64,6 +65,7 @@ DESK = (
             Permission.MANDATE_APPROVE,
         ),
     ),
+    Place("/screening", Words("保密审查", "Secrecy reviews"), (Permission.SECRECY_REVIEW,)),
     Place("/lists/edits", Words("清单修订", "Edits of lists"), (Permission.LIST_EDIT,)),
     Place("/caps", Words("准许收入", "Revenue caps"), (Permission.MANDATE_READ,)),
     Place("/compliance/parties", Words("主体核验", "Identity checks"), (Permission.PARTY_VERIFY,)),

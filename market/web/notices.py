@@ -44,6 +44,10 @@ NOTICES: dict[str, Words] = {
     "decided": Words(
         "核验结论已记录并通知申请方可见。", "The decision is recorded and visible to the applicant."
     ),
+    "review_asked": Words("保密审查申请已提交。", "The secrecy review has been asked for."),
+    "rules_adopted": Words("规则包已采用，即刻生效。", "The pack is adopted and in force."),
+    "rule_switched": Words("规则开关已变更并记入流水。", "The switch is recorded in the journal."),
+    "established": Words("复核认定已记录。", "The finding is recorded."),
     "ordered": Words(
         "订单已提交，审批结论将发送到您的邮箱并显示在本页。",
         "Your order is placed. The decision comes by mail and appears on this page.",

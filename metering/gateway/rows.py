@@ -55,7 +55,7 @@ class RowsDoor:
         """Rows of a public-good product: no account, no charge."""
         plane = self._plane
         limits = plane.open_burst.take(plane.address(request))
-        item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
+        item = await open_item(plane, request, product)
         pinned = await open_allowed(plane, request, item)
         limits |= _PRIVATE if is_conditional(item) else _PUBLIC
         question = await self._desk.question(request, item, pinned)
@@ -74,8 +74,18 @@ def _without_rows(request: Request, question: Question, limits: dict[str, str]) 
 
 
 def is_conditional(item: ShelfItem) -> bool:
-    """Whether open data asks for an accepted license first."""
-    return bool(item.license_note.get("conditional"))
+    """Whether open data asks for an accepted license first; a commercial product's free use always does."""
+    return item.tier is Tier.COMMERCIAL or bool(item.license_note.get("conditional"))
+
+
+async def open_item(plane: Plane, request: Request, product: str) -> ShelfItem:
+    """What the open side serves: public-good to everybody, and to who shows a token also what it licenses free.
+
+    Raises NotOnShelf.
+    """
+    if "authorization" in request.headers:
+        return await plane.in_thread(plane.shelf.either, product)
+    return await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
 
 
 async def open_allowed(plane: Plane, request: Request, item: ShelfItem) -> int | None:

@@ -25,6 +25,10 @@ from tests.house.routes import bare_app, contexts, permissions_by_route
 
 # Method and path → why nobody needs to be known here. An entry without a route fails, too.
 PUBLIC = {
+    "POST /api/v1/policy/explain": "the line between free and paid is public; it answers from what is asked alone",
+    "GET /api/v1/policy/rules": "the rules everybody is judged by are published",
+    "GET /policy/explain": "the line between free and paid is public; it answers from what is asked alone",
+    "GET /policy/rules": "the rules everybody is judged by are published",
     "GET /catalog": "anybody may look for data",
     "GET /catalog/{slug}": "anybody may read about a listed product before buying",
     "GET /catalog/{slug}/contract": "and the whole contract it is offered under, before ordering",

@@ -5,7 +5,18 @@ from typing import Any
 
 from contracts.terms import DeliveryMode, Purpose, Tier
 from market.catalogue import actions, listing, offers
-from market.catalogue.rules import Column, File, Meaning, Output, PlanKind, Price, Profile, Standing, Zone
+from market.catalogue.rules import (
+    Column,
+    File,
+    ListingState,
+    Meaning,
+    Output,
+    PlanKind,
+    Price,
+    Profile,
+    Standing,
+    Zone,
+)
 from market.catalogue.tables import Product
 from market.identity.rules import Actor, IdType, PartyKind
 from market.identity.tables import Party
@@ -148,9 +159,10 @@ def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
     return submitted.case_id
 
 
-def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> None:
+def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> ListingState:
+    """One decision; returns the listing's state after it."""
     with store.unit(by.id, by.org) as unit:
-        listing.decide_listing(unit, by, case_id, approve=agreed, reason="符合挂牌要求")
+        return listing.decide_listing(unit, by, case_id, approve=agreed, reason="符合挂牌要求").state
 
 
 def listed_product(
@@ -159,7 +171,6 @@ def listed_product(
     """A product on the shelf, decided by as many people as its case needs."""
     product = ready_product(store, slug, actor=actor, **changes)
     case_id = submit(store, product, actor)
-    approve(store, case_id)
-    if changes.get("tier") is Tier.COMMERCIAL:
+    if approve(store, case_id) is ListingState.SUBMITTED:
         approve(store, case_id, SECOND_APPROVER)
     return product
