@@ -11,9 +11,9 @@ from market.http.work import Work
 from market.identity.rules import Permission
 from market.lists import actions, queries
 from market.lists.matching import Declared
-from market.lists.rules import Change, ChangeKind, EditState, Entry, ListKind, Personal
+from market.lists.rules import Change, ChangeKind, EditState, Entry, ListKind
 from market.lists.tables import ListEdit, ListEntry
-from market.policy.inputs import DataGrade, OpenAttr, SourceKind, SupplyKind
+from market.policy.inputs import DataGrade, OpenAttr, PersonalInfo, SourceKind, SupplyKind
 from storage.unit import Unit
 
 router = APIRouter(prefix="/lists", tags=["lists"])
@@ -86,7 +86,7 @@ class FactsForm(BaseModel, extra="forbid"):
     source: SourceKind | None = None
     supply: SupplyKind | None = None
     open_attr: OpenAttr | None = None
-    personal: Personal | None = None
+    personal: PersonalInfo | None = None
     has_basis: bool = False
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import col, select
 
 from contracts.terms import DeliveryMode, Purpose, RightKind, Territory, Tier
+from market.catalogue.grounds import SALE as SALE
 from market.catalogue.grounds import declared, resource_of
 from market.catalogue.rules import PERMIT_ZONES, ProductState
 from market.catalogue.tables import Plan, Product
@@ -149,9 +150,6 @@ def _ceiling(plans: Sequence[Plan], limits: Sequence[Limit]) -> tuple[CeilingSta
     price, most, _ = max(pairs, key=lambda pair: pair[0] - pair[1])
     trial = any(one[2] for one in pairs)
     return CeilingState.TRIAL if trial else CeilingState.IN_FORCE, price, most
-
-
-SALE = frozenset({Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS, Purpose.RESALE})
 
 
 def highest_price(plans: Sequence[Plan]) -> int:

@@ -13,11 +13,14 @@ from market.mandates import queries as mandates
 from market.mandates.problems import AwaitCeiling, NoMandate
 from market.mandates.queries import Cover
 from market.mandates.rules import Resource, needs_mandate
-from market.registry import screening
+from market.registry import barred
 from market.registry.queries import source_of_product
 from market.registry.tables import Asset
 from storage.kernel.problem import Fault
 from storage.unit import View
+
+# Purposes that are the market's: what public data costs for them is guided. All others it serves without a price.
+SALE = frozenset({Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS, Purpose.RESALE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Grounds:
 
 def declared(product: Product, asset: Asset) -> Declared:
     """申报事实. What the asset declares, and what the product adds to it."""
-    facts = screening.declared(asset)
+    facts = barred.declared(asset)
     texts = (product.title_zh, product.title_en, product.summary_zh, product.summary_en, *product.keywords)
     return replace(
         facts,
@@ -76,7 +79,10 @@ def regulated(product: Product, asset: Asset) -> bool:
 def grounds(
     view: View, product: Product, asset: Asset, plans: Sequence[Plan], purposes: Collection[Purpose]
 ) -> Grounds:
-    """挂牌依据. What a product stands on now, offered under these plans for these purposes."""
+    """挂牌依据. What a product stands on now, offered under these plans for these purposes.
+
+    A purpose that public data serves without a price needs no ceiling, and is not the mandate's to grant.
+    """
     hits = tuple(negative_hits(view, declared(product, asset)))
     if not regulated(product, asset):
         return Grounds(hits, None, ())
@@ -84,9 +90,10 @@ def grounds(
         view,
         operator_id=product.provider_id,
         resource=resource_of(product, asset),
-        purposes=tuple(purposes),
+        purposes=[purpose for purpose in purposes if purpose in SALE],
     )
-    prices = [{name: getattr(plan, name) for name in PRICES} for plan in plans]
+    sold = any(purpose in SALE for purpose in purposes)
+    prices = [{name: getattr(plan, name) for name in PRICES} for plan in plans if sold]
     return Grounds(hits, cover, tuple(mandates.faults_of_prices(view, product.slug, prices)))
 
 

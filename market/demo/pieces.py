@@ -114,7 +114,7 @@ ROADS = Piece(
     tier=Tier.COMMERCIAL,
     open_attr=OpenAttr.CONDITIONAL,
     grade=DataGrade.G2,
-    supply=SupplyKind.ENTERPRISE,
+    supply=SupplyKind.PUBLIC,
     summary_zh="八条道路每半小时的平均速度（虚构数据），已去除车牌与异常值。",
     summary_en="Half-hourly speeds of eight roads (invented), plates and impossible values removed.",
     price=Price(call_fen=2, download_fen=50_000),

@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any
 
 from contracts.terms import DeliveryMode
-from market.lists.rules import TESTS, Condition, Entry, Personal
-from market.policy.inputs import DataGrade, OpenAttr, SourceKind, SupplyKind
+from market.lists.rules import TESTS, Condition, Entry
+from market.policy.inputs import DataGrade, OpenAttr, PersonalInfo, SourceKind, SupplyKind
 from storage.kernel.problem import Fault
 from storage.kernel.words import Words
 
@@ -26,7 +26,7 @@ class Declared:
     source: SourceKind | None = None
     supply: SupplyKind | None = None
     open_attr: OpenAttr | None = None
-    personal: Personal | None = None
+    personal: PersonalInfo | None = None
     has_basis: bool = True
     delivery: frozenset[DeliveryMode] = frozenset()
 
@@ -110,7 +110,7 @@ def _test(name: str, asked: Any, declared: Declared) -> str | None:
         case "delivery":
             return next((mode.words.zh for mode in asked if mode in declared.delivery), None)
         case "without_basis":
-            about_people = declared.personal in {Personal.PI, Personal.SPI}
+            about_people = declared.personal in {PersonalInfo.PI, PersonalInfo.SPI}
             return "" if about_people and not declared.has_basis else None
         case _:
             value = getattr(declared, _FACT[name])

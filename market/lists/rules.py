@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.terms import DeliveryMode, Purpose
-from market.policy.inputs import DataGrade, OpenAttr, SourceKind, SupplyKind
+from market.policy.inputs import DataGrade, OpenAttr, PersonalInfo, SourceKind, SupplyKind
 from storage.kernel.machine import Machine
 from storage.kernel.problem import Fault
 from storage.kernel.words import Worded, Words
@@ -30,14 +30,6 @@ class Bar(Worded):
 
     TRADE = "trade", "不得挂牌交易", "Never listed or traded"
     REGISTRATION = "registration", "不得登记", "Not even registered"
-
-
-class Personal(Worded):
-    """个人信息. Whether declared data is about people."""
-
-    NONE = "none", "不含个人信息", "No personal information"
-    PI = "pi", "含个人信息", "Personal information"
-    SPI = "spi", "含敏感个人信息", "Sensitive personal information"
 
 
 class ChangeKind(Worded):
@@ -98,7 +90,7 @@ class Condition(BaseModel):
     sources: Annotated[tuple[SourceKind, ...], Field(max_length=6)] = ()
     supplies: Annotated[tuple[SupplyKind, ...], Field(max_length=3)] = ()
     open_attrs: Annotated[tuple[OpenAttr, ...], Field(max_length=3)] = ()
-    personal: Annotated[tuple[Personal, ...], Field(max_length=3)] = ()
+    personal: Annotated[tuple[PersonalInfo, ...], Field(max_length=4)] = ()
     delivery: Annotated[tuple[DeliveryMode, ...], Field(max_length=5)] = ()
     without_basis: bool = False
 

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from market.approvals.rules import reason_faults
 from market.identity.problems import OwnDecision
 from market.identity.rules import Actor, Permission
-from market.registry import screening
+from market.registry import barred
 from market.registry.problems import ContentRegistered, FileAttached
 from market.registry.queries import files_of
 from market.registry.rules import (
@@ -156,9 +156,9 @@ def submit_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
     said = Description.model_validate(asset)
     if faults := completeness_faults(said, files=len(files), evidence=len(asset.source_evidence)):
         raise Invalid(*faults)
-    hits = screening.hits_of(unit, asset)
-    if barred := screening.registration_faults(hits):
-        raise Invalid(*barred)
+    hits = barred.hits_of(unit, asset)
+    if stopped := barred.registration_faults(hits):
+        raise Invalid(*stopped)
     _refuse_registered_content(unit, files)
     asset.state, asset.missing, asset.reason = after, [], ""
     asset.submitted_by, asset.submitted_at = actor.id, clock.now()
@@ -217,9 +217,9 @@ def register_asset(unit: Unit, actor: Actor, asset_id: str, *, reason: str) -> A
     after, why = ASSET.after(asset.state, "register"), _reasoned(reason)
     if faults := grade_faults(Description.model_validate(asset)):
         raise Invalid(*faults)
-    hits = screening.hits_of(unit, asset)
-    if barred := screening.registration_faults(hits):
-        raise Invalid(*barred)
+    hits = barred.hits_of(unit, asset)
+    if stopped := barred.registration_faults(hits):
+        raise Invalid(*stopped)
     files = files_of(unit, asset.id)
     _refuse_registered_content(unit, files)
     # In one order for everybody, so that two registrations wait for each other and never deadlock.

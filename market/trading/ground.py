@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from contracts.terms import Purpose as Use
 from market.catalogue import queries as catalogue
-from market.catalogue.grounds import Grounds, grounds_of_order
+from market.catalogue.grounds import SALE, Grounds, grounds_of_order
 from market.catalogue.rules import PlanKind
 from market.lists.actions import steady
 from market.lists.problems import OnNegativeList
@@ -34,7 +34,7 @@ def refuse_unsold(unit: Unit, product_id: str, plan_id: str, purpose: Use) -> Gr
     steady(unit)
     ground = grounds_of_order(unit, product, plan, purpose)
     ground.refuse()
-    if ground.cover is not None and plan.kind is not PlanKind.FREE:
+    if ground.cover is not None and plan.kind is not PlanKind.FREE and purpose in SALE:
         cap = mandates.cap_on(unit, product.provider_id, mandates.today())
         if cap is not None and cap.step is CapStep.STOPPED:
             raise RevenueCapReached(until=cap.last_day.isoformat())

@@ -22,10 +22,9 @@ from market.lists.rules import (
     EditState,
     Entry,
     ListKind,
-    Personal,
 )
 from market.lists.tables import ListEntry
-from market.policy.inputs import DataGrade, OpenAttr, SourceKind, SupplyKind
+from market.policy.inputs import DataGrade, OpenAttr, PersonalInfo, SourceKind, SupplyKind
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
 from market.web.values import build, picked, words_of
 from storage.kernel.problem import Invalid, NotFound
@@ -41,7 +40,7 @@ CHOSEN: dict[str, Any] = {
     "sources": SourceKind,
     "supplies": SupplyKind,
     "open_attrs": OpenAttr,
-    "personal": Personal,
+    "personal": PersonalInfo,
     "delivery": DeliveryMode,
 }
 WRITTEN = ("words", "categories", "industries", "fields", "codes")

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from contracts.terms import DeliveryMode
 from market.lists.matching import Declared, Rule, caught, hits, plain
-from market.lists.rules import Change, ChangeKind, Condition, ListKind, Personal, differences, entry_faults
-from market.policy.inputs import DataGrade, OpenAttr, SourceKind, SupplyKind
+from market.lists.rules import Change, ChangeKind, Condition, ListKind, differences, entry_faults
+from market.policy.inputs import DataGrade, OpenAttr, PersonalInfo, SourceKind, SupplyKind
 from tests.market.mandates_made import civil, negative, opened
 
 TODAY = civil()
@@ -81,7 +81,7 @@ FACTS = Declared(
     source=SourceKind.CRAWLED,
     supply=SupplyKind.PUBLIC,
     open_attr=OpenAttr.CLOSED,
-    personal=Personal.PI,
+    personal=PersonalInfo.PI,
     has_basis=False,
     delivery=frozenset({DeliveryMode.FILE}),
 )
@@ -100,10 +100,10 @@ FACTS = Declared(
         Condition(sources=(SourceKind.CRAWLED,)),
         Condition(supplies=(SupplyKind.PUBLIC,)),
         Condition(open_attrs=(OpenAttr.CLOSED,)),
-        Condition(personal=(Personal.PI, Personal.SPI)),
+        Condition(personal=(PersonalInfo.PI, PersonalInfo.SPI)),
         Condition(delivery=(DeliveryMode.FILE,)),
         Condition(without_basis=True),
-        Condition(words=("用电",), personal=(Personal.PI,), without_basis=True),
+        Condition(words=("用电",), personal=(PersonalInfo.PI,), without_basis=True),
     ],
 )
 def test_each_test_catches_what_it_names(condition: Condition) -> None:
@@ -118,7 +118,7 @@ def test_each_test_catches_what_it_names(condition: Condition) -> None:
         Condition(words=("用电",), grades=(DataGrade.G1,)),
         Condition(categories=("电力",)),
         Condition(codes=("370200-dl-000",)),
-        Condition(personal=(Personal.NONE,)),
+        Condition(personal=(PersonalInfo.NONE,)),
         Condition(delivery=(DeliveryMode.API,)),
     ],
 )
@@ -135,8 +135,10 @@ def test_a_word_is_not_hidden_by_spaces_and_marks(text: str) -> None:
 
 
 def test_without_basis_is_about_people_only() -> None:
-    assert caught(Condition(without_basis=True), Declared(personal=Personal.NONE, has_basis=False)) is None
-    assert caught(Condition(without_basis=True), Declared(personal=Personal.SPI, has_basis=True)) is None
+    assert (
+        caught(Condition(without_basis=True), Declared(personal=PersonalInfo.NONE, has_basis=False)) is None
+    )
+    assert caught(Condition(without_basis=True), Declared(personal=PersonalInfo.SPI, has_basis=True)) is None
 
 
 def test_a_rule_counts_only_in_its_days() -> None:

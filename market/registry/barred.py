@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 from market.lists.matching import Declared, Hit
 from market.lists.queries import negative_hits
-from market.lists.rules import Bar, Personal
+from market.lists.rules import Bar
+from market.policy.inputs import PersonalInfo
 from market.registry.tables import Asset
 from storage.kernel.problem import Fault
 from storage.unit import View
 
 
-def personal_of(asset: Asset) -> Personal | None:
+def personal_of(asset: Asset) -> PersonalInfo | None:
     """个人信息. None while it is not declared."""
     if asset.contains_spi:
-        return Personal.SPI
+        return PersonalInfo.SPI
     if asset.contains_pi:
-        return Personal.PI
-    return None if asset.contains_pi is None else Personal.NONE
+        return PersonalInfo.PI
+    return None if asset.contains_pi is None else PersonalInfo.NONE
 
 
 def declared(asset: Asset) -> Declared:
