@@ -54,10 +54,13 @@ class Shelf:
         self._recent: dict[tuple[str, ...], Allowed] = {}
         self._versions: dict[tuple[str, int], dict[str, Any]] = {}
 
-    def item(self, slug: str, tier: Tier) -> ShelfItem:
-        """The product by its slug. Raises NotOnShelf, also when it stands on the other side of the line."""
+    def item(self, slug: str, tier: Tier, holder: Access | None = None) -> ShelfItem:
+        """The product by its slug. Raises NotOnShelf, also when it stands on the other side of the line.
+
+        holder: who carries a token of this very product is shown a taken-down one, and told by the gate why.
+        """
         with self._store.view() as view:
-            return on_side(_item(view, slug), slug, tier)
+            return on_side(_item(view, slug), slug, tier, holder)
 
     def either(self, slug: str) -> ShelfItem:
         """The product by its slug on whichever side, for a caller with a license. Raises NotOnShelf."""
@@ -97,9 +100,14 @@ class Shelf:
         return allowed
 
 
-def on_side(item: ShelfItem | None, slug: str, tier: Tier) -> ShelfItem:
-    """The product when it is served on that side of the line. Raises NotOnShelf."""
-    if item is None or item.tier is not tier or not item.served:
+def on_side(item: ShelfItem | None, slug: str, tier: Tier, holder: Access | None = None) -> ShelfItem:
+    """The product when it is served on that side of the line. Raises NotOnShelf.
+
+    holder: the bearer of a token of this product knows of it: taken down, the gate says 403 and why.
+    """
+    if item is None or item.tier is not tier:
+        raise NotOnShelf(product=slug)
+    if not item.served and (holder is None or holder.product_id != item.product_id):
         raise NotOnShelf(product=slug)
     return item
 

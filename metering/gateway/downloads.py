@@ -75,7 +75,7 @@ async def _wanted_file(request: Request) -> str:
 
 def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> tuple[Ticket, str]:
     now = clock.now()
-    item = plane.shelf.item(product, Tier.COMMERCIAL)
+    item = plane.shelf.item(product, Tier.COMMERCIAL, access)
     standing = plane.shelf.standing(access)
     refuse(standing, item, access, "file", now)
     gate = standing.gate

@@ -41,7 +41,7 @@ class RowsDoor:
         allowed = None if uncharged else plane.shelf.recent(product, access)
         if allowed is None:
             allowed = await plane.in_thread(plane.shelf.read, product, access)
-        item = on_side(allowed.item, product, Tier.COMMERCIAL)
+        item = on_side(allowed.item, product, Tier.COMMERCIAL, access)
         refuse(allowed.standing, item, access, "api", clock.now())
         question = await self._desk.question(request, item, allowed.standing.gate.pinned_version)
         if uncharged and (bare := _without_rows(request, question, limits | _PRIVATE)):
