@@ -15,8 +15,11 @@ ORDER = list(DataGrade)
 
 
 def field(name: str = "value", pi: PersonalInfo | None = PersonalInfo.NONE, **harms: str) -> FieldFacts:
-    said = {Harmed(harmed): Degree(degree) for harmed, degree in harms.items()}
-    return FieldFacts(name, HARMLESS | said, pi)
+    return FieldFacts(name, harmed(harms), pi)
+
+
+def harmed(harms: dict[str, str]) -> dict[Harmed, Degree]:
+    return HARMLESS | {Harmed(each): Degree(degree) for each, degree in harms.items()}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ def field(name: str = "value", pi: PersonalInfo | None = PersonalInfo.NONE, **ha
     ],
 )
 def test_the_matrix(harms: dict[str, str], expected: DataGrade) -> None:
-    found = grade([field(**harms)], PLAIN)
+    found = grade([FieldFacts("value", harmed(harms), PersonalInfo.NONE)], PLAIN)
     assert found.grade is expected
     assert any(reason.grade is expected and not reason.presumed for reason in found.reasons)
 
@@ -82,11 +85,11 @@ harms = st.dictionaries(st.sampled_from(Harmed), degrees)
     degrees,
 )
 def test_a_greater_harm_never_lowers_the_grade(
-    said: list[tuple[dict[Harmed, Degree], PersonalInfo | None]], harmed: Harmed, degree: Degree
+    said: list[tuple[dict[Harmed, Degree], PersonalInfo | None]], whose: Harmed, degree: Degree
 ) -> None:
     fields = [FieldFacts(str(place), each, pi) for place, (each, pi) in enumerate(said)]
     first = grade([*fields, FieldFacts("x", HARMLESS, PersonalInfo.NONE)], PLAIN)
-    more = grade([*fields, FieldFacts("x", HARMLESS | {harmed: degree}, PersonalInfo.NONE)], PLAIN)
+    more = grade([*fields, FieldFacts("x", HARMLESS | {whose: degree}, PersonalInfo.NONE)], PLAIN)
     unknown = grade([*fields, FieldFacts("x", {}, None)], PLAIN)
     assert ORDER.index(first.grade) <= ORDER.index(more.grade) <= ORDER.index(unknown.grade)
 
