@@ -24,7 +24,7 @@ def test_open_data_needs_no_account_and_never_meets_the_till(served: Served) -> 
     assert served.http.get("/open/v1/product-open/files/serving").status_code == 404
     assert served.http.get("/open/v1/product-1/rows").status_code == 404
     assert served.gateway.plane is not None
-    served.gateway.plane.open_count.flush()
+    served.gateway.plane.afterwards.flush()
     with served.store.view() as view:
         kept = {row.kind: (row.calls, row.rows) for row in view.session.exec(select(OpenUsage)).all()}
     assert kept[Kind.ROWS] == (1, 5)
