@@ -29,7 +29,7 @@ from market.trading import queries as trading_queries
 from market.trading.rules import RULES_VERSION
 from market.trading.tables import Order
 from storage.kernel.numbers import make_uscc
-from storage.tabular.apart import inspect_apart
+from storage.tabular.apart import inspect_here
 from storage.tabular.kinds import Column
 
 REASON = "演示：材料齐全 demo: complete"
@@ -103,7 +103,7 @@ def _submitted(house: House, piece: Piece) -> str:
     actor = acting(house, piece.owner)
     path = house.incoming / f"demo-{piece.slug}"
     path.write_bytes(piece.content())
-    found = inspect_apart(path, piece.file_name, house.workshop.limits)
+    found = inspect_here(path, piece.file_name, house.workshop.limits)
     stored = house.objects.put_file(path)
     path.unlink()
     paper = house.objects.put_bytes(f"来源说明 {piece.slug}".encode())

@@ -32,6 +32,7 @@ from storage.kernel.words import Worded, Words
 BUILT_IN = "2026.1"
 MAX_BYTES, MAX_RULES, MAX_DEPTH = 256 << 10, 200, 12
 W = TypeVar("W", bound=Worded)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same language, ten times as fast
 Fields = dict[str, yaml.Node]
 
 # What a rule of each phase may say it does; the first is what it must say.
@@ -82,10 +83,10 @@ def read(text: str) -> Pack:
 def _composed(text: str) -> yaml.Node:
     """The text as a tree of nodes with lines. Aliases are refused: a few can stand for billions."""
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent):
                 _refuse(_at(event.start_mark), "不支持 YAML 引用", "aliases are not allowed")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         told = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
@@ -137,7 +138,7 @@ def _source(node: yaml.Node, laws: dict[str, Words]) -> Words:
     if article.startswith("row"):
         number = article.removeprefix("row")
         return Words(f"{name.zh}需求表第 {number} 项", f"{name.en}, requirement {number}")
-    return Words(f"{name.zh} 第 {article} 条", f"{name.en}, {article}")
+    return Words(f"{name.zh} 第 {article} 条", f"{name.en}, Art. {article}")
 
 
 def _effect(node: yaml.Node, phase: Phase) -> Effect:

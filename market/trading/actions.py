@@ -83,11 +83,11 @@ def place_order(
     if offered is None:
         raise NotOnOffer(product=product_id, plan=plan_id)
     offer = offered.offer
-    if offer.tier is Tier.PUBLIC_GOOD:
+    if offer.tier is Tier.PUBLIC_GOOD and offer.template_slug != purposes.FREE_TEMPLATE[0]:
         raise OrderNotNeeded(open_url=f"/open/v1/{offer.product.slug}")
     if offer.seller.id == buyer.id:
         raise OwnProduct
-    maybe_free = purposes.may_be_free(offered.supply, purpose)
+    maybe_free = offer.tier is Tier.PUBLIC_GOOD or purposes.may_be_free(offered.supply, purpose)
     buyer.signatory()  # what no contract could print is told before anybody decides on it
     faults = order_faults(
         purpose=purpose,
@@ -201,7 +201,9 @@ def _still_offered(unit: Unit, order: Order) -> catalogue.OnOffer:
 def _draw_up(unit: Unit, order: Order, zone: str) -> None:
     """Write the contract the order asked for; the standing offer is the provider's acceptance."""
     offered = _still_offered(unit, order)
-    offer = purposes.free_offer(offered.offer) if order.tier is Tier.PUBLIC_GOOD else offered.offer
+    offer = offered.offer
+    if order.tier is Tier.PUBLIC_GOOD and offer.tier is Tier.COMMERCIAL:
+        offer = purposes.free_offer(offer)
     terms = Terms(
         tier=offer.tier,
         product=offer.product,

@@ -168,6 +168,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "client_id": _row("credential"),
     "contract_id": _row("contract"),
     "edit_id": _row("list_edit"),
+    "decision_id": _row("tier_decision"),
     "file_id": _row("asset_file"),
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
     "kid": _row("report_key"),
@@ -181,6 +182,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "product_id": _row("product"),
     "item_id": _row("suspense_item"),
     "refund_id": _row("refund"),
+    "review_id": _row("secrecy_review"),
     "run_id": _row("refinery_run"),
 }
 # `METHOD /path` → a body, where one made from the schema is not good enough to get past validation.

@@ -124,7 +124,10 @@ def ready_product(
     return product
 
 
-def terms_of(product: Product) -> Standing:
+USUAL = (Purpose.INDUSTRY, Purpose.INTERNAL_BUSINESS)
+
+
+def terms_of(product: Product, purposes: tuple[Purpose, ...] = USUAL) -> Standing:
     """The standing terms the provider offers this product on."""
     slots: dict[str, Any] = {"data_source": "履职采集", "update_cycle": "每日"}
     if product.tier is Tier.COMMERCIAL:
@@ -134,14 +137,16 @@ def terms_of(product: Product) -> Standing:
     return Standing(
         template_slug="data-provision" if product.tier is Tier.COMMERCIAL else "open-license",
         template_version="2026.1",
-        purposes=(Purpose.INDUSTRY, Purpose.INTERNAL_BUSINESS),
+        purposes=purposes,
         months=12,
         min_prepay_fen=100 if product.tier is Tier.COMMERCIAL else 0,
         slots=slots,
     )
 
 
-def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
+def submit(
+    store: Store, product: Product, actor: Actor = PROVIDER, purposes: tuple[Purpose, ...] = USUAL
+) -> str:
     """Accept the standing offer and ask for the listing; returns the case's id.
 
     Public data on the commercial side gets its mandate and ceilings first.
@@ -150,10 +155,10 @@ def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
     if product.tier is Tier.COMMERCIAL and product.supply is not SupplyKind.ENTERPRISE:
         sellable(store, product.slug, actor)
     with store.view() as view:
-        seen = offers.standing_hash(view, actor, product.id, terms_of(product))
+        seen = offers.standing_hash(view, actor, product.id, terms_of(product, purposes))
     with store.unit(actor.id, actor.org) as unit:
         submitted = listing.submit_listing(
-            unit, actor, product.id, standing=terms_of(product), offer_sha256=seen
+            unit, actor, product.id, standing=terms_of(product, purposes), offer_sha256=seen
         )
     assert submitted.case_id is not None
     return submitted.case_id
@@ -166,11 +171,16 @@ def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = 
 
 
 def listed_product(
-    store: Store, slug: str = "car-parks", *, actor: Actor = PROVIDER, **changes: Any
+    store: Store,
+    slug: str = "car-parks",
+    *,
+    actor: Actor = PROVIDER,
+    purposes: tuple[Purpose, ...] = USUAL,
+    **changes: Any,
 ) -> Product:
     """A product on the shelf, decided by as many people as its case needs."""
     product = ready_product(store, slug, actor=actor, **changes)
-    case_id = submit(store, product, actor)
+    case_id = submit(store, product, actor, purposes)
     if approve(store, case_id) is ListingState.SUBMITTED:
         approve(store, case_id, SECOND_APPROVER)
     return product

@@ -1099,6 +1099,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_revoked_token_until"), ["until"], unique=False)
 
     op.create_table(
+        "rule_pack",
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("adopted_by", sa.String(), nullable=False),
+        sa.Column("adopted_at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_rule_pack")),
+    )
+    with op.batch_alter_table("rule_pack", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rule_pack_adopted_at"), ["adopted_at"], unique=False)
+
+    op.create_table(
+        "rule_switch",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("off", sa.Boolean(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_switch")),
+    )
+    with op.batch_alter_table("rule_switch", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rule_switch_rule"), ["rule"], unique=False)
+
+    op.create_table(
         "sequence",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("last", BIG, nullable=False),
@@ -1223,6 +1249,54 @@ def upgrade() -> None:
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_suspense_item_payment_id"), ["payment_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_suspense_item_state"), ["state"], unique=False)
+
+    op.create_table(
+        "tier_decision",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("moment", sa.String(), nullable=False),
+        sa.Column("pack_version", sa.String(), nullable=False),
+        sa.Column("pack_sha256", sa.String(), nullable=False),
+        sa.Column("switched_off", JSON_TYPE, nullable=False),
+        sa.Column("inputs", JSON_TYPE, nullable=False),
+        sa.Column("inputs_sha256", sa.String(), nullable=False),
+        sa.Column(
+            "decision",
+            sa.Enum(
+                "deny",
+                "hold",
+                "manual",
+                "allow",
+                name="decision_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("outcome", JSON_TYPE, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tier_decision")),
+    )
+    with op.batch_alter_table("tier_decision", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_tier_decision_decision"), ["decision"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tier_decision_subject"), ["subject"], unique=False)
+
+    op.create_table(
+        "tier_finding",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("term", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("org", sa.String(), nullable=True),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tier_finding")),
+    )
+    with op.batch_alter_table("tier_finding", schema=None) as batch_op:
+        batch_op.create_index("ix_tier_finding_subject_term", ["subject", "term"], unique=False)
 
     op.create_table(
         "token_key",
@@ -1490,6 +1564,37 @@ def upgrade() -> None:
     with op.batch_alter_table("asset_file", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_asset_file_asset_id"), ["asset_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_asset_file_sha256"), ["sha256"], unique=False)
+
+    op.create_table(
+        "asset_grading",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "grade",
+            sa.Enum(
+                "G1",
+                "G2",
+                "G3",
+                "G4",
+                "IMPORTANT",
+                "CORE",
+                name="datagrade_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("fields", JSON_TYPE, nullable=False),
+        sa.Column("facts", JSON_TYPE, nullable=False),
+        sa.Column("reasons", JSON_TYPE, nullable=False),
+        sa.Column("graded_by", sa.String(), nullable=False),
+        sa.Column("graded_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_grading_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_grading")),
+    )
+    with op.batch_alter_table("asset_grading", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_asset_grading_asset_id"), ["asset_id"], unique=False)
 
     op.create_table(
         "invoice_line",
@@ -2062,6 +2167,57 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_revenue_cap_operator_id"), ["operator_id"], unique=False)
 
     op.create_table(
+        "secrecy_review",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "not_needed",
+                "pending",
+                "passed",
+                "refused",
+                name="secrecy_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("contents", sa.String(), nullable=False),
+        sa.Column("personal", sa.Boolean(), nullable=False),
+        sa.Column("export", sa.Boolean(), nullable=False),
+        sa.Column("statement", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_org", sa.String(), nullable=False),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("reviewed_by", sa.String(), nullable=True),
+        sa.Column("reviewed_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("evidence", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "state = 'pending' OR reviewed_by IS NOT NULL",
+            name=op.f("ck_secrecy_review_reviewed_by_somebody"),
+        ),
+        sa.CheckConstraint(
+            "reviewed_by IS NULL OR reviewed_by <> asked_by", name=op.f("ck_secrecy_review_another_person")
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_secrecy_review_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_secrecy_review")),
+    )
+    with op.batch_alter_table("secrecy_review", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_secrecy_review_asked_org"), ["asked_org"], unique=False)
+        batch_op.create_index(batch_op.f("ix_secrecy_review_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_secrecy_review_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "uq_secrecy_review_pending",
+            ["asset_id"],
+            unique=True,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
+
+    op.create_table(
         "shelf_version",
         sa.Column("product_id", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -2148,12 +2304,12 @@ def upgrade() -> None:
         sa.Column("placed_at", MOMENT, nullable=False),
         sa.Column("expires_at", MOMENT, nullable=True),
         sa.CheckConstraint(
-            "due_fen >= 0 AND prepay_fen >= 0 AND fee_fen >= 0",
-            name=op.f("ck_trade_order_amounts_not_negative"),
-        ),
-        sa.CheckConstraint(
             "tier = 'commercial' OR due_fen + prepay_fen + fee_fen = 0",
             name=op.f("ck_trade_order_public_good_is_free"),
+        ),
+        sa.CheckConstraint(
+            "due_fen >= 0 AND prepay_fen >= 0 AND fee_fen >= 0",
+            name=op.f("ck_trade_order_amounts_not_negative"),
         ),
         sa.CheckConstraint("months > 0", name=op.f("ck_trade_order_term_positive")),
         sa.ForeignKeyConstraint(["buyer_id"], ["party.id"], name=op.f("fk_trade_order_buyer_id")),
@@ -2413,161 +2569,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("product_version", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_product_version_product_id"), ["product_id"], unique=False)
-    op.create_table(
-        "rule_pack",
-        sa.Column("version", sa.String(), nullable=False),
-        sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("text", sa.String(), nullable=False),
-        sa.Column("adopted_by", sa.String(), nullable=False),
-        sa.Column("adopted_at", MOMENT, nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("version", name=op.f("pk_rule_pack")),
-    )
-    with op.batch_alter_table("rule_pack", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_rule_pack_adopted_at"), ["adopted_at"], unique=False)
-
-    op.create_table(
-        "rule_switch",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("rule", sa.String(), nullable=False),
-        sa.Column("off", sa.Boolean(), nullable=False),
-        sa.Column("by", sa.String(), nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_switch")),
-    )
-    with op.batch_alter_table("rule_switch", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_rule_switch_rule"), ["rule"], unique=False)
-
-    op.create_table(
-        "tier_decision",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("moment", sa.String(), nullable=False),
-        sa.Column("pack_version", sa.String(), nullable=False),
-        sa.Column("pack_sha256", sa.String(), nullable=False),
-        sa.Column("switched_off", JSON_TYPE, nullable=False),
-        sa.Column("inputs", JSON_TYPE, nullable=False),
-        sa.Column("inputs_sha256", sa.String(), nullable=False),
-        sa.Column(
-            "decision",
-            sa.Enum(
-                "deny",
-                "hold",
-                "manual",
-                "allow",
-                name="decision_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("outcome", JSON_TYPE, nullable=False),
-        sa.Column("by", sa.String(), nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tier_decision")),
-    )
-    with op.batch_alter_table("tier_decision", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_tier_decision_decision"), ["decision"], unique=False)
-        batch_op.create_index(batch_op.f("ix_tier_decision_subject"), ["subject"], unique=False)
-
-    op.create_table(
-        "tier_finding",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("term", sa.String(), nullable=False),
-        sa.Column("value", sa.String(), nullable=False),
-        sa.Column("by", sa.String(), nullable=False),
-        sa.Column("org", sa.String(), nullable=True),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tier_finding")),
-    )
-    with op.batch_alter_table("tier_finding", schema=None) as batch_op:
-        batch_op.create_index("ix_tier_finding_subject_term", ["subject", "term"], unique=False)
-
-    op.create_table(
-        "asset_grading",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("asset_id", sa.String(), nullable=False),
-        sa.Column(
-            "grade",
-            sa.Enum(
-                "G1",
-                "G2",
-                "G3",
-                "G4",
-                "IMPORTANT",
-                "CORE",
-                name="datagrade_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("fields", JSON_TYPE, nullable=False),
-        sa.Column("facts", JSON_TYPE, nullable=False),
-        sa.Column("reasons", JSON_TYPE, nullable=False),
-        sa.Column("graded_by", sa.String(), nullable=False),
-        sa.Column("graded_at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_grading_asset_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_grading")),
-    )
-    with op.batch_alter_table("asset_grading", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_asset_grading_asset_id"), ["asset_id"], unique=False)
-
-    op.create_table(
-        "secrecy_review",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("asset_id", sa.String(), nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "not_needed",
-                "pending",
-                "passed",
-                "refused",
-                name="secrecy_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("contents", sa.String(), nullable=False),
-        sa.Column("personal", sa.Boolean(), nullable=False),
-        sa.Column("export", sa.Boolean(), nullable=False),
-        sa.Column("statement", sa.String(), nullable=False),
-        sa.Column("asked_by", sa.String(), nullable=False),
-        sa.Column("asked_org", sa.String(), nullable=False),
-        sa.Column("asked_at", MOMENT, nullable=False),
-        sa.Column("reviewed_by", sa.String(), nullable=True),
-        sa.Column("reviewed_at", MOMENT, nullable=True),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("evidence", sa.String(), nullable=False),
-        sa.CheckConstraint(
-            "state = 'pending' OR reviewed_by IS NOT NULL",
-            name=op.f("ck_secrecy_review_reviewed_by_somebody"),
-        ),
-        sa.CheckConstraint(
-            "reviewed_by IS NULL OR reviewed_by <> asked_by", name=op.f("ck_secrecy_review_another_person")
-        ),
-        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_secrecy_review_asset_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_secrecy_review")),
-    )
-    with op.batch_alter_table("secrecy_review", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_secrecy_review_asked_org"), ["asked_org"], unique=False)
-        batch_op.create_index(batch_op.f("ix_secrecy_review_asset_id"), ["asset_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_secrecy_review_state"), ["state"], unique=False)
-        batch_op.create_index(
-            "uq_secrecy_review_pending",
-            ["asset_id"],
-            unique=True,
-            sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
-        )
     connection = op.get_bind()
     for statement in BY_HAND[connection.dialect.name]:
         connection.exec_driver_sql(statement)
@@ -2577,38 +2578,6 @@ def downgrade() -> None:
     connection = op.get_bind()
     for statement in BY_HAND_DOWN[connection.dialect.name]:
         connection.exec_driver_sql(statement)
-    with op.batch_alter_table("secrecy_review", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_secrecy_review_pending",
-            sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
-        )
-        batch_op.drop_index(batch_op.f("ix_secrecy_review_state"))
-        batch_op.drop_index(batch_op.f("ix_secrecy_review_asset_id"))
-        batch_op.drop_index(batch_op.f("ix_secrecy_review_asked_org"))
-
-    op.drop_table("secrecy_review")
-    with op.batch_alter_table("asset_grading", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_asset_grading_asset_id"))
-
-    op.drop_table("asset_grading")
-    with op.batch_alter_table("tier_finding", schema=None) as batch_op:
-        batch_op.drop_index("ix_tier_finding_subject_term")
-
-    op.drop_table("tier_finding")
-    with op.batch_alter_table("tier_decision", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_tier_decision_subject"))
-        batch_op.drop_index(batch_op.f("ix_tier_decision_decision"))
-
-    op.drop_table("tier_decision")
-    with op.batch_alter_table("rule_switch", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_rule_switch_rule"))
-
-    op.drop_table("rule_switch")
-    with op.batch_alter_table("rule_pack", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_rule_pack_adopted_at"))
-
-    op.drop_table("rule_pack")
     with op.batch_alter_table("product_version", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_product_version_product_id"))
 
@@ -2648,6 +2617,17 @@ def downgrade() -> None:
 
     op.drop_table("trade_order")
     op.drop_table("shelf_version")
+    with op.batch_alter_table("secrecy_review", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_secrecy_review_pending",
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_secrecy_review_state"))
+        batch_op.drop_index(batch_op.f("ix_secrecy_review_asset_id"))
+        batch_op.drop_index(batch_op.f("ix_secrecy_review_asked_org"))
+
+    op.drop_table("secrecy_review")
     with op.batch_alter_table("revenue_cap", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_revenue_cap_operator_id"))
         batch_op.drop_index(batch_op.f("ix_revenue_cap_mandator_id"))
@@ -2716,6 +2696,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_invoice_line_license_id"))
 
     op.drop_table("invoice_line")
+    with op.batch_alter_table("asset_grading", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_asset_grading_asset_id"))
+
+    op.drop_table("asset_grading")
     with op.batch_alter_table("asset_file", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_asset_file_sha256"))
         batch_op.drop_index(batch_op.f("ix_asset_file_asset_id"))
@@ -2746,6 +2730,15 @@ def downgrade() -> None:
     op.drop_table("usage_anomaly")
     op.drop_table("upstream")
     op.drop_table("token_key")
+    with op.batch_alter_table("tier_finding", schema=None) as batch_op:
+        batch_op.drop_index("ix_tier_finding_subject_term")
+
+    op.drop_table("tier_finding")
+    with op.batch_alter_table("tier_decision", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_tier_decision_subject"))
+        batch_op.drop_index(batch_op.f("ix_tier_decision_decision"))
+
+    op.drop_table("tier_decision")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_suspense_item_state"))
         batch_op.drop_index(batch_op.f("ix_suspense_item_payment_id"))
@@ -2758,6 +2751,14 @@ def downgrade() -> None:
     op.drop_table("stored_object")
     op.drop_table("shelf_item")
     op.drop_table("sequence")
+    with op.batch_alter_table("rule_switch", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rule_switch_rule"))
+
+    op.drop_table("rule_switch")
+    with op.batch_alter_table("rule_pack", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rule_pack_adopted_at"))
+
+    op.drop_table("rule_pack")
     with op.batch_alter_table("revoked_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_revoked_token_until"))
 
