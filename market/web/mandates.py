@@ -82,12 +82,13 @@ def mandate(
     actor = caller.actor
     with house.store.view() as view:
         row = queries.mandate(view, actor, mandate_id)
-        people = parties(view, {row.operator_id, row.mandator_id})
         assessed = queries.assessments(view, row.id)
         concerned = actor is not None and (
             actor.org in {row.mandator_id, row.operator_id} or actor.may(Permission.JOURNAL_READ)
         )
         entries = queries.history(view, row.id) if concerned else []
+        orgs = {row.operator_id, row.mandator_id} | {entry.org for entry in entries if entry.org}
+        people = parties(view, orgs)
     return page(
         request,
         "mandate.html",
