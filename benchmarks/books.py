@@ -10,9 +10,10 @@ from benchmarks.stage import Shelf
 from metering import queries
 from metering.booking import Booking
 from metering.books import PostgresBooks, SqliteBooks
-from metering.gate import Charge, event_id, new_charge_key
+from metering.gate import Charge, new_charge_key
 from metering.tables import UsageEvent
-from metering.words import Kind
+from metering.usage import usage_by
+from metering.words import By, Kind
 from storage.kernel import clock
 
 _BATCH = 1000
@@ -51,9 +52,7 @@ def _booked(shelf: Shelf, batches: int) -> float:
     start = time.perf_counter()
     for charges in wholes:
         with shelf.database.writing() as connection:
-            booking = Booking(
-                books, [(each.id, each) for each in charges], clock.now(), _ZONE, timedelta(hours=24)
-            )
+            booking = Booking(books, charges, clock.now(), _ZONE, timedelta(hours=24))
             booking.book(connection)
         if len(booking.events) != _BATCH:
             raise RuntimeError("not every event was booked")
@@ -87,7 +86,7 @@ def _inserted(shelf: Shelf, table: sa.Table, batches: int) -> float:
         rows = []
         for charge in _charges(shelf):
             known = {
-                "id": event_id(charge.license_id, charge.key), "license_id": charge.license_id, "product_id": charge.product_id,
+                "id": charge.id, "license_id": charge.license_id, "product_id": charge.product_id,
                 "credential_id": charge.credential_id, "purpose": charge.purpose, "kind": charge.kind, "calls": 1, "rows": 20,
                 "amount_fen": 2, "fingerprint": charge.fingerprint, "period": "2026-11", "at": now, "bytes": 2600,
             }  # fmt: skip
@@ -118,7 +117,7 @@ def _asked(shelf: Shelf, license_id: str, times: int = 40) -> float:
     start = time.perf_counter()
     for _ in range(times):
         with shelf.store.view() as view:
-            days = queries.usage_by_day(view, license_id=license_id, since=_MONTH[0], until=_MONTH[1])
+            days = usage_by(view, By.DAY, license_id=license_id, since=_MONTH[0], until=_MONTH[1])
             sums = queries.totals_of_period(view, license_id, "2026-10")
     if len(days) != 31 or not sums:
         raise RuntimeError("the history is not whole")

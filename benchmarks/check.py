@@ -34,7 +34,7 @@ async def check(x_original_uri: Annotated[str, Header()]) -> Response:
 @app.get("/healthz")
 async def healthz() -> Response:
     """It lives."""
-    return Response(status_code=204)
+    return Response()
 
 
 if __name__ == "__main__":

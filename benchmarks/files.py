@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import getpass
 import hashlib
 import os
 import shutil
@@ -27,6 +28,7 @@ _SMALL = 10_000  # bytes
 _BIG = 1 << 30
 _AHEAD = 8000  # tickets signed for each second of load
 _NGINX = """
+user {user};
 worker_processes 1;
 daemon off;
 pid {folder}/nginx.pid;
@@ -117,8 +119,7 @@ def _nginx(shelf: Shelf, issuer: str) -> Iterator[Served]:
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     port, check = servers.free_port(), servers.free_port()
     config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, port=port, check=check))
-    folder.chmod(0o755)
+    config.write_text(_NGINX.format(user=getpass.getuser(), folder=folder, port=port, check=check))
     with (
         served(
             [sys.executable, "-m", "benchmarks.check", str(check), shelf.url, str(folder), issuer],

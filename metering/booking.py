@@ -22,7 +22,7 @@ class Booking:
     """One attempt to settle one batch; made anew for a second attempt."""
 
     books: Books
-    charges: Sequence[tuple[bytes, Charge]]  # with the event ids
+    charges: Sequence[Charge]
     now: datetime
     zone: str
     free: timedelta  # how long a purchase is repeated free
@@ -37,16 +37,16 @@ class Booking:
 
     def book(self, connection: Connection) -> None:
         """Lock, look up, decide, write. Afterwards `answers` may leave once the commit is done."""
-        charges = [charge for _, charge in self.charges]
+        charges = self.charges
         self._gates = self.books.lock(connection, {charge.license_id for charge in charges})
         self._credentials = self.books.live_credentials(connection, {c.credential_id for c in charges})
         self._period = self._open_period(connection)
         # Only now: a look-up before the lock counted one event twice.
         self._revoked = self.books.revoked(connection, {charge.jti for charge in charges})
-        self._booked = self.books.booked(connection, {id_ for id_, _ in self.charges})
-        for id_, charge in self.charges:
+        self._booked = self.books.booked(connection, {charge.id for charge in charges})
+        for charge in charges:
             try:
-                self.answers.append(self._decide(id_, charge))
+                self.answers.append(self._decide(charge))
             except Problem as refusal:
                 self.answers.append(refusal)
         if self.events:
@@ -61,7 +61,7 @@ class Booking:
             period = clock.period_of(after, self.zone)
         return period
 
-    def _decide(self, id_: bytes, charge: Charge) -> Receipt:
+    def _decide(self, charge: Charge) -> Receipt:
         gate = self._gates.get(charge.license_id)
         if gate is None:
             raise LicenseNotInForce(license=charge.license_id, reason="unknown")
@@ -69,7 +69,7 @@ class Booking:
             raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
         if charge.jti and charge.jti in self._revoked:
             raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
-        booked = self._booked.get(id_)
+        booked = self._booked.get(charge.id)
         if refusal := gate.refusal(self.now):
             if booked is not None and booked.fingerprint == charge.fingerprint:
                 refusal.members["receipt"] = booked.receipt.document()
@@ -80,21 +80,21 @@ class Booking:
             raise TicketExpired
         calls, amount = gate.admit(charge)
         receipt = Receipt(
-            id_,
+            charge.id,
             Settled.CHARGED,
             self.now,
             calls,
             charge.rows,
             charge.size,
             amount,
-            gate.left("calls"),
-            gate.left("rows"),
+            gate.left_calls,
+            gate.left_rows,
         )
         self._touched[charge.license_id] = gate
-        self._booked[id_] = Booked(charge.fingerprint, receipt)
+        self._booked[charge.id] = Booked(charge.fingerprint, receipt)
         self.events.append(
             (
-                id_,
+                charge.id,
                 charge.license_id,
                 charge.product_id,
                 charge.credential_id,
@@ -119,8 +119,8 @@ class Booking:
         return replace(
             booked.receipt,
             outcome=Settled.DUPLICATE,
-            left_calls=gate.left("calls"),
-            left_rows=gate.left("rows"),
+            left_calls=gate.left_calls,
+            left_rows=gate.left_rows,
         )
 
     def _hours(self) -> list[HourRow]:

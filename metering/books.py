@@ -152,10 +152,15 @@ class SqliteBooks:
         hours: Sequence[HourRow],
     ) -> None:
         moments = {at: _write(at) for at in {event[-1] for event in events}}  # of the till's batch, only one
-        connection.exec_driver_sql(
-            f"INSERT INTO usage_event ({_EVENT}) VALUES ({', '.join('?' * 13)})",  # noqa: S608
-            [(*event[:-1], moments[event[-1]]) for event in events],
-        )
+        for start in range(0, len(events), _AT_ONCE):
+            some = events[start : start + _AT_ONCE]
+            padded = 1 << (len(some) - 1).bit_length()
+            values: list[Any] = []
+            for event in some:
+                values += event
+                values[-1] = moments[event[-1]]
+            values += [None] * (13 * (padded - len(some)))
+            connection.exec_driver_sql(_insert(padded), tuple(values))
         driver: Any = connection.connection.driver_connection
         driver.executemany(
             f"UPDATE gate SET {', '.join(f'{name} = ?' for name in _USED)} WHERE license_id = ?",  # noqa: S608

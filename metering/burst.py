@@ -9,6 +9,32 @@ from metering.problems import TooManyRequests
 _CALLERS = 50_000
 
 
+class Allowance:
+    """What is left to a caller after one request, as the RateLimit headers say it."""
+
+    __slots__ = ("_full_in", "_left", "_name", "_policy")
+
+    def __init__(self, name: str, policy: str, left: int, full_in: int) -> None:
+        self._name = name
+        self._policy = policy
+        self._left = left
+        self._full_in = full_in  # seconds
+
+    def headers(self) -> dict[str, str]:
+        """For an answer made of text."""
+        return {"RateLimit-Policy": self._policy, "RateLimit": self._limit()}
+
+    def raw(self) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+        """For an answer made of bytes."""
+        return (
+            (b"ratelimit-policy", self._policy.encode()),
+            (b"ratelimit", self._limit().encode()),
+        )
+
+    def _limit(self) -> str:
+        return f'"{self._name}";r={self._left};t={self._full_in}'
+
+
 class Burst:
     """A token bucket per caller that refills evenly over a minute and holds a tenth of it at once."""
 
@@ -22,26 +48,21 @@ class Burst:
         self._left: dict[str, tuple[float, float]] = {}  # who came last stands last
         self._guard = threading.Lock()
 
-    def take(self, caller: str) -> dict[str, str]:
-        """Take one. Returns the RateLimit headers; raises TooManyRequests with Retry-After."""
+    def take(self, caller: str) -> Allowance:
+        """Take one. Raises TooManyRequests with Retry-After."""
         now = self._now()
         with self._guard:
             left, since = self._left.pop(caller, (self._most, now))
-            left += (now - since) * self._rate
-            left = min(left, self._most)
+            left = min(left + (now - since) * self._rate, self._most)
             taken = left >= 1
             if taken:
                 left -= 1
             self._left[caller] = (left, now)
             if len(self._left) > _CALLERS:
                 del self._left[next(iter(self._left))]
-        full_in = int((self._most - left) / self._rate) + 1
-        headers = {
-            "RateLimit-Policy": self._policy,
-            "RateLimit": f'"{self.name}";r={int(left)};t={full_in}',
-        }
+        allowance = Allowance(self.name, self._policy, int(left), int((self._most - left) / self._rate) + 1)
         if not taken:
             problem = TooManyRequests()
-            problem.headers |= headers | {"Retry-After": str(int((1 - left) / self._rate) + 1)}
+            problem.headers |= allowance.headers() | {"Retry-After": str(int((1 - left) / self._rate) + 1)}
             raise problem
-        return headers
+        return allowance

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
+from metering.afterwards import Notebook
 from metering.ranges import Span, covers, merge
 from metering.tables import Delivery
+from metering.upserts import insert_into
 from storage.database import Database
 from storage.kernel import clock
 
@@ -26,53 +27,80 @@ class Charged:
     sha256: str
     size: int
 
+    def begun(self, at: datetime) -> dict[str, Any]:
+        """The row of a delivery that begins."""
+        return {
+            "event_id": self.event_id,
+            "license_id": self.license_id,
+            "sha256": self.sha256,
+            "size": self.size,
+            "ranges": [],
+            "begun_at": at,
+        }
 
-def note_sent(database: Database, charged: Charged, spans: Sequence[Span]) -> bool:
-    """记录交付. Add the spans that left; returns whether the whole file has been delivered."""
-    now = clock.now()
-    with database.writing() as connection:
-        _begin(database, connection, charged, now)
-        row = connection.execute(
-            sa.select(_delivery.c.ranges, _delivery.c.delivered_at)
-            .where(_delivery.c.event_id == charged.event_id)
-            .with_for_update()
-        ).one()
-        ranges = merge([*row.ranges, *spans])
-        whole = covers(ranges, charged.size)
-        connection.execute(
-            sa.update(_delivery)
-            .where(_delivery.c.event_id == charged.event_id)
-            .values(
-                ranges=[list(span) for span in ranges],
-                delivered_at=row.delivered_at or (now if whole else None),
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    spans: tuple[Span, ...]
+    at: datetime  # of the first byte noted
+
+
+class DeliveryBook(Notebook[Charged, _Sent]):
+    """交付记录. What was sent, added up. A crash loses the last second: then it is unknown, never guessed."""
+
+    def sent(self, charged: Charged, span: Span) -> None:
+        """记录交付. These bytes left."""
+        self.note(charged, _Sent((span,), clock.now()))
+
+    def added(self, before: _Sent, value: _Sent) -> _Sent:
+        return _Sent(tuple(merge([*before.spans, *value.spans])), min(before.at, value.at))
+
+    def write(self, connection: Connection, waiting: dict[Charged, _Sent]) -> None:
+        # In one order for everybody, so that two gateways wait for each other and never deadlock.
+        charged = sorted(waiting, key=lambda each: each.event_id)
+        begin = insert_into(connection, _delivery).on_conflict_do_nothing()
+        connection.execute(begin, [each.begun(waiting[each].at) for each in charged])
+        for some in _portions([each.event_id for each in charged]):
+            found = connection.execute(
+                sa.select(_delivery.c.event_id, _delivery.c.ranges, _delivery.c.delivered_at)
+                .where(_delivery.c.event_id.in_(some))
+                .order_by(_delivery.c.event_id)
+                .with_for_update()
+            ).all()
+            before = {bytes(row.event_id): row for row in found}
+            connection.execute(
+                sa.update(_delivery)
+                .where(_delivery.c.event_id == sa.bindparam("id"))
+                .values(ranges=sa.bindparam("all"), delivered_at=sa.bindparam("when")),
+                [
+                    _after(each, waiting[each], before[each.event_id])
+                    for each in charged
+                    if each.event_id in before
+                ],
             )
-        )
-    return whole
+
+
+def _after(charged: Charged, sent: _Sent, before: Any) -> dict[str, Any]:
+    ranges = merge([*before.ranges, *sent.spans])
+    whole = covers(ranges, charged.size)
+    return {
+        "id": charged.event_id,
+        "all": [list(span) for span in ranges],
+        "when": before.delivered_at or (clock.now() if whole else None),
+    }
+
+
+def _portions(ids: Sequence[bytes], most: int = 1000) -> list[Sequence[bytes]]:
+    return [ids[start : start + most] for start in range(0, len(ids), most)]
 
 
 def note_handed_over(database: Database, charged: Charged) -> None:
     """记录移交. The object store was asked to send the file; the first time is kept."""
     now = clock.now()
     with database.writing() as connection:
-        _begin(database, connection, charged, now)
+        connection.execute(insert_into(connection, _delivery).on_conflict_do_nothing(), charged.begun(now))
         connection.execute(
             sa.update(_delivery)
             .where(_delivery.c.event_id == charged.event_id, _delivery.c.handed_over_at.is_(None))
             .values(handed_over_at=now)
         )
-
-
-def _begin(database: Database, connection: Connection, charged: Charged, now: datetime) -> None:
-    insert = sqlite_insert if database.is_sqlite else postgres_insert
-    connection.execute(
-        insert(_delivery)
-        .values(
-            event_id=charged.event_id,
-            license_id=charged.license_id,
-            sha256=charged.sha256,
-            size=charged.size,
-            ranges=[],
-            begun_at=now,
-        )
-        .on_conflict_do_nothing()
-    )

@@ -4,7 +4,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -104,7 +104,7 @@ def charge_key(text: str) -> str:
 
 
 def new_charge_key() -> str:
-    """A UUIDv7 of our own, for callers who send no key."""
+    """A UUIDv7, as a client makes one for each purchase."""
     raw = bytearray(new_key())
     raw[6], raw[8] = 0x70 | raw[6] & 0x0F, 0x80 | raw[8] & 0x3F
     text = raw.hex()
@@ -131,7 +131,7 @@ class Charge:
     jti: str  # of the access token; "" when there is none
     purpose: str
     kind: Kind
-    key: str  # from `charge_key`
+    key: str | None  # from `charge_key`; None when the caller gave none, so that nobody can ask again
     fingerprint: bytes  # of the request; the same key with another one is refused
     calls: int = 0
     rows: int = 0
@@ -139,16 +139,13 @@ class Charge:
     downloads: int = 0
     hit: bool = False  # of a provider's API: the declared condition held, there is something to pay for
     resume_only: bool = False  # answer a purchase already made, never begin one
+    id: bytes = field(init=False)  # of the event
 
     def __post_init__(self) -> None:
-        least = min(self.calls, self.rows, self.size, self.downloads)
-        if least < 0 or max(self.calls, self.rows, self.size, self.downloads) > LARGEST:
+        # All bits together: negative when one is, and never above LARGEST (all ones) when none is.
+        if not 0 <= self.calls | self.rows | self.size | self.downloads <= LARGEST:
             raise ValueError("a charge counts up from zero")
-
-    @property
-    def id(self) -> bytes:
-        """The event's key."""
-        return event_id(self.license_id, self.key)
+        self.id = new_key() if self.key is None else event_id(self.license_id, self.key)
 
 
 @dataclass(slots=True)
@@ -227,6 +224,16 @@ class GateState:
             else None
         )
         return LicenseNotInForce(license=self.license_id, reason=reason) if reason else None
+
+    @property
+    def left_calls(self) -> int | None:
+        """Calls that remain; None is unlimited."""
+        return None if self.limit_calls is None else self.limit_calls - self.used_calls
+
+    @property
+    def left_rows(self) -> int | None:
+        """Rows that remain; None is unlimited."""
+        return None if self.limit_rows is None else self.limit_rows - self.used_rows
 
     def left(self, unit: str) -> int | None:
         """What remains of `calls`, `rows`, `bytes` or `downloads`; None is unlimited."""

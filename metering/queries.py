@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
@@ -35,58 +34,14 @@ def usage_sums() -> tuple[ColumnElement[int], ...]:
     return tuple(sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger) for column in columns)
 
 
-def _where(
-    license_id: str | None, product_id: str | None, since: datetime, until: datetime
-) -> list[ColumnElement[bool]]:
-    clauses = [col(UsageHour.hour) >= since, col(UsageHour.hour) < until]
-    if license_id is not None:
-        clauses.append(col(UsageHour.license_id) == license_id)
-    if product_id is not None:
-        clauses.append(col(UsageHour.product_id) == product_id)
-    if license_id is None and product_id is None:
-        raise ValueError("name a license or a product")
-    return clauses
-
-
-def usage_by_hour(
-    view: View,
-    *,
-    license_id: str | None = None,
-    product_id: str | None = None,
-    since: datetime,
-    until: datetime,
-) -> list[tuple[datetime, Usage]]:
-    """每小时用量. Hours with usage in [since, until), oldest first; hours are UTC."""
-    rows = view.session.execute(
-        sa.select(col(UsageHour.hour), *usage_sums())
-        .where(*_where(license_id, product_id, since, until))
-        .group_by(col(UsageHour.hour))
-        .order_by(col(UsageHour.hour))
-    )
-    return [(row[0], Usage(*row[1:])) for row in rows]
-
-
-def usage_by_day(
-    view: View,
-    *,
-    license_id: str | None = None,
-    product_id: str | None = None,
-    since: datetime,
-    until: datetime,
-    zone: str = "Asia/Shanghai",
-) -> list[tuple[str, Usage]]:
-    """每日用量. Days (`YYYY-MM-DD` in `zone`) with usage in [since, until), oldest first."""
-    days: dict[str, Usage] = {}
-    hours = usage_by_hour(view, license_id=license_id, product_id=product_id, since=since, until=until)
-    for hour, usage in hours:
-        day = hour.astimezone(ZoneInfo(zone)).date().isoformat()
-        days[day] = days.get(day, Usage()) + usage
-    return list(days.items())
-
-
 def totals(view: View, license_id: str, since: datetime, until: datetime) -> dict[Kind, Usage]:
     """合计. The usage of a license that happened in [since, until), by kind."""
-    return _by_kind(view, *_where(license_id, None, since, until))
+    return _by_kind(
+        view,
+        col(UsageHour.license_id) == license_id,
+        col(UsageHour.hour) >= since,
+        col(UsageHour.hour) < until,
+    )
 
 
 def totals_of_period(view: View, license_id: str, period: str) -> dict[Kind, Usage]:

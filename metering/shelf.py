@@ -65,9 +65,13 @@ class Shelf:
             found = _item(view, slug)
         return on_side(found, slug, found.tier if found is not None else Tier.PUBLIC_GOOD)
 
+    def known_manifest(self, product_id: str, version: int) -> dict[str, Any] | None:
+        """The manifest, if it was read before."""
+        return self._versions.get((product_id, version))
+
     def manifest(self, product_id: str, version: int) -> dict[str, Any]:
         """The manifest of a version; it never changes. Raises NotOnShelf."""
-        found = self._versions.get((product_id, version))
+        found = self.known_manifest(product_id, version)
         if found is None:
             with self._store.view() as view:
                 row = view.session.get(ShelfVersion, (product_id, version))

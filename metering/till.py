@@ -33,11 +33,10 @@ RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not ava
 class _Waiting:
     """A charge in the queue and where its answer goes."""
 
-    __slots__ = ("charge", "future", "id", "loop")
+    __slots__ = ("charge", "future", "loop")
 
     def __init__(self, charge: Charge, loop: asyncio.AbstractEventLoop | None) -> None:
         self.charge = charge
-        self.id = charge.id
         self.loop = loop
         self.future: Future[Receipt] | asyncio.Future[Receipt] = (
             loop.create_future() if loop is not None else Future()
@@ -56,11 +55,13 @@ class Till:
     ) -> None:
         self._database = database
         self._books: Books = SqliteBooks() if database.is_sqlite else PostgresBooks()
-        self._settings = settings
+        self._most = settings.till_batch
+        self._gather_ms = settings.till_gather_ms
         self._zone = zone
         self._now = now
         self._free = timedelta(hours=settings.resume_hours)
         self._queue: deque[_Waiting] = deque()
+        self._most_waiting = settings.till_queue
         self._wake = threading.Condition()
         self._wanted = 1  # how many waiting charges wake the writer
         self._closing = False
@@ -106,12 +107,20 @@ class Till:
         self._writer.join()
 
     def _submit(self, waiting: _Waiting) -> None:
-        with self._wake:
-            if self._closing or len(self._queue) >= self._settings.till_queue:
-                raise TillBusy
-            self._queue.append(waiting)
-            if len(self._queue) >= self._wanted:
+        """Queue without the lock, which the writer may hold while it waits for the interpreter."""
+        queue = self._queue
+        if self._closing or len(queue) >= self._most_waiting:
+            raise TillBusy
+        queue.append(waiting)
+        if (
+            len(queue) >= self._wanted
+        ):  # read after the append: the writer sets it before it looks at the queue
+            with self._wake:
                 self._wake.notify()
+        if not self.alive:
+            with contextlib.suppress(ValueError):  # taken meanwhile: then it is settled, too
+                queue.remove(waiting)
+                raise TillBusy
 
     def _run(self) -> None:
         crowd = 1
@@ -134,13 +143,13 @@ class Till:
                 if self._closing:
                     return []
                 self._wake.wait()
-            most = self._settings.till_batch
+            most = self._most
             if crowd > 1 and time.monotonic() - asleep < _IDLE_SECONDS:
                 self._wanted = min(crowd, most)
-                deadline = time.monotonic() + self._settings.till_gather_ms / 1000
+                deadline = time.monotonic() + self._gather_ms / 1000
                 while len(self._queue) < self._wanted and (left := deadline - time.monotonic()) > 0:
                     self._wake.wait(left)
-            self._wanted = most + self._settings.till_queue  # nobody needs to wake a writer at work
+            self._wanted = most + self._most_waiting  # nobody needs to wake a writer at work
             return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
 
     def _settle(self, batch: Sequence[_Waiting]) -> list[Answer]:
@@ -159,8 +168,9 @@ class Till:
         return [Unavailable() for _ in batch]
 
     def _commit(self, batch: Sequence[_Waiting]) -> list[Answer]:
-        charges = [(waiting.id, waiting.charge) for waiting in batch]
-        booking = Booking(self._books, charges, self._now(), self._zone, self._free)
+        booking = Booking(
+            self._books, [waiting.charge for waiting in batch], self._now(), self._zone, self._free
+        )
         committing = False
         try:
             with self._database.writing() as connection:

@@ -49,6 +49,9 @@ class Shell:
         scope.setdefault("state", {})["request_id"] = request_id
         path: str = scope["path"]
         taken = 0
+        bare = scope["method"] == "HEAD"
+        if bare:  # answered like GET, without the body: link checkers and caches ask this way
+            scope["method"] = "GET"
 
         async def limited() -> Message:
             nonlocal taken
@@ -67,6 +70,8 @@ class Shell:
                 headers["Referrer-Policy"] = "same-origin"
                 headers["Content-Security-Policy"] = DOCS_CSP if path in {"/docs", "/redoc"} else CSP
                 headers.setdefault("Cache-Control", "no-store")
+            elif bare:
+                message = {**message, "body": b""}
             await send(message)
 
         await self.app(scope, receive if is_upload(scope) else limited, dressed)

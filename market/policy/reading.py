@@ -138,7 +138,7 @@ def _source(node: yaml.Node, laws: dict[str, Words]) -> Words:
     if article.startswith("row"):
         number = article.removeprefix("row")
         return Words(f"{name.zh}需求表第 {number} 项", f"{name.en}, requirement {number}")
-    return Words(f"{name.zh} 第 {article} 条", f"{name.en}, {article}")
+    return Words(f"{name.zh} 第 {article} 条", f"{name.en}, Art. {article}")
 
 
 def _effect(node: yaml.Node, phase: Phase) -> Effect:

@@ -6,18 +6,16 @@ The till still judges every charge exactly: license, limits, purpose, credential
 import time
 from dataclasses import dataclass
 
-from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from metering.burst import Burst
-from metering.gate import Charge, Receipt, charge_key, new_charge_key
+from metering.burst import Allowance, Burst
+from metering.gate import Charge, Receipt, charge_key
 from metering.gateway.pages import Question, Ready
 from metering.till import Till
 from metering.tokens import Access
 from metering.words import Kind, Settled
 from storage.kernel import clock
 
-Headers = list[tuple[bytes, bytes]]
 _MOST = 4096
 _PRIVATE = (b"cache-control", b"private, no-cache")  # asked about each time: a license may have ended
 
@@ -27,19 +25,19 @@ class PaidAnswer:
 
     __slots__ = ("body", "headers", "status_code")
 
-    def __init__(self, ready: Ready, limits: dict[str, str], receipt: Receipt) -> None:
+    def __init__(self, ready: Ready, allowance: Allowance, receipt: Receipt) -> None:
         self.status_code = 200
         self.body = ready.body
         headers = self.headers = [
             *ready.raw,
             _PRIVATE,
-            *[(name.lower().encode(), value.encode()) for name, value in limits.items()],
+            *allowance.raw(),
             (b"x-charge-id", receipt.charge_id.encode()),
         ]
         if receipt.left_calls is not None:
-            headers.append((b"x-quota-remaining", str(receipt.left_calls).encode()))
+            headers.append((b"x-quota-remaining", b"%d" % receipt.left_calls))
         if receipt.left_rows is not None:
-            headers.append((b"x-quota-remaining-rows", str(receipt.left_rows).encode()))
+            headers.append((b"x-quota-remaining-rows", b"%d" % receipt.left_rows))
         if receipt.outcome is Settled.DUPLICATE:
             headers.append((b"x-charge-duplicate", b"true"))
 
@@ -63,26 +61,25 @@ class Again:
     def __init__(self, till: Till, burst: Burst) -> None:
         self._till = till
         self._burst = burst
-        self._known: dict[tuple[bytes, ...], _Known] = {}
+        self._known: dict[tuple[bytes | str, ...], _Known] = {}
 
-    async def answer(self, request: Request) -> PaidAnswer | None:
+    async def answer(self, scope: Scope) -> PaidAnswer | None:
         """The paid page, or None when the request has to be looked at from the beginning.
 
         Raises what the till and the burst limit refuse with.
         """
-        scope = request.scope
         if scope["method"] != "GET":
             return None
         named, given = _named(scope)
         known = self._known.get(named) if named is not None else None
         if known is None or time.monotonic() >= known.until:
             return None
-        limits = self._burst.take(known.access.client_id)
-        key = charge_key(given.decode("latin-1")) if given is not None else new_charge_key()
-        return await self.pay(known.access, known.question, known.ready, key, limits)
+        allowance = self._burst.take(known.access.client_id)
+        key = None if given is None else charge_key(given.decode("latin-1"))
+        return await self.pay(known.access, known.question, known.ready, key, allowance)
 
     async def pay(
-        self, access: Access, question: Question, ready: Ready, key: str, limits: dict[str, str]
+        self, access: Access, question: Question, ready: Ready, key: str | None, allowance: Allowance
     ) -> PaidAnswer:
         """计费后作答. Charge the page durably; only then is there an answer. Raises what the till refuses with."""
         charge = Charge(
@@ -98,16 +95,14 @@ class Again:
             rows=ready.rows,
             size=len(ready.body),
         )
-        return PaidAnswer(ready, limits, await self._till.charge_async(charge))
+        return PaidAnswer(ready, allowance, await self._till.charge_async(charge))
 
-    def remember(
-        self, request: Request, access: Access, question: Question, ready: Ready, until: float
-    ) -> None:
+    def remember(self, scope: Scope, access: Access, question: Question, ready: Ready, until: float) -> None:
         """Keep what was allowed until that moment of the monotonic clock, or the end of the token if that is sooner.
 
         Not for tokens bound to addresses: the caller's address is judged each time.
         """
-        named, _ = _named(request.scope)
+        named, _ = _named(scope)
         if named is None or access.cidrs:
             return
         left = access.expires_at - clock.now().timestamp()
@@ -116,7 +111,7 @@ class Again:
         self._known[named] = _Known(min(until, time.monotonic() + left), access, question, ready)
 
 
-def _named(scope: Scope) -> tuple[tuple[bytes, ...] | None, bytes | None]:
+def _named(scope: Scope) -> tuple[tuple[bytes | str, ...] | None, bytes | None]:
     """What tells this request from others, and its charge key; None for one that asks for more than a page."""
     authorization = accept = b""
     given = None
@@ -129,5 +124,4 @@ def _named(scope: Scope) -> tuple[tuple[bytes, ...] | None, bytes | None]:
             given = value
         elif name == b"if-none-match":
             return None, None
-    path: str = scope["path"]
-    return (authorization, path.encode(), scope["query_string"], accept), given
+    return (authorization, scope["path"], scope["query_string"], accept), given

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from metering.gateway import downloads
-from metering.gateway.again import PaidAnswer
+from metering.gateway.again import Again, PaidAnswer
 from metering.gateway.answers import json_answer, problem_answer
 from metering.gateway.calls import CallsDoor
 from metering.gateway.oauth import OAuthDoor
@@ -38,6 +38,7 @@ class Gateway:
         self._endpoints: dict[str, Endpoint] = {}
         self.plane: Plane | None = None
         self._calls: CallsDoor | None = None
+        self._again: Again | None = None
 
     async def startup(self) -> None:
         """Open till, keys and files. Calling it twice is harmless."""
@@ -45,6 +46,7 @@ class Gateway:
             return
         plane = self.plane = await asyncio.to_thread(self._make_plane)
         rows, oauth = RowsDoor(plane), OAuthDoor(plane)
+        self._again = rows.again
         calls = self._calls = CallsDoor(plane)
         self._endpoints = {
             "rows": rows.paid,
@@ -65,7 +67,7 @@ class Gateway:
 
     async def shutdown(self) -> None:
         """Settle what waits and stop."""
-        plane, self.plane = self.plane, None
+        plane, self.plane, self._again = self.plane, None, None
         if self._calls is not None:
             await self._calls.close()
         if plane is not None:
@@ -79,15 +81,20 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            request = Request(scope, receive)
-            answer = await self._answer(request)
-            if request.method == "HEAD" and answer.status_code >= 400:
+            answer = await self._answer(scope, receive)
+            if scope["method"] == "HEAD" and answer.status_code >= 400:
                 answer.body = b""
             await answer(scope, receive, send)
         else:
             raise RuntimeError("the gateway speaks HTTP only")
 
-    async def _answer(self, request: Request) -> Response | PaidAnswer:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | PaidAnswer:
+        try:
+            if self._again is not None and (answer := await self._again.answer(scope)) is not None:
+                return answer
+        except Problem as problem:
+            return self._refused(problem, Request(scope, receive))
+        request = Request(scope, receive)
         try:
             found = self._find(request.scope["path"])
             if found is None:
@@ -99,9 +106,7 @@ class Gateway:
                 raise Unavailable
             return await self._endpoints[route.name](request, **parameters)
         except Problem as problem:
-            if self.plane is not None:
-                self.plane.count_refusal(problem, request)
-            return problem_answer(problem, request)
+            return self._refused(problem, request)
         except (HTTPException, MultiPartException):
             unreadable = invalid("body", "form", "表单无法解析。", "The form cannot be read.")
             return problem_answer(unreadable, request)
@@ -110,6 +115,11 @@ class Gateway:
         except DBAPIError as error:
             log.warning("gateway.database", error=type(error.orig).__name__)
             return problem_answer(Unavailable(), request)
+
+    def _refused(self, problem: Problem, request: Request) -> Response:
+        if self.plane is not None:
+            self.plane.count_refusal(problem, request)
+        return problem_answer(problem, request)
 
     def _find(self, path: str) -> tuple[Route, dict[str, str]] | None:
         for pattern, route in self._patterns:

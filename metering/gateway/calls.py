@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from contracts.terms import DeliveryMode, Tier
 from metering.breaker import Breaker
-from metering.gate import Charge, Receipt, charge_key, event_id, new_charge_key
+from metering.gate import Charge, Receipt, charge_key, event_id
 from metering.gateway.files import disconnected
 from metering.gateway.plane import Plane
 from metering.problems import (
@@ -73,7 +73,7 @@ class Opened:
     gate: Gate
     declared: Declaration
     ask: Ask
-    key: str
+    key: str | None
     fingerprint: bytes
 
 
@@ -93,7 +93,7 @@ class CallsDoor:
         """One call: read the gate, ask the upstream, charge, then send. An upstream's failure costs nothing."""
         plane = self._plane
         access = await plane.access(request, AUD_COMMERCIAL)
-        limits = plane.paid_burst.take(access.client_id)
+        limits = plane.paid_burst.take(access.client_id).headers()
         body = await self._body(request)
         opened = await plane.in_thread(self._open, request, product, f"/{path}", access, body)
         breaker = self._breaker(opened.product_id)
@@ -139,12 +139,12 @@ class CallsDoor:
         item = plane.shelf.item(product, Tier.COMMERCIAL)
         standing = plane.shelf.standing(access)
         given = request.headers.get("idempotency-key")
-        key = charge_key(given) if given is not None else new_charge_key()
+        key = charge_key(given) if given is not None else None
         media = request.headers.get("content-type", "")
         question = [item.product_id, request.method, path, request.url.query, media, body.hex()]
         fingerprint = hashlib.blake2b(orjson.dumps(question), digest_size=16).digest()
         with plane.store.view() as view:
-            booked = charged(view, event_id(standing.gate.license_id, key)) if given is not None else None
+            booked = charged(view, event_id(standing.gate.license_id, key)) if key is not None else None
             found = opened_upstream(view, plane.seal, item.product_id)
         try:
             refuse(standing, item, access, DeliveryMode.API_CALL, clock.now())

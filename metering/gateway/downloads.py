@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.terms import Tier
-from metering.deliveries import Charged, note_handed_over, note_sent
+from metering.deliveries import Charged, note_handed_over
 from metering.gate import Charge, charge_key, event_id
 from metering.gateway.answers import json_answer
 from metering.gateway.files import FileToSend, send_file
@@ -31,7 +31,7 @@ MOST_BODY = 4096
 async def issue_ticket(plane: Plane, request: Request, product: str) -> Response:
     """A ticket for one file of the licensed version; costs nothing and promises nothing yet."""
     access = await plane.access(request, AUD_COMMERCIAL)
-    limits = plane.paid_burst.take(access.client_id)
+    limits = plane.paid_burst.take(access.client_id).headers()
     given = request.headers.get("idempotency-key")
     if given is None:
         raise InvalidChargeKey
@@ -122,7 +122,7 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
         await plane.in_thread(plane.keys.refresh)
     now = clock.now()
     ticket = plane.verifier.ticket(signed, now=now, address=plane.address(request))
-    limits = plane.paid_burst.take(ticket.credential_id)
+    limits = plane.paid_burst.take(ticket.credential_id).headers()
     charge = Charge(
         license_id=ticket.license_id,
         product_id=ticket.product_id,
@@ -138,7 +138,7 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
         downloads=1,
         resume_only=now.timestamp() > ticket.start_by,
     )
-    file = await plane.in_thread(_named, plane, ticket)
+    file = await _named(plane, ticket)
     if request.method == "HEAD" or "if-none-match" in request.headers:
         await plane.in_thread(_standing, plane, ticket)
 
@@ -150,7 +150,7 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
     charged = Charged(charge.id, ticket.license_id, ticket.sha256, ticket.size)
 
     def sent(span: Span) -> None:
-        note_sent(plane.store.database, charged, [span])
+        plane.deliveries.sent(charged, span)
 
     return await send_file(
         plane,
@@ -179,9 +179,11 @@ def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], 
     return hand_off
 
 
-def _named(plane: Plane, ticket: Ticket) -> FileToSend:
-    entry = plane.shelf.manifest(ticket.product_id, ticket.version)["files"][ticket.file]
-    return FileToSend(ticket.sha256, ticket.size, entry["name"], ticket.file)
+async def _named(plane: Plane, ticket: Ticket) -> FileToSend:
+    manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
+    if manifest is None:
+        manifest = await plane.in_thread(plane.shelf.manifest, ticket.product_id, ticket.version)
+    return FileToSend(ticket.sha256, ticket.size, manifest["files"][ticket.file]["name"], ticket.file)
 
 
 def _standing(plane: Plane, ticket: Ticket) -> None:
@@ -211,7 +213,7 @@ def _bought_with(ticket: Ticket) -> Access:
 
 async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
     """A file of a public-good product: no account, no charge."""
-    limits = plane.open_burst.take(plane.address(request))
+    limits = plane.open_burst.take(plane.address(request)).headers()
     item = await open_item(plane, request, product)
     pinned = await open_allowed(plane, request, item)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version_for(item, pinned, None))
@@ -229,7 +231,7 @@ async def open_file(plane: Plane, request: Request, product: str, kind: str) -> 
 
 async def open_metadata(plane: Plane, request: Request, product: str) -> Response:
     """What a public-good product is: license, columns, files."""
-    limits = plane.open_burst.take(plane.address(request))
+    limits = plane.open_burst.take(plane.address(request)).headers()
     item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, item.current_version)
     base = f"{plane.public_url}/open/v1/{item.slug}"

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from metering import ranges
 from metering.gateway.answers import disposition, etag_matches
 from metering.gateway.plane import Plane
+from metering.gateway.smallfiles import SMALLEST_STREAMED
 from metering.ranges import Span
 from storage.kernel.problem import Unavailable
 from storage.kernel.words import Words
@@ -95,6 +96,14 @@ async def send_file(
     asked = request.headers.get("range") if guard in {None, file.etag} else None
     span = ranges.wanted(asked, file.size)
     start, end = span or (0, file.size)
+    small = await _small(plane, file)
+    if small is not None:
+        headers |= await pay()
+        if span:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+        return _Whole(
+            small[start:end], span or (0, file.size), sent, 206 if span else 200, headers, file.media
+        )
     source = await plane.in_thread(_opened, plane, file.sha256, start, end)
     try:
         headers |= await pay()
@@ -104,6 +113,22 @@ async def send_file(
     if span:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
     return _Stream(plane, source, (start, end), sent, 206 if span else 200, headers, file.media)
+
+
+async def _small(plane: Plane, file: FileToSend) -> bytes | None:
+    """The whole content of a small file; None for one to be streamed. Raises Unavailable."""
+    if file.size >= SMALLEST_STREAMED:
+        return None
+    files = plane.small_files
+    if (content := files.get(file.sha256)) is None:
+        try:
+            content = await files.loading.join(
+                file.sha256, lambda: plane.in_thread(files.load, file.sha256, file.size)
+            )
+        except FileNotFoundError:
+            raise Unavailable(_AWAY) from None
+        files.keep(file.sha256, content)
+    return content
 
 
 def _opened(plane: Plane, sha256: str, start: int, end: int) -> "Source":
@@ -177,6 +202,26 @@ class LocalSource:
         os.close(self._handle)
 
 
+class _Whole(Response):
+    """Sends a small file, or a span of it, at once."""
+
+    def __init__(
+        self,
+        body: bytes,
+        span: Span,
+        sent: Callable[[Span], None],
+        status: int,
+        headers: dict[str, str],
+        media: str,
+    ) -> None:
+        super().__init__(body, status, headers, media)
+        self._span, self._sent = span, sent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+        self._sent(self._span)
+
+
 class _Stream(Response):
     """Sends a span of a file and says afterwards which part of it left."""
 
@@ -215,7 +260,7 @@ class _Stream(Response):
                     await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
-            await self._plane.in_thread(self._sent, (start, at))
+            self._sent((start, at))
 
 
 async def disconnected(receive: Receive) -> None:

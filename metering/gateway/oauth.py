@@ -253,8 +253,8 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
     def create_oauth2_request(self, request: _Ask) -> _Ask:
         return request
 
-    def create_json_request(self, request: Any) -> JsonRequest:
-        raise NotImplementedError
+    def create_json_request(self, request: Any) -> JsonRequest:  # noqa: ARG002
+        raise TypeError("the token endpoints take forms only")
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Nobody listens."""
@@ -322,7 +322,9 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
             await plane.in_thread(plane.keys.refresh)
         async with request.form(max_files=0, max_fields=20, max_part_size=MOST_FORM) as form:
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        return _Ask(plane.public_url + request.url.path, request.headers, fields, address)
+        # Authlib refuses plain http, wherever TLS may end; production's settings refuse it, a trial may use it.
+        uri = "https://" + plane.public_url.partition("://")[2] + request.url.path
+        return _Ask(uri, request.headers, fields, address)
 
     async def metadata(self, request: Request) -> Response:  # noqa: ARG002
         """Where the doors are (RFC 8414)."""

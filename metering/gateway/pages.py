@@ -1,18 +1,18 @@
 """数据页 Pages of rows: read once, encoded once, kept by what was asked; a version never changes, so none goes stale."""
 
-import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import orjson
 from starlette.requests import Request
 
 from metering import cursors, rowformats
 from metering.filters import Column, Query, parse
+from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
+from metering.gateway.recent import Recent
 from metering.problems import QueryTooSlow
 from metering.serving import Page, ServingCopy, visible
 from metering.shelf import version_for
@@ -49,30 +49,6 @@ class Ready:
     raw: tuple[tuple[bytes, bytes], ...]  # the same headers and the length, as they are sent
 
 
-class Recent(Generic[T]):
-    """The values used last, bounded by a number and by the sum of their weights. For one event loop only."""
-
-    def __init__(self, most: int, weight: Callable[[T], int] = lambda _: 1) -> None:
-        self._most, self._weight = most, weight
-        self._sum = 0
-        self._values: OrderedDict[object, T] = OrderedDict()
-
-    def get(self, name: object) -> T | None:
-        found = self._values.get(name)
-        if found is not None:
-            self._values.move_to_end(name)
-        return found
-
-    def keep(self, name: object, value: T) -> None:
-        weight = self._weight(value)
-        if name in self._values or weight > max(1, self._most // 8):
-            return
-        self._values[name] = value
-        self._sum += weight
-        while self._sum > self._most:
-            self._sum -= self._weight(self._values.popitem(last=False)[1])
-
-
 class PageDesk:
     """One per gateway: it remembers columns, questions, counts and pages, and makes each page once at a time."""
 
@@ -84,7 +60,7 @@ class PageDesk:
         self._pages: Recent[Ready] = Recent(
             plane.settings.page_cache_bytes, lambda page: len(page.body) + 1024
         )
-        self._flying: dict[str, asyncio.Task[Ready]] = {}
+        self._making: Flights[Ready] = Flights()
 
     async def question(self, request: Request, item: ShelfItem, pinned: int | None) -> Question:
         """What is asked. Raises Invalid, NotOnShelf, Unavailable, ObjectDamaged."""
@@ -152,16 +128,7 @@ class PageDesk:
         """
         if (found := self._pages.get(question.etag)) is not None:
             return found
-        task = self._flying.get(question.etag)
-        if task is None:
-            task = self._flying[question.etag] = asyncio.create_task(self._make(question))
-            task.add_done_callback(lambda done: self._landed(question.etag, done))
-        return await asyncio.shield(task)  # whoever leaves does not take the page from the others
-
-    def _landed(self, etag: str, task: asyncio.Task[Ready]) -> None:
-        del self._flying[etag]
-        if not task.cancelled() and task.exception() is None:
-            self._pages.keep(etag, task.result())
+        return await self._making.join(question.etag, lambda: self._make(question))
 
     async def _make(self, question: Question) -> Ready:
         total = await self._total(question) if question.query.count else None
@@ -170,7 +137,9 @@ class PageDesk:
             page = copy.read(question.query, milliseconds, self._plane.settings.page_bytes)
             return self._encoded(question, page, total)
 
-        return await self._asked(question, ServingCopy.is_light, read)
+        ready = await self._asked(question, ServingCopy.is_light, read)
+        self._pages.keep(question.etag, ready)
+        return ready
 
     async def _asked(
         self,

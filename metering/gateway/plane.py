@@ -8,9 +8,12 @@ from typing import ParamSpec, TypeVar
 
 from starlette.requests import Request
 
+from metering.afterwards import Afterwards
 from metering.burst import Burst
 from metering.copies import ServingCopies
+from metering.deliveries import DeliveryBook
 from metering.gateway.answers import address_of, bearer
+from metering.gateway.smallfiles import SmallFiles
 from metering.keys import KeyWatch, Seal
 from metering.opencount import OpenCounter
 from metering.problems import (
@@ -62,9 +65,12 @@ class Plane:
         self.verifier = Verifier(self.issuer, self.keys.ring)
         self.till = Till(store.database, settings, zone)
         self.shelf = Shelf(store)
+        self.small_files = SmallFiles(objects)
         self.copies = ServingCopies(objects, folder, settings.serving_bytes)
-        self.open_count = OpenCounter(store.database)
-        self.refusals = RefusalCounter(store.database)
+        self.open_count = OpenCounter()
+        self.refusals = RefusalCounter()
+        self.deliveries = DeliveryBook()
+        self.afterwards = Afterwards(store.database, self.open_count, self.refusals, self.deliveries)
         self.paid_burst = Burst(settings.paid_per_minute, "calls")
         self.repeat_burst = Burst(settings.repeats_per_minute, "repeats")
         self.open_burst = Burst(settings.open_per_minute, "open")
@@ -113,8 +119,7 @@ class Plane:
     def close(self) -> None:
         """Settle the waiting charges, write the open counters, stop the threads."""
         self.till.close()
-        self.open_count.close()
-        self.refusals.close()
+        self.afterwards.close()
         self._threads.shutdown()
         self._slow_threads.shutdown()
         self.copies.close()

@@ -4,14 +4,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.terms import Tier
-from metering.gate import charge_key, new_charge_key
+from metering.gate import charge_key
 from metering.gateway.again import Again, PaidAnswer
 from metering.gateway.answers import etag_matches
+from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, headers
 from metering.gateway.plane import Plane
-from metering.shelf import on_side, refuse
+from metering.shelf import Allowed, on_side, refuse
 from metering.tables import ShelfItem
-from metering.tokens import AUD_COMMERCIAL, AUD_OPEN
+from metering.tokens import AUD_COMMERCIAL, AUD_OPEN, Access
 from metering.words import Kind
 from storage.kernel import clock
 
@@ -26,35 +27,42 @@ class RowsDoor:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._desk = PageDesk(plane)
-        self._again = Again(plane.till, plane.paid_burst)
+        self._reading: Flights[Allowed] = Flights()
+        self.again = Again(plane.till, plane.paid_burst)
 
     async def paid(self, request: Request, product: str) -> Response | PaidAnswer:
         """Rows under a license: read, charge, then send. HEAD and 304 cost nothing and need the license, too."""
-        if (answer := await self._again.answer(request)) is not None:
-            return answer
         plane = self._plane
         access = await plane.access(request, AUD_COMMERCIAL)
-        limits = plane.paid_burst.take(access.client_id)
+        allowance = plane.paid_burst.take(access.client_id)
         given = request.headers.get("idempotency-key")
-        key = charge_key(given) if given is not None else new_charge_key()
+        key = None if given is None else charge_key(given)
         uncharged = request.method == "HEAD" or "if-none-match" in request.headers
-        allowed = None if uncharged else plane.shelf.recent(product, access)
-        if allowed is None:
-            allowed = await plane.in_thread(plane.shelf.read, product, access)
+        allowed = await self._allowed(product, access, fresh=uncharged)
         item = on_side(allowed.item, product, Tier.COMMERCIAL)
         refuse(allowed.standing, item, access, "api", clock.now())
         question = await self._desk.question(request, item, allowed.standing.gate.pinned_version)
-        if uncharged and (bare := _without_rows(request, question, limits | _PRIVATE)):
+        if uncharged and (bare := _without_rows(request, question, allowance.headers() | _PRIVATE)):
             return bare
         ready = await self._desk.page(question)
-        answer = await self._again.pay(access, question, ready, key, limits)
-        self._again.remember(request, access, question, ready, allowed.until)
+        answer = await self.again.pay(access, question, ready, key, allowance)
+        self.again.remember(request.scope, access, question, ready, allowed.until)
         return answer
+
+    async def _allowed(self, product: str, access: Access, *, fresh: bool) -> Allowed:
+        plane = self._plane
+        if fresh:
+            return await plane.in_thread(plane.shelf.read, product, access)
+        if (recent := plane.shelf.recent(product, access)) is not None:
+            return recent
+        return await self._reading.join(
+            (product, access), lambda: plane.in_thread(plane.shelf.read, product, access)
+        )
 
     async def open(self, request: Request, product: str) -> Response:
         """Rows of a public-good product: no account, no charge."""
         plane = self._plane
-        limits = plane.open_burst.take(plane.address(request))
+        limits = plane.open_burst.take(plane.address(request)).headers()
         item = await open_item(plane, request, product)
         pinned = await open_allowed(plane, request, item)
         limits |= _PRIVATE if is_conditional(item) else _PUBLIC

@@ -27,7 +27,7 @@ class AnswersEarly(till.Till):
     """Answers leave before the commit."""
 
     def _commit(self, batch: Sequence[till._Waiting]) -> list[Answer]:
-        charges = [(waiting.id, waiting.charge) for waiting in batch]
+        charges = [waiting.charge for waiting in batch]
         booking = Booking(self._books, charges, self._now(), self._zone, self._free)
         with self._database.writing() as connection:
             booking.book(connection)
@@ -40,7 +40,9 @@ class LooksUpFirst(till.Till):
 
     def _commit(self, batch: Sequence[till._Waiting]) -> list[Answer]:
         with self._database.reading() as connection:
-            early = type(self._books).booked(self._books, connection, [waiting.id for waiting in batch])
+            early = type(self._books).booked(
+                self._books, connection, [waiting.charge.id for waiting in batch]
+            )
         put(self._books, "booked", lambda _connection, _ids: early)
         try:
             return super()._commit(batch)

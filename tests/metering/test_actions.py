@@ -9,12 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from metering import actions, queries
-from metering.deliveries import Charged, note_sent
+from metering.deliveries import Charged, DeliveryBook
 from metering.gate import Charge, new_charge_key
 from metering.problems import NotOnShelf, PeriodNotOver
 from metering.statements import root_of_period, statement, verify_statement
+from metering.tables import Delivery
 from metering.till import Till
-from metering.words import Kind
+from metering.usage import usage_by
+from metering.words import By, Kind
 from storage.kernel import clock
 from storage.kernel.problem import Invalid, NotFound
 from storage.unit import Store
@@ -149,7 +151,7 @@ def test_sums_and_the_statement_agree_with_what_was_charged(
         assert queries.licenses_with_usage(view, period) == ["lic_1"]
         (usage,) = queries.totals(view, "lic_1", since, until).values()
         assert (usage.events, usage.calls, usage.rows, usage.size, usage.amount_fen) == (7, 7, 21, 63, 14)
-        days = queries.usage_by_day(view, product_id="prd_1", since=since, until=until)
+        days = usage_by(view, By.DAY, license_id="lic_1", since=since, until=until)
         assert sum(day.calls for _, day in days) == 7
         assert len(queries.events_of(view, "lic_1", since, until)) == 7
         assert queries.uncounted(view, "lic_1") == {}
@@ -171,12 +173,22 @@ def test_sums_and_the_statement_agree_with_what_was_charged(
 
 
 def test_ranges_of_several_deliveries_add_up(store: Store) -> None:
-    def sent(*spans: tuple[int, int]) -> bool:
-        return note_sent(store.database, Charged(b"e" * 16, "lic_1", "0" * 64, 100), spans)
+    book = DeliveryBook()
 
-    assert not sent((0, 40))
-    assert not sent((60, 100))
-    assert sent((30, 60))
-    with store.view() as view:
-        (delivery,) = queries.deliveries(view, "lic_1")
-        assert delivery.ranges == [[0, 100]]
+    def sent(*spans: tuple[int, int]) -> Delivery:
+        for span in spans:
+            book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 100), span)
+        with store.database.writing() as connection:
+            book.write(connection, book.take())
+        with store.view() as view:
+            (delivery,) = queries.deliveries(view, "lic_1")
+        return delivery
+
+    assert (sent((0, 40)).ranges, sent((60, 80), (90, 100)).ranges) == (
+        [[0, 40]],
+        [[0, 40], [60, 80], [90, 100]],
+    )
+    assert sent((30, 60)).delivered_at is None
+    whole = sent((80, 90))
+    assert (whole.ranges, whole.delivered_at is not None) == ([[0, 100]], True)
+    assert sent((0, 10)).delivered_at == whole.delivered_at

@@ -22,7 +22,7 @@ from tests.metering.shelf import BARE, SomePrice
 
 
 def settled(served: Served, good: Callable[[list[Delivery]], bool]) -> list[Delivery]:
-    """The deliveries once they are so: they are noted after the last byte left."""
+    """The deliveries once they are so: they are written down a second after the last byte left."""
     deadline = time.monotonic() + 10
     while not good(served.deliveries()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -53,7 +53,7 @@ def test_a_download_is_charged_once_resumed_free_and_known_to_be_delivered(serve
     assert stale.headers["repr-digest"] == f"sha-256=:{digest}:"
     (event,) = served.events()
     assert (event.kind, event.rows, event.bytes, event.amount_fen) == ("download", 59_999, len(FILE), 500)
-    (delivery,) = settled(served, lambda found: found[0].delivered_at is not None)
+    (delivery,) = settled(served, lambda found: bool(found) and found[0].delivered_at is not None)
     assert delivery.event_id == event.id
     assert delivery.ranges == [[0, len(FILE)]]
     assert delivery.delivered_at is not None
@@ -180,6 +180,6 @@ def test_a_killed_download_is_resumed_by_real_programs_and_billed_once(
     assert hashlib.sha256(to.read_bytes()).digest() == hashlib.sha256(big).digest()
     (event,) = served.events()
     assert (event.kind, event.amount_fen, event.bytes) == ("download", 500, len(big))
-    (delivery,) = settled(served, lambda found: found[0].delivered_at is not None)
+    (delivery,) = settled(served, lambda found: bool(found) and found[0].delivered_at is not None)
     assert delivery.ranges == [[0, len(big)]]
     assert delivery.delivered_at is not None

@@ -46,6 +46,17 @@ def test_tokens_are_issued_introspected_and_revoked(served: Served) -> None:
     assert found["token_endpoint"].endswith("/oauth/token")
 
 
+def test_a_trial_without_tls_issues_tokens(served: Served) -> None:
+    plane = served.gateway.plane
+    assert plane is not None
+    plane.public_url = (
+        "http://10.20.30.40:8000"  # production's settings refuse this; a trial in a local network may
+    )
+    form = {"grant_type": "client_credentials", "license": "lic_1"}
+    answer = served.http.post("/oauth/token", data=form, auth=(served.credential, served.secret))
+    assert answer.status_code == 200, answer.text
+
+
 def test_an_older_secret_works_for_a_while_and_an_ended_credential_never(served: Served) -> None:
     with served.store.unit("system:test") as unit:
         _, fresh = actions.rotate_credential(unit, served.credential, org_id="org_buyer", kept_by="usr_buyer")

@@ -58,6 +58,8 @@ def test_a_paid_download_is_handed_to_the_store_after_its_charge(
         assert http.head(url).headers["content-length"] == str(len(CONTENT))
         assert bought(store) == ([], [])
         answer = http.get(url)
+        assert gateway.plane is not None
+        gateway.plane.afterwards.flush()
         (event,), (delivery,) = bought(store)
         assert (event.amount_fen, delivery.event_id) == (500, event.id)
         assert answer.headers["x-charge-id"] == f"chg_{event.id.hex()}"

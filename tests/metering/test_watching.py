@@ -252,7 +252,7 @@ def test_probing_is_counted_by_credential_and_quota_is_not(served: Served) -> No
     form = {"grant_type": "client_credentials", "license": "lic_none"}
     served.http.post("/oauth/token", data=form, auth=(served.credential, served.secret))
     served.http.post("/oauth/token", data=form, auth=(served.credential, "wrong"))
-    plane.refusals.flush()
+    plane.afterwards.flush()
     with served.store.view() as view:
         (row,) = view.session.exec(select(RefusalHour)).all()
     assert (row.credential_id, row.refusals) == (served.credential, 4)

@@ -49,7 +49,7 @@ class Model:
             return InvalidToken.__name__
         if not self.in_force:
             return LicenseNotInForce.__name__
-        if charge.key in self.booked:
+        if charge.key is not None and charge.key in self.booked:
             same = self.booked[charge.key][0] == charge.fingerprint
             return Settled.DUPLICATE if same else ChargeKeyReused.__name__
         if charge.purpose not in self.policy.purposes:
@@ -70,7 +70,8 @@ class Model:
         if self.cap is not None and after[3] > self.cap:
             return SpendCapReached.__name__
         self.used = after
-        self.booked[charge.key] = (charge.fingerprint, amount)
+        name = charge.key or f"without a key {len(self.booked)}"
+        self.booked[name] = (charge.fingerprint, amount)
         return Settled.CHARGED
 
 
@@ -99,7 +100,7 @@ charges = st.builds(
     jti=st.just(""),
     purpose=st.sampled_from(["internal_business"] * 9 + ["resale"]),
     kind=st.sampled_from([Kind.ROWS, Kind.CALL]),
-    key=st.sampled_from("abcdefghijklmnop"),
+    key=st.sampled_from([*"abcdefghijklmnop", None]),
     fingerprint=st.sampled_from([b"x", b"x", b"x", b"y"]),
     calls=st.just(1),
     rows=st.integers(0, 9),

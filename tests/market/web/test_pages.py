@@ -56,6 +56,13 @@ def test_a_form_without_any_sign_of_its_page_is_refused(client: TestClient) -> N
     assert client.post("/register", data=FORM, headers={"Origin": "http://127.0.0.1:8000"}).status_code == 303
 
 
+def test_head_is_answered_like_get_without_a_body(client: TestClient) -> None:
+    asked, got = client.head("/"), client.get("/")
+    assert (asked.status_code, asked.content) == (got.status_code, b"")
+    assert asked.headers["content-type"] == got.headers["content-type"]
+    assert client.head("/nowhere").status_code == 404
+
+
 def test_a_session_writes_only_with_its_own_token(client: TestClient) -> None:
     token = arrive(client)
     invitation = {"login": "li@haifeng.example", "name": "李小风", "roles": "buyer"}

@@ -1,0 +1,83 @@
+"""事后记录 What is written down a moment after the answer, by one thread: sums of open data, refusals, deliveries."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from typing import Any, Generic, TypeVar
+
+import structlog
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from storage.database import Database
+from storage.kernel.problem import Problem
+
+log = structlog.get_logger(__name__)
+_FLUSH_SECONDS = 1.0
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Notebook(ABC, Generic[K, V]):
+    """What waits to be written, by name. Noting costs an addition; what a crash loses is about a second of it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: dict[K, V] = {}
+
+    def note(self, name: K, value: V) -> None:
+        """Add to what waits under that name."""
+        with self._guard:
+            before = self._waiting.get(name)
+            self._waiting[name] = value if before is None else self.added(before, value)
+
+    def take(self) -> dict[K, V]:
+        """Everything that waits; the book is empty afterwards."""
+        with self._guard:
+            waiting, self._waiting = self._waiting, {}
+        return waiting
+
+    @abstractmethod
+    def added(self, before: V, value: V) -> V:
+        """Both together."""
+
+    @abstractmethod
+    def write(self, connection: Connection, waiting: dict[K, V]) -> None:
+        """Write into the open transaction what was taken; it is not empty."""
+
+
+class Afterwards:
+    """事后记录. Writes the books each second and when it closes, a transaction for each that has something."""
+
+    def __init__(self, database: Database, *books: Notebook[Any, Any]) -> None:
+        self._database = database
+        self._books = books
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="afterwards", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is left and stop."""
+        self._stop.set()
+        self._thread.join()
+
+    def flush(self) -> None:
+        """Write now; what cannot be written waits for the next time."""
+        for book in self._books:
+            waiting = book.take()
+            if not waiting:
+                continue
+            try:
+                with self._database.writing() as connection:
+                    book.write(connection, waiting)
+            except (DBAPIError, Problem) as error:
+                log.warning(
+                    "afterwards.not_written", book=type(book).__name__, notes=len(waiting), error=str(error)
+                )
+                for name, value in waiting.items():
+                    book.note(name, value)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_FLUSH_SECONDS):
+            self.flush()
+        self.flush()
