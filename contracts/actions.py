@@ -16,14 +16,14 @@ from contracts.problems import (
     OfferExceeded,
     SignerUnknown,
 )
-from contracts.rules import CONTRACT, LICENSE
+from contracts.rules import CONTRACT, LICENSE, LicenseState
 from contracts.signatures import Acceptance, SignedDocument, key_id, sign
 from contracts.tables import Contract, License
 from contracts.templates import Template, compose, content_hash
 from contracts.terms import Terms
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import invalid
+from storage.kernel.problem import WrongState, invalid
 from storage.sequence import document_number
 from storage.unit import Unit
 
@@ -226,6 +226,30 @@ def activate_license(
         serve_until=policy.serve_until.isoformat() if policy.serve_until else None,
     )
     return policy
+
+
+def extend_license(
+    unit: Unit, license_id: str, *, zone: str = "Asia/Shanghai", ends: Sequence[datetime] = ()
+) -> License:
+    """许可顺延. An end that had cut the agreed term short moved; serve as long as agreed, never longer.
+
+    The gate is moved by the caller in the same Unit. ends: as for `activate_license`, as they are now.
+    Raises LicenseNotFound, WrongState.
+    """
+    license = _license(unit, license_id)  # noqa: A001
+    if license.state not in {LicenseState.ACTIVE, LicenseState.SUSPENDED} or license.serve_from is None:
+        raise WrongState(
+            thing="license", state=str(license.state), verb="extend", allowed=LICENSE.verbs(license.state)
+        )
+    policy = compile_policy(license.frozen_terms(), starts_at=license.serve_from, zone=zone, ends=ends)
+    license.serve_until = policy.serve_until
+    unit.session.add(license)
+    unit.record(
+        "license.extended",
+        f"license:{license.id}",
+        serve_until=policy.serve_until.isoformat() if policy.serve_until else None,
+    )
+    return license
 
 
 def suspend_license(unit: Unit, license_id: str, *, reason: str) -> License:

@@ -12,6 +12,7 @@ from market.api import (
     cases,
     contracts,
     credentials,
+    directory,
     interfaces,
     journal,
     licenses,
@@ -24,6 +25,7 @@ from market.api import (
     policy,
     problems,
     products,
+    registrations,
     returns,
     runs,
     screening,
@@ -38,6 +40,7 @@ from market.interop import stripe_hook
 from market.settings import Settings
 from market.web import (
     account,
+    amendments,
     approvals,
     catalog,
     compliance,
@@ -49,8 +52,10 @@ from market.web import (
     organization,
     portal,
     rulebook,
+    verification,
 )
 from market.web import assets as asset_pages
+from market.web import directory as directory_pages
 from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
@@ -72,6 +77,8 @@ API = (
     assets,
     screening,
     policy,
+    registrations,
+    directory,
     runs,
     products,
     interfaces,
@@ -107,8 +114,11 @@ PAGES = (
     list_pages,
     mandate_pages,
     pricing_pages,
+    verification,
+    directory_pages,
     catalog,
     asset_pages,
+    amendments,
     product_pages,
     interface_pages,
     run_pages,

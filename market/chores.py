@@ -17,9 +17,13 @@ from market.mandates.queries import to_begin, to_expire
 from market.refinery import actions as refinery
 from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
+from market.registry.ending import registrations_due
+from market.registry.queries import certificates_to_sign
 from market.trading import actions as trading
 from market.trading import holding, watching
 from market.trading.queries import overdue, paid_but_waiting
+from market.trading.registrations import expire_registration
+from market.wiring import issue_certificate
 from metering.anomalies import findings, note_anomaly
 from metering.keys import Seal, rotate_when_due
 from metering.sealing import counted_hour, seal_hour, unsealed
@@ -52,6 +56,8 @@ def each_few_seconds(house: House) -> None:
 def each_minute(house: House) -> None:
     """End what is overdue; put back the runs of dead machines."""
     with house.store.view() as view:
+        registrations = registrations_due(view, clock.now())
+        unsigned = certificates_to_sign(view)
         orders = overdue(view, clock.now())
         licenses = [row.id for row in licenses_due(view, clock.now())]
         paid = paid_but_waiting(view)
@@ -59,6 +65,10 @@ def each_minute(house: House) -> None:
         _alone(house, lambda unit, i=order_id: trading.activate_order(unit, i, house.settings.timezone))  # type: ignore[misc]  # bound default
     for order_id in orders:
         _alone(house, lambda unit, i=order_id: trading.expire_order(unit, i))  # type: ignore[misc]  # bound default
+    for asset_id in registrations:
+        _alone(house, lambda unit, i=asset_id: expire_registration(unit, i))  # type: ignore[misc]  # bound default
+    for certificate_id in unsigned:
+        issue_certificate(house, certificate_id)
     for license_id in licenses:
         _alone(house, lambda unit, i=license_id: trading.expire_license(unit, i))  # type: ignore[misc]  # bound default
     with house.store.unit("system:clock") as unit:

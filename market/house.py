@@ -29,7 +29,7 @@ from metering.shelf import refuse_ended
 from metering.tokens import AUD_API
 from storage import dispatch, journal, migrations
 from storage.database import Database
-from storage.kernel import clock
+from storage.kernel import clock, workdays
 from storage.kernel.problem import Unavailable
 from storage.objects_s3 import open_objects
 from storage.seal import Seal
@@ -180,6 +180,7 @@ class Pulse:
                 return taken
 
     def _run(self) -> None:
+        workdays.prepare()
         while not self._stop.is_set():
             self._wake.wait(self.BEAT_SECONDS)
             self._wake.clear()

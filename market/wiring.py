@@ -4,13 +4,15 @@ A Reaction changes things inside the Unit that moves its cursor. An Errand is sl
 twice: it gets the House and the entry. Which room carries out a decision stands here too.
 """
 
+import io
 from collections.abc import Sequence
 from typing import Protocol
 
+import segno
 from joserfc.jwk import OKPKey
 
 from contracts import actions as contracts
-from contracts.pdf import render_pdf
+from contracts.pdf import render_certificate, render_pdf
 from contracts.queries import one_contract
 from market.approvals import queries as approvals
 from market.approvals.rules import CaseKind
@@ -22,11 +24,15 @@ from market.catalogue import listing
 from market.identity import postman
 from market.identity.rules import Actor, Permission
 from market.mandates import actions as mandating
+from market.registry import certificates, register
+from market.registry.certificate_face import printed_lines
+from market.registry.queries import certificate_by_id
 from market.settings import Settings
 from market.trading import actions as trading
 from market.trading import holding
 from storage.dispatch import Errand, Reaction
 from storage.journal import Entry
+from storage.kernel import clock
 from storage.kernel.problem import NotFound
 from storage.objects import Objects, keep
 from storage.unit import Store, Unit, View
@@ -62,6 +68,33 @@ def _print_contract(house: Context, entry: Entry) -> None:
         contracts.attach_pdf(unit, contract_id, printed.sha256)
 
 
+def issue_certificate(house: Context, certificate_id: str) -> None:
+    """A certificate drawn at the registrar's is signed and printed; done already is fine."""
+    with house.store.view() as view:
+        drawn = certificate_by_id(view, certificate_id)
+    if drawn is None or drawn.pdf_sha256 is not None:
+        return
+    document = drawn.document or certificates.sign(drawn.content, house.document_key(), at=clock.now())
+    address = f"{house.settings.public_url}/verify/{drawn.number}"
+    pdf = render_certificate(
+        printed_lines(drawn.content), fingerprint=drawn.content_hash, address=address, qr=_qr(address)
+    )
+    printed = house.objects.put_bytes(pdf)
+    with house.store.unit("system:print") as unit:
+        keep(unit, printed)
+        register.attach_signature(unit, certificate_id, document=document, pdf_sha256=printed.sha256)
+
+
+def _issue(house: Context, entry: Entry) -> None:
+    issue_certificate(house, entry.subject.removeprefix("certificate:"))
+
+
+def _qr(address: str) -> str:
+    picture = io.BytesIO()
+    segno.make(address, error="m").save(picture, kind="svg", xmldecl=False, border=1)
+    return picture.getvalue().decode()
+
+
 def _post(house: Context, _entry: Entry) -> None:
     """Mail leaves soon after the Unit that wrote it; what fails is tried again by the clock."""
     postman.send_waiting(house.store, house.settings)
@@ -95,6 +128,7 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
             frozenset({"payment.received", "payment.confirmed", "payment.cancelled", "payment.expired"}),
             _close_checkouts,
         ),
+        Errand("issue-certificates", frozenset({"certificate.drawn"}), _issue),
         Errand("print-contracts", frozenset({"contract.witnessed"}), _print_contract),
     )
 

@@ -84,7 +84,12 @@ class Server(Stage):
     def __init__(self, data_dir: Path, **settings: str) -> None:
         port = servers.free_port()
         # relative, as the default is: nothing may depend on where a process stands
-        given = {"DATA_DIR": os.path.relpath(data_dir, ROOT), "PORT": str(port), **settings}
+        given = {
+            "DATA_DIR": os.path.relpath(data_dir, ROOT),
+            "PORT": str(port),
+            "REGISTRY__NOTICE_DAYS": "0",
+            **settings,
+        }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
         self._environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
         data_dir.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,11 @@ from market.http.who import ActorDep, HouseDep, VisitorDep, allow
 from market.http.work import Streamed, Work
 from market.identity.rules import Permission
 from market.registry import actions, queries
+from market.registry.inventory import is_stale
 from market.registry.rules import ASSET, AssetState, Description
 from market.registry.tables import Asset
+from market.trading import registrations
+from storage.kernel import clock
 from storage.tabular.kinds import Encoding
 from storage.unit import Unit
 
@@ -39,9 +42,32 @@ class AssetView(BaseModel, from_attributes=True):
     missing: list[dict[str, Any]]
     title_zh: str
     title_en: str
+    similar: list[dict[str, Any]] = Field(
+        [], description="疑似重复 registered or applied-for assets that look alike"
+    )
     registered_at: datetime | None
     valid_until: datetime | None
+    refreshed_at: datetime | None
+    stale: bool = False
     verbs: list[str] = []
+
+
+class NoticeView(BaseModel, from_attributes=True):
+    number: str
+    asset_id: str
+    amendment_id: str | None
+    days: int = Field(description="工作日 working days given")
+    opened_at: datetime
+    ends_at: datetime
+    settled: bool = Field(description="false: a day lies in a year whose holidays are not announced yet")
+    paused_at: datetime | None
+    remaining: int | None = Field(description="暂停时剩余工作日 working days left while paused")
+    closed_at: datetime | None
+    outcome: str
+
+
+class NationalCode(BaseModel, extra="forbid"):
+    code: str = Field(max_length=64, examples=["GJ-3702-0001"])
 
 
 class FileView(BaseModel, from_attributes=True):
@@ -66,7 +92,13 @@ class Return(Reason):
 
 def asset_view(asset: Asset) -> AssetView:
     """What the API shows of an asset to those concerned."""
-    return AssetView.model_validate(asset).model_copy(update={"verbs": ASSET.verbs(asset.state)})
+    return AssetView.model_validate(asset).model_copy(
+        update={
+            "verbs": ASSET.verbs(asset.state),
+            "stale": asset.state is AssetState.REGISTERED
+            and is_stale(asset.update_cycle, asset.refreshed_at, clock.now()),
+        }
+    )
 
 
 @router.post("", status_code=201, dependencies=[DRAFT])
@@ -159,7 +191,10 @@ def asset_history(house: HouseDep, actor: ActorDep, asset_id: str) -> list[Entry
 @router.post("/{asset_id}/submission", dependencies=[DRAFT])
 def submit(work: Work, asset_id: str) -> AssetView:
     """提交登记 · Ask for registration; every missing field is named at once."""
-    return work.once(AssetView, lambda unit: asset_view(actions.submit_asset(unit, work.actor, asset_id)))
+    office = work.house.settings.registry
+    return work.once(
+        AssetView, lambda unit: asset_view(actions.submit_asset(unit, work.actor, asset_id, office=office))
+    )
 
 
 @router.post("/{asset_id}/withdrawal", dependencies=[DRAFT])
@@ -187,13 +222,58 @@ def send_back(work: Work, asset_id: str, body: Return) -> AssetView:
     return work.once(AssetView, act)
 
 
+@router.post("/{asset_id}/review", dependencies=[REVIEW])
+def review(work: Work, asset_id: str) -> AssetView:
+    """开始审核 · Take the examination upon yourself."""
+    return work.once(AssetView, lambda unit: asset_view(actions.review_asset(unit, work.actor, asset_id)))
+
+
+@router.post("/{asset_id}/notice", dependencies=[REVIEW])
+def publish(work: Work, asset_id: str, body: Reason) -> NoticeView:
+    """发布公示 · The review passed; the public may object for the days of the notice."""
+    office = work.house.settings.registry
+    return work.once(
+        NoticeView,
+        lambda unit: NoticeView.model_validate(
+            actions.publish_asset(unit, work.actor, asset_id, reason=body.reason, office=office)
+        ),
+    )
+
+
 @router.post("/{asset_id}/registration", dependencies=[REVIEW])
 def register(work: Work, asset_id: str, body: Reason) -> AssetView:
-    """登记赋码 · Register and give the number."""
+    """登记赋码 · Register and give the number, when the notice is over."""
+    office = work.house.settings.registry
     return work.once(
         AssetView,
-        lambda unit: asset_view(actions.register_asset(unit, work.actor, asset_id, reason=body.reason)),
+        lambda unit: asset_view(
+            actions.register_asset(unit, work.actor, asset_id, reason=body.reason, office=office)
+        ),
     )
+
+
+@router.post("/{asset_id}/revocation", dependencies=[REVIEW])
+def revoke(work: Work, asset_id: str, body: Reason) -> AssetView:
+    """撤销登记 · End a registration got by fraud; listings and licenses stop with it."""
+    return work.once(
+        AssetView,
+        lambda unit: asset_view(
+            registrations.revoke_registration(unit, work.actor, asset_id, reason=body.reason)
+        ),
+    )
+
+
+@router.post("/{asset_id}/refreshes", dependencies=[DRAFT])
+def refresh(work: Work, asset_id: str) -> AssetView:
+    """动态更新 · Say that the data was brought up to date."""
+    return work.once(AssetView, lambda unit: asset_view(actions.note_refresh(unit, work.actor, asset_id)))
+
+
+@router.put("/{asset_id}/national-code", dependencies=[REVIEW])
+def national_code(work: Work, asset_id: str, body: NationalCode) -> AssetView:
+    """国家登记编码 · Keep the code the official platform gave, beside our number."""
+    with work.unit() as unit:
+        return asset_view(actions.note_national_code(unit, work.actor, asset_id, code=body.code))
 
 
 @router.post("/{asset_id}/rejection", dependencies=[REVIEW])

@@ -227,6 +227,43 @@ def delist(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing
     return _end(unit, product_id, "delist", reason)
 
 
+def suspend_groundless(unit: Unit, product_id: str, *, reason: str) -> bool:
+    """登记终止停牌. The ground a listing stands on is gone: off the shelf at once. Says whether it was listed."""
+    living = queries.living_listing(unit, product_id)
+    if living is None:
+        return False
+    listing, product = _locked(unit, living.id)
+    if listing.state is not ListingState.LISTED:
+        return False
+    listing.reason = reason
+    _move(unit, listing, product, "suspend", reason=reason)
+    return True
+
+
+def recheck_listing(unit: Unit, product_id: str) -> list[str]:
+    """变更后复核. Look again at what a listing stands on; what no longer holds suspends it. Returns the rules broken."""
+    living = queries.living_listing(unit, product_id)
+    if living is None or living.state is not ListingState.LISTED:
+        return []
+    listing, product = _locked(unit, living.id)
+    before = (product.grade, product.supply)
+    try:
+        _check(unit, product, listing.provider_kind, Standing(**listing.standing))
+    except (Invalid, NotFound, AssetNotRegistered) as problem:
+        product.grade, product.supply = before  # what was sold under stays written as it was
+        broken = (
+            [fault.rule for fault in problem.faults] if isinstance(problem, Invalid) else [problem.slug()]
+        )
+        listing.reason = (
+            "登记变更后复核未通过 no longer in order after a change of the registration: " + ", ".join(broken)
+        )
+        _move(unit, listing, product, "suspend", reason=listing.reason)
+        return broken
+    unit.session.add(product)
+    unit.record("listing.rechecked", f"listing:{listing.id}", product=product.id)
+    return []
+
+
 def _end(unit: Unit, product_id: str, verb: str, reason: str) -> Listing:
     listing, product = _locked_of(unit, product_id)
     LISTING.after(listing.state, verb)

@@ -17,6 +17,7 @@ from market.catalogue.search import hits, query_words
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
 from market.policy.inputs import SupplyKind
+from market.registry.rules import AssetState
 from market.registry.tables import Asset
 from metering import queries as metering
 from metering.upstream import Declaration
@@ -244,6 +245,19 @@ def registered_until(view: View, product_id: str) -> datetime | None:
     """登记有效期. When the registration of the asset behind a product ends; None without an end."""
     query = select(Asset.valid_until).join(Product, col(Product.asset_id) == col(Asset.id))
     return view.session.exec(query.where(Product.id == product_id)).first()
+
+
+def products_of_asset(view: View, asset_id: str) -> Sequence[str]:
+    """The ids of the products made from an asset, in order."""
+    return view.session.exec(
+        select(Product.id).where(Product.asset_id == asset_id).order_by(col(Product.id))
+    ).all()
+
+
+def is_grounded(view: View, product_id: str) -> bool:
+    """Whether the asset behind a product is registered still."""
+    query = select(Asset.state).join(Product, col(Product.asset_id) == col(Asset.id))
+    return view.session.exec(query.where(Product.id == product_id)).first() is AssetState.REGISTERED
 
 
 def newest_version(view: View, product_id: str) -> Version | None:

@@ -6,7 +6,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from market.cli import keeping, processes, showing, token_keys, verifying
+from market.cli import importing, keeping, processes, showing, token_keys, verifying
 from market.cli.problems import DatabaseAway, FileRefused
 from market.cli.terminal import refuse
 from storage.kernel.problem import Problem
@@ -24,6 +24,7 @@ cli.command("serve")(processes.serve)
 cli.command("gateway")(processes.gateway)
 cli.command("worker")(processes.worker)
 cli.command("demo")(showing.demo)
+cli.command("import")(importing.import_file)
 cli.command("backup")(keeping.back_up)
 cli.command("restore")(keeping.restore)
 cli.command("reconcile")(keeping.reconcile_all)
@@ -36,6 +37,7 @@ keys.command("rotate")(token_keys.rotate)
 keys.command("drop")(token_keys.drop)
 verify.command("journal")(verifying.verify_journal)
 verify.command("contract")(verifying.verify_contract)
+verify.command("certificate")(verifying.verify_certificate)
 verify.command("statement")(verifying.verify_usage)
 
 

@@ -12,6 +12,7 @@ from contracts import keyring, signatures
 from market.cli.opening import opened
 from market.cli.problems import FileRefused
 from market.cli.terminal import JsonFlag, say
+from market.registry import certificates
 from metering.sealing import broken_seals
 from metering.statements import verify_statement
 from storage import journal
@@ -59,6 +60,31 @@ def verify_contract(
 ) -> None:
     """核验合同 Check content, acceptances and the platform's witness; trusts only the keys it is given."""
     verdict = signatures.verify(_read(file), _trusted(keys))
+    end = (
+        "合同真实有效 The contract is genuine"
+        if verdict.genuine
+        else "合同未通过核验 The contract does not hold"
+    )
+    _tell(verdict, end, as_json=as_json)
+
+
+def verify_certificate(
+    file: Annotated[Path, typer.Argument(help="登记凭证文件（JSON） a registration certificate")],
+    keys: KeysFile,
+    as_json: JsonFlag = False,
+) -> None:
+    """核验登记凭证 Check number, content and signature offline; what it is worth today is asked at /verify/{number}."""
+    verdict = certificates.verify(_read(file), _trusted(keys))
+    end = (
+        "凭证真实，现时效力请查 The certificate is genuine; whether it still stands: /verify/"
+        if verdict.genuine
+        else "凭证未通过核验 The certificate does not hold"
+    )
+    _tell(verdict, end, as_json=as_json)
+
+
+def _tell(verdict: signatures.Verdict | certificates.Verdict, end: str, *, as_json: bool) -> None:
+    """Every check with its mark, then the verdict; a file that does not hold ends with 1."""
     checks = [
         {
             "check": str(finding.check),
@@ -73,11 +99,6 @@ def verify_contract(
         + (f"（{finding.note.zh} {finding.note.en}）" if finding.note else "")
         for finding in verdict.findings
     ]
-    end = (
-        "合同真实有效 The contract is genuine"
-        if verdict.genuine
-        else "合同未通过核验 The contract does not hold"
-    )
     say(
         as_json,
         "\n".join([*lines, f"{end}: {verdict.number or '—'} {verdict.content_hash or ''}".rstrip()]),

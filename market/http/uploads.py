@@ -5,7 +5,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 STREAMED = re.compile(
-    r"/api/v1/(assets/[^/]+/(files|evidence)|parties/own/evidence)|(?!/api/).*/(files|evidence)"
+    r"/api/v1/(assets/[^/]+/(files|evidence)|amendments/[^/]+/evidence|parties/own/evidence)"
+    r"|(?!/api/).*/(files|evidence)"
+    r"|(/api/v1)?/(notices/[^/]+/objections|directory/imports)"
 )
 
 

@@ -95,6 +95,7 @@ class Permission(StrEnum):
     ASSET_REVIEW = "asset:review"
     CONTRACT_ACCEPT = "contract:accept"
     CREDENTIAL_KEEP = "credential:keep"
+    DIRECTORY_KEEP = "directory:keep"
     INVOICE_ISSUE = "invoice:issue"
     INVOICE_READ = "invoice:read"
     JOURNAL_READ = "journal:read"
@@ -185,6 +186,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.PERIOD_CLOSE,
         },
         Role.MANDATOR: {
+            Permission.DIRECTORY_KEEP,
             Permission.LIST_APPROVE,
             Permission.LIST_EDIT,
             Permission.MANDATE_GRANT,
@@ -195,7 +197,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Role.ORG_ADMIN: {Permission.MEMBER_INVITE, Permission.PARTY_EDIT},
         Role.PLATFORM_ADMIN: {Permission.USER_KEEP},
         Role.PROVIDER: _SUPPLY,
-        Role.REGISTRAR: {Permission.ASSET_REVIEW},
+        Role.REGISTRAR: {Permission.ASSET_REVIEW, Permission.DIRECTORY_KEEP},
         Role.THIRD_PARTY: set[Permission](),
     }.items()
 }

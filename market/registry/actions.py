@@ -1,31 +1,33 @@
-"""Draft, submit, examine and register data assets."""
+"""Draft, submit, examine, announce and register data assets."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import select
 
-from market.approvals.rules import reason_faults
-from market.identity.problems import OwnDecision
 from market.identity.rules import Actor, Permission
-from market.registry import barred
-from market.registry.problems import ContentRegistered, FileAttached
+from market.registry import barred, likeness
+from market.registry.desk import decide, examined_asset, own_asset, reasoned
+from market.registry.life import StepKind
+from market.registry.notices import close_notice, open_notice, refuse_running
+from market.registry.problems import FileAttached, NoticeNeeded
 from market.registry.queries import files_of
+from market.registry.register import claim_contents, enter, refuse_registered_content
 from market.registry.rules import (
     ASSET,
-    ON_THE_DESK,
     ZONE,
+    AssetState,
     Description,
     completeness_faults,
     grade_faults,
     number_stem,
     valid_until,
 )
-from market.registry.tables import Asset, AssetFile, RegisteredContent
+from market.registry.settings import USUAL, RegistrySettings
+from market.registry.tables import Asset, AssetFile, Notice
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import Invalid, NotFound, invalid
+from storage.kernel.problem import Invalid, NotFound, WrongState, invalid
 from storage.objects import Stored, keep
 from storage.sequence import document_number
 from storage.unit import Unit
@@ -42,6 +44,7 @@ def draft_asset(unit: Unit, actor: Actor, *, description: Description) -> Asset:
         created_by=actor.id,
         created_at=clock.now(),
         missing=[],
+        similar=[],
         source_evidence=[],
         **description.columns(),
     )
@@ -56,7 +59,7 @@ def edit_asset(unit: Unit, actor: Actor, asset_id: str, *, description: Descript
 
     Raises Forbidden, NotFound, WrongState.
     """
-    asset = _own(unit, actor, asset_id)
+    asset = own_asset(unit, actor, asset_id)
     asset.state = ASSET.after(asset.state, "edit")
     changed = description.columns(only_set=True)
     for name, value in changed.items():
@@ -82,7 +85,7 @@ def attach_file(
 
     Raises Forbidden, NotFound, WrongState, FileAttached, Invalid (more than 50 files, bad name).
     """
-    asset = _own(unit, actor, asset_id)
+    asset = own_asset(unit, actor, asset_id)
     ASSET.after(asset.state, "edit")
     _refuse_bad_name(name)
     held = files_of(unit, asset.id)
@@ -114,7 +117,7 @@ def attach_file(
 
 def detach_file(unit: Unit, actor: Actor, asset_id: str, file_id: str) -> None:
     """移除数据文件. Raises Forbidden, NotFound, WrongState."""
-    asset = _own(unit, actor, asset_id)
+    asset = own_asset(unit, actor, asset_id)
     ASSET.after(asset.state, "edit")
     file = unit.session.exec(
         select(AssetFile).where(AssetFile.id == file_id, AssetFile.asset_id == asset.id)
@@ -130,7 +133,7 @@ def attach_evidence(unit: Unit, actor: Actor, asset_id: str, *, stored: Stored, 
 
     Raises Forbidden, NotFound, WrongState, Invalid.
     """
-    asset = _own(unit, actor, asset_id)
+    asset = own_asset(unit, actor, asset_id)
     asset.state = ASSET.after(asset.state, "edit")
     _refuse_bad_name(name)
     if all(paper["sha256"] != stored.sha256 for paper in asset.source_evidence):
@@ -144,13 +147,13 @@ def attach_evidence(unit: Unit, actor: Actor, asset_id: str, *, stored: Stored, 
     return asset
 
 
-def submit_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
-    """提交登记. Hand the asset to the registrar.
+def submit_asset(unit: Unit, actor: Actor, asset_id: str, *, office: RegistrySettings = USUAL) -> Asset:
+    """提交登记. Hand the asset to the registrar; what looks like a duplicate is noted, with links, for both sides.
 
     What the negative list bars from registration is refused; what it bars from trade only is noted for the
     registrar. Raises Forbidden, NotFound, WrongState, Invalid with every fault at once, ContentRegistered.
     """
-    asset = _own(unit, actor, asset_id)
+    asset = own_asset(unit, actor, asset_id)
     after = ASSET.after(asset.state, "submit")
     files = files_of(unit, asset.id)
     said = Description.model_validate(asset)
@@ -159,7 +162,8 @@ def submit_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
     hits = barred.hits_of(unit, asset)
     if stopped := barred.registration_faults(hits):
         raise Invalid(*stopped)
-    _refuse_registered_content(unit, files)
+    refuse_registered_content(unit, files)
+    asset.similar = likeness.similar_to(unit, asset, office.similar_percent)
     asset.state, asset.missing, asset.reason = after, [], ""
     asset.submitted_by, asset.submitted_at = actor.id, clock.now()
     unit.session.add(asset)
@@ -169,6 +173,7 @@ def submit_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
         grade=str(asset.grade),
         contents=sorted(file.sha256 for file in files),
         negative=[hit.rule.code for hit in hits],
+        similar=[like["asset"] for like in asset.similar],
     )
     return asset
 
@@ -178,7 +183,7 @@ def accept_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
 
     Raises Forbidden, NotFound, OwnDecision, WrongState.
     """
-    asset = _examined(unit, actor, asset_id)
+    asset = examined_asset(unit, actor, asset_id)
     asset.state = ASSET.after(asset.state, "accept")
     asset.accepted_at = clock.now()
     unit.session.add(asset)
@@ -193,13 +198,13 @@ def return_asset(
 
     Raises Forbidden, NotFound, OwnDecision, WrongState, Invalid for an empty list or reason.
     """
-    asset = _examined(unit, actor, asset_id)
-    after, why = ASSET.after(asset.state, "return"), _reasoned(reason)
+    asset = examined_asset(unit, actor, asset_id)
+    after, why = ASSET.after(asset.state, "return"), reasoned(reason)
     wanted = [{"field": field[:64], "note": note.strip()[:500]} for field, note in missing if note.strip()]
     if not wanted:
         raise invalid("missing", "required", "请列出需要补正的内容。", "List what has to be corrected.")
     asset.state, asset.missing = after, wanted
-    _decide(asset, actor, why)
+    decide(asset, actor, why)
     unit.session.add(asset)
     unit.record(
         "asset.returned", f"asset:{asset.id}", fields=[gap["field"] for gap in wanted], reason=asset.reason
@@ -207,52 +212,86 @@ def return_asset(
     return asset
 
 
-def register_asset(unit: Unit, actor: Actor, asset_id: str, *, reason: str) -> Asset:
-    """登记赋码. Bind the contents to the asset and give it its number, for ever.
-
-    Raises Forbidden, NotFound, OwnDecision, WrongState, Invalid (core data), ContentRegistered:
-    of two registrations of one content at once, the key of `registered_content` lets one through.
-    """
-    asset = _examined(unit, actor, asset_id)
-    after, why = ASSET.after(asset.state, "register"), _reasoned(reason)
-    if faults := grade_faults(Description.model_validate(asset)):
-        raise Invalid(*faults)
-    hits = barred.hits_of(unit, asset)
-    if stopped := barred.registration_faults(hits):
-        raise Invalid(*stopped)
-    files = files_of(unit, asset.id)
-    _refuse_registered_content(unit, files)
-    # In one order for everybody, so that two registrations wait for each other and never deadlock.
-    hashes = sorted(file.sha256 for file in files)
-    unit.session.add_all([RegisteredContent(sha256=sha256, asset_id=asset.id) for sha256 in hashes])
-    try:
-        unit.session.flush()
-    except IntegrityError as error:
-        raise ContentRegistered(asset=asset_id) from error
-    now = clock.now()
-    asset.number = document_number(unit, number_stem(), now.astimezone(ZONE).year)
-    asset.registered_at, asset.valid_until = now, valid_until(now)
-    asset.state = after
-    _decide(asset, actor, why)
+def review_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
+    """审核. A registrar takes the examination upon themselves. Raises Forbidden, NotFound, OwnDecision, WrongState."""
+    asset = examined_asset(unit, actor, asset_id)
+    asset.state = ASSET.after(asset.state, "review")
+    asset.reviewed_by = actor.id
     unit.session.add(asset)
+    unit.record("asset.review_begun", f"asset:{asset.id}")
+    return asset
+
+
+def publish_asset(
+    unit: Unit, actor: Actor, asset_id: str, *, reason: str, office: RegistrySettings
+) -> Notice:
+    """发布公示. The review passed; anybody may object for the days of the notice.
+
+    Raises Forbidden, NotFound, OwnDecision, WrongState, Invalid (core data), ContentRegistered.
+    """
+    asset = examined_asset(unit, actor, asset_id)
+    after, why = ASSET.after(asset.state, "publish"), reasoned(reason)
+    _refuse_unregistrable(unit, asset)
+    asset.state = after
+    decide(asset, actor, why)
+    unit.session.add(asset)
+    notice = open_notice(unit, actor, asset, office)
+    unit.record("asset.published", f"asset:{asset.id}", notice=notice.number, reason=why)
+    return notice
+
+
+def register_asset(
+    unit: Unit, actor: Actor, asset_id: str, *, reason: str, office: RegistrySettings
+) -> Asset:
+    """登记赋码. The notice is over: bind the contents to the asset and give it its number, for ever.
+
+    Raises Forbidden, NotFound, OwnDecision, WrongState, NoticeNeeded, NoticeRunning, Invalid (core
+    data), ContentRegistered.
+    """
+    asset = examined_asset(unit, actor, asset_id)
+    after, why = ASSET.after(asset.state, "register"), reasoned(reason)
+    if asset.state is AssetState.UNDER_REVIEW and office.notice_days:
+        raise NoticeNeeded(asset=asset.id, days=office.notice_days, allowed=["publish", "reject", "withdraw"])
+    refuse_running(unit, asset, None)
+    _refuse_unregistrable(unit, asset)
+    hashes = claim_contents(unit, asset)
+    now = clock.now()
+    year = now.astimezone(ZONE).year
+    asset.number = document_number(unit, number_stem(office.area_code), year)
+    asset.registered_at = asset.refreshed_at = now
+    asset.valid_until = valid_until(now)
+    asset.state = after
+    decide(asset, actor, why)
+    unit.session.add(asset)
+    close_notice(unit, asset, None, outcome="registered")
+    enter(unit, asset, StepKind.REGISTERED, reason=why, by_org=actor.org)
     unit.record(
         "asset.registered",
         f"asset:{asset.id}",
         number=asset.number,
         grade=str(asset.grade),
         contents=hashes,
-        negative=[hit.rule.code for hit in hits],
-        reason=asset.reason,
+        negative=[hit.rule.code for hit in barred.hits_of(unit, asset)],
+        reason=why,
     )
     return asset
 
 
+def _refuse_unregistrable(unit: Unit, asset: Asset) -> None:
+    """What must hold when a notice is published and again when it is over."""
+    if faults := grade_faults(Description.model_validate(asset)):
+        raise Invalid(*faults)
+    if stopped := barred.registration_faults(barred.hits_of(unit, asset)):
+        raise Invalid(*stopped)
+    refuse_registered_content(unit, files_of(unit, asset.id))
+
+
 def reject_asset(unit: Unit, actor: Actor, asset_id: str, *, reason: str) -> Asset:
     """不予登记. Raises Forbidden, NotFound, OwnDecision, WrongState, Invalid for an empty reason."""
-    asset = _examined(unit, actor, asset_id)
-    after, why = ASSET.after(asset.state, "reject"), _reasoned(reason)
+    asset = examined_asset(unit, actor, asset_id)
+    after, why = ASSET.after(asset.state, "reject"), reasoned(reason)
     asset.state = after
-    _decide(asset, actor, why)
+    decide(asset, actor, why)
     unit.session.add(asset)
     unit.record("asset.rejected", f"asset:{asset.id}", reason=asset.reason)
     return asset
@@ -260,52 +299,51 @@ def reject_asset(unit: Unit, actor: Actor, asset_id: str, *, reason: str) -> Ass
 
 def withdraw_asset(unit: Unit, actor: Actor, asset_id: str) -> Asset:
     """撤回申请. The registrant takes the application back. Raises Forbidden, NotFound, WrongState."""
-    asset = _own(unit, actor, asset_id)
+    asset = own_asset(unit, actor, asset_id)
     asset.state = ASSET.after(asset.state, "withdraw")
     unit.session.add(asset)
+    close_notice(unit, asset, None, outcome="withdrawn")
     unit.record("asset.withdrawn", f"asset:{asset.id}")
     return asset
 
 
-def _own(unit: Unit, actor: Actor, asset_id: str) -> Asset:
-    actor.require(Permission.ASSET_DRAFT)
-    query = select(Asset).where(Asset.id == asset_id, Asset.registrant_id == actor.own_org)
-    asset = unit.session.exec(query.with_for_update()).first()
-    if asset is None:
-        raise NotFound(asset=asset_id)
+def note_refresh(unit: Unit, actor: Actor, asset_id: str) -> Asset:
+    """动态更新. The registrant brought the data up to date; the clock of its update cycle begins anew.
+
+    Raises Forbidden, NotFound, WrongState before registration.
+    """
+    asset = own_asset(unit, actor, asset_id)
+    _refuse_unregistered(asset, "refresh")
+    asset.refreshed_at = clock.now()
+    unit.session.add(asset)
+    unit.record("asset.refreshed", f"asset:{asset.id}")
     return asset
 
 
-def _examined(unit: Unit, actor: Actor, asset_id: str) -> Asset:
-    actor.require(Permission.ASSET_REVIEW)
-    query = select(Asset).where(Asset.id == asset_id, col(Asset.state).in_(ON_THE_DESK))
-    asset = unit.session.exec(query.with_for_update()).first()
-    if asset is None:
-        raise NotFound(asset=asset_id)
-    if asset.registrant_id == actor.org or actor.id in {asset.created_by, asset.submitted_by}:
-        raise OwnDecision(asset=asset.id)
+def note_national_code(unit: Unit, actor: Actor, asset_id: str, *, code: str) -> Asset:
+    """国家登记编码. Given by the official platform, never by us; kept beside our number, empty to take it off.
+
+    Raises Forbidden, NotFound, OwnDecision, WrongState before registration, Invalid.
+    """
+    asset = examined_asset(unit, actor, asset_id)
+    _refuse_unregistered(asset, "national_code")
+    kept = code.strip()
+    if len(kept) > 64 or not kept.isascii() or not (kept == "" or kept.replace("-", "").isalnum()):
+        raise invalid(
+            "national_code",
+            "code.form",
+            "为 64 位以内的字母、数字和连字符。",
+            "Letters, digits and hyphens, 64 at most.",
+        )
+    asset.national_code = kept or None
+    unit.session.add(asset)
+    unit.record("asset.national_code_noted", f"asset:{asset.id}", code=kept)
     return asset
 
 
-def _reasoned(reason: str) -> str:
-    if faults := reason_faults(reason):
-        raise Invalid(*faults)
-    return reason.strip()
-
-
-def _decide(asset: Asset, actor: Actor, why: str) -> None:
-    asset.reason = why
-    asset.decided_by, asset.decided_at = actor.id, clock.now()
-
-
-def _refuse_registered_content(unit: Unit, files: Sequence[AssetFile]) -> None:
-    query = select(RegisteredContent.sha256, Asset.number).join(
-        Asset, col(Asset.id) == col(RegisteredContent.asset_id)
-    )
-    hashes = [file.sha256 for file in files]
-    if held := unit.session.exec(query.where(col(RegisteredContent.sha256).in_(hashes))).first():
-        sha256, number = held
-        raise ContentRegistered(sha256=sha256, number=number)
+def _refuse_unregistered(asset: Asset, verb: str) -> None:
+    if asset.state is not AssetState.REGISTERED:
+        raise WrongState(thing="asset", state=str(asset.state), verb=verb, allowed=ASSET.verbs(asset.state))
 
 
 def _refuse_bad_name(name: str) -> None:

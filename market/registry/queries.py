@@ -8,12 +8,29 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from market.identity.rules import Actor, Permission
-from market.registry.rules import ON_THE_DESK, AssetState, number_faults
-from market.registry.tables import Asset, AssetFile
+from market.registry.life import OPEN_AMENDMENTS, OPEN_OBJECTIONS, AmendmentState
+from market.registry.rules import ON_THE_DESK, ON_THE_REGISTER, AssetState, base_number, number_faults
+from market.registry.tables import (
+    Amendment,
+    Asset,
+    AssetFile,
+    Certificate,
+    Notice,
+    Objection,
+    RegistrationStep,
+)
 from storage.journal import Entry
 from storage.kernel.problem import Invalid, NotFound
 from storage.unit import View
 
+# What waits for the registrar; during a notice only its end does, or an objection.
+TO_DO = (
+    AssetState.SUBMITTED,
+    AssetState.ACCEPTED,
+    AssetState.UNDER_REVIEW,
+    AssetState.PUBLICITY,
+    AssetState.OBJECTED,
+)
 # What anybody may read of a registered asset; statements, evidence and files stay with those concerned.
 PUBLIC = (
     "number", "national_code", "state", "title_zh", "title_en", "abstract_zh", "abstract_en", "provider_name",
@@ -26,11 +43,11 @@ PUBLIC = (
 def visible_to(actor: Actor | None) -> SelectOfScalar[Asset]:
     """The assets the caller may know of: base of every list and every single read.
 
-    Everybody: registered ones. Members: their organization's. Registrars: what came to the desk.
-    Auditors: all.
+    Everybody: what is or was registered. Members: their organization's.
+    Registrars: what came to the desk. Auditors: all.
     """
     query = select(Asset)
-    seen = [col(Asset.state) == AssetState.REGISTERED]
+    seen: list[sa.ColumnElement[bool]] = [col(Asset.state).in_(ON_THE_REGISTER)]
     if actor is not None:
         if actor.may(Permission.JOURNAL_READ):
             return query
@@ -95,7 +112,7 @@ def review_queue(view: View, actor: Actor, *, limit: int = 100) -> Sequence[Asse
     query = (
         select(Asset)
         .where(
-            col(Asset.state).in_([AssetState.SUBMITTED, AssetState.ACCEPTED]),
+            col(Asset.state).in_(TO_DO),
             Asset.registrant_id != (actor.org or ""),
         )
         .order_by(sa.asc(col(Asset.submitted_at)), sa.asc(col(Asset.id)))
@@ -104,14 +121,15 @@ def review_queue(view: View, actor: Actor, *, limit: int = 100) -> Sequence[Asse
 
 
 def by_number(view: View, number: str) -> Asset:
-    """查验. The registered asset of this number.
+    """查验. The asset of this registration number, with or without a renewal it has had.
 
     Raises Invalid for a wrong check character, before any look-up; NotFound.
     """
     if faults := number_faults(number):
         raise Invalid(*faults)
-    found = view.session.exec(select(Asset).where(Asset.number == number)).first()
-    if found is None:
+    stem, renewal = base_number(number)
+    found = view.session.exec(select(Asset).where(Asset.number == stem)).first()
+    if found is None or (renewal or 0) > found.renewals:
         raise NotFound(number=number)
     return found
 
@@ -144,3 +162,152 @@ def source_of_product(view: View, asset_id: str, registrant_id: str) -> Asset:
     if found is None:
         raise NotFound(asset=asset_id)
     return found
+
+
+def steps_of(view: View, asset_id: str) -> Sequence[RegistrationStep]:
+    """登记沿革. Every change of a registration's standing, oldest first; public."""
+    query = select(RegistrationStep).where(RegistrationStep.asset_id == asset_id)
+    return view.session.exec(query.order_by(col(RegistrationStep.serial))).all()
+
+
+def latest_certificate(view: View, asset_id: str) -> Certificate | None:
+    """The newest certificate of an asset, for callers that have checked who asks."""
+    query = select(Certificate).where(Certificate.asset_id == asset_id)
+    return view.session.exec(query.order_by(sa.desc(col(Certificate.serial))).limit(1)).first()
+
+
+def certificates(view: View, actor: Actor, asset_id: str) -> Sequence[Certificate]:
+    """登记凭证. The certificates of an asset, newest first, for those concerned. Raises NotFound."""
+    if not concerned(actor, asset(view, actor, asset_id)):
+        raise NotFound(asset=asset_id)
+    query = select(Certificate).where(Certificate.asset_id == asset_id)
+    return view.session.exec(query.order_by(sa.desc(col(Certificate.serial)))).all()
+
+
+def certificate(view: View, actor: Actor, certificate_id: str) -> Certificate:
+    """One certificate, for those concerned with its asset. Raises NotFound."""
+    found = view.session.get(Certificate, certificate_id)
+    if found is None or not concerned(actor, asset(view, actor, found.asset_id)):
+        raise NotFound(certificate=certificate_id)
+    return found
+
+
+def certificate_by_id(view: View, certificate_id: str) -> Certificate | None:
+    """One certificate, for the machine that signs and prints it."""
+    return view.session.get(Certificate, certificate_id)
+
+
+def certificates_to_sign(view: View, *, limit: int = 100) -> Sequence[str]:
+    """Ids of certificates without signature or print, oldest first: what a killed process left."""
+    query = select(Certificate.id).where(col(Certificate.pdf_sha256).is_(None))
+    return view.session.exec(query.order_by(col(Certificate.id)).limit(limit)).all()
+
+
+def notice_of(view: View, asset_id: str, amendment_id: str | None = None) -> Notice | None:
+    """The newest notice of a first registration, or of an application after it."""
+    query = select(Notice).where(Notice.asset_id == asset_id, Notice.amendment_id == amendment_id)
+    return view.session.exec(query.order_by(sa.desc(col(Notice.id))).limit(1)).first()
+
+
+def notices(view: View, *, running: bool = True, limit: int = 200) -> Sequence[tuple[Notice, Asset]]:
+    """公示列表. What is on notice, the next to end first; with `running` false what is over, newest first. Public."""
+    query = select(Notice, Asset).join(Asset, col(Asset.id) == col(Notice.asset_id))
+    if running:
+        query = query.where(col(Notice.closed_at).is_(None)).order_by(col(Notice.ends_at), col(Notice.id))
+    else:
+        query = query.where(col(Notice.closed_at).is_not(None)).order_by(sa.desc(col(Notice.id)))
+    return view.session.exec(query.limit(limit)).all()
+
+
+def notice(view: View, number: str) -> tuple[Notice, Asset, Amendment | None]:
+    """公示. One notice by its number, with what it is about; public. Raises NotFound."""
+    query = select(Notice, Asset).join(Asset, col(Asset.id) == col(Notice.asset_id))
+    found = view.session.exec(query.where(Notice.number == number)).first()
+    if found is None:
+        raise NotFound(notice=number)
+    held, about = found
+    amendment = view.session.get(Amendment, held.amendment_id) if held.amendment_id else None
+    return held, about, amendment
+
+
+def objections_of(view: View, notice_id: str) -> Sequence[Objection]:
+    """Every objection to a notice, oldest first, for callers that have checked who asks."""
+    query = select(Objection).where(Objection.notice_id == notice_id)
+    return view.session.exec(query.order_by(col(Objection.id))).all()
+
+
+def open_objections(view: View, notice_id: str) -> Sequence[Objection]:
+    """The objections that are not decided."""
+    query = select(Objection).where(
+        Objection.notice_id == notice_id, col(Objection.state).in_(OPEN_OBJECTIONS)
+    )
+    return view.session.exec(query).all()
+
+
+def objections(view: View, actor: Actor | None, asset_id: str) -> Sequence[Objection]:
+    """异议. The objections to an asset: all for those concerned with it, their own for who raised them."""
+    if actor is None:
+        return []
+    query = select(Objection).where(Objection.asset_id == asset_id).order_by(col(Objection.id))
+    about = view.session.get(Asset, asset_id)
+    if about is None:
+        return []
+    if not concerned(actor, about):
+        query = query.where(Objection.raised_by == actor.person)
+    return view.session.exec(query).all()
+
+
+def objection(view: View, actor: Actor, objection_id: str) -> Objection:
+    """One objection, for its author and those concerned with the asset. Raises NotFound."""
+    found = view.session.get(Objection, objection_id)
+    about = view.session.get(Asset, found.asset_id) if found else None
+    if found is None or about is None or not (found.raised_by == actor.person or concerned(actor, about)):
+        raise NotFound(objection=objection_id)
+    return found
+
+
+def amendments(view: View, actor: Actor, asset_id: str) -> Sequence[Amendment]:
+    """登记申请. The applications after the first registration, newest first, for those concerned. Raises NotFound."""
+    if not concerned(actor, asset(view, actor, asset_id)):
+        raise NotFound(asset=asset_id)
+    query = select(Amendment).where(Amendment.asset_id == asset_id)
+    return view.session.exec(query.order_by(sa.desc(col(Amendment.id)))).all()
+
+
+def amendment(view: View, actor: Actor, amendment_id: str) -> tuple[Amendment, Asset]:
+    """One application: for who asked, for the recipient of a transfer, for the desk and auditors. Raises NotFound."""
+    query = select(Amendment, Asset).join(Asset, col(Asset.id) == col(Amendment.asset_id))
+    found = view.session.exec(query.where(Amendment.id == amendment_id)).first()
+    if found is None:
+        raise NotFound(amendment=amendment_id)
+    asked, about = found
+    parties = {asked.registrant_id, asked.to_party}
+    if actor.org in parties or actor.may(Permission.ASSET_REVIEW) or actor.may(Permission.JOURNAL_READ):
+        return asked, about
+    raise NotFound(amendment=amendment_id)
+
+
+def amendment_queue(view: View, actor: Actor, *, limit: int = 100) -> Sequence[tuple[Amendment, Asset]]:
+    """待办申请. Applications after the first registration that wait for the registrar. Raises Forbidden."""
+    actor.require(Permission.ASSET_REVIEW)
+    waiting = [state for state in OPEN_AMENDMENTS if state not in _WITH_THE_APPLICANT]
+    query = (
+        select(Amendment, Asset)
+        .join(Asset, col(Asset.id) == col(Amendment.asset_id))
+        .where(col(Amendment.state).in_(waiting), Amendment.registrant_id != (actor.org or ""))
+        .order_by(col(Amendment.id))
+    )
+    return view.session.exec(query.limit(limit)).all()
+
+
+_WITH_THE_APPLICANT = (AmendmentState.OFFERED, AmendmentState.RETURNED)
+
+
+def offered_to(view: View, actor: Actor) -> Sequence[tuple[Amendment, Asset]]:
+    """待受让. Transfers that wait for the actor's organization to agree."""
+    query = (
+        select(Amendment, Asset)
+        .join(Asset, col(Asset.id) == col(Amendment.asset_id))
+        .where(Amendment.to_party == (actor.org or ""), col(Amendment.state) == AmendmentState.OFFERED)
+    )
+    return view.session.exec(query.order_by(col(Amendment.id))).all()

@@ -23,11 +23,26 @@ class AssetState(Worded):
     SUBMITTED = "submitted", "已提交", "Submitted"
     ACCEPTED = "accepted", "已受理", "Accepted for review"
     RETURNED = "returned", "待补正", "Returned for correction"
+    UNDER_REVIEW = "under_review", "审核中", "Under review"
+    PUBLICITY = "publicity", "公示中", "On public notice"
+    OBJECTED = "objected", "异议处理中", "Objected to"
     REGISTERED = "registered", "已登记", "Registered"
     REJECTED = "rejected", "不予登记", "Rejected"
     WITHDRAWN = "withdrawn", "已撤回", "Withdrawn"
+    EXPIRED = "expired", "已过期", "Expired"
+    CANCELLED = "cancelled", "已注销", "Cancelled"
+    REVOKED = "revoked", "已撤销", "Revoked"
 
 
+_OPEN = (
+    AssetState.DRAFT,
+    AssetState.RETURNED,
+    AssetState.SUBMITTED,
+    AssetState.ACCEPTED,
+    AssetState.UNDER_REVIEW,
+    AssetState.PUBLICITY,
+    AssetState.OBJECTED,
+)
 ASSET = Machine(
     "asset",
     AssetState.DRAFT,
@@ -38,22 +53,33 @@ ASSET = Machine(
         (AssetState.RETURNED, "submit"): AssetState.SUBMITTED,
         (AssetState.SUBMITTED, "accept"): AssetState.ACCEPTED,
         (AssetState.SUBMITTED, "return"): AssetState.RETURNED,
-        (AssetState.ACCEPTED, "register"): AssetState.REGISTERED,
+        (AssetState.ACCEPTED, "review"): AssetState.UNDER_REVIEW,
         (AssetState.ACCEPTED, "reject"): AssetState.REJECTED,
-        (AssetState.DRAFT, "withdraw"): AssetState.WITHDRAWN,
-        (AssetState.RETURNED, "withdraw"): AssetState.WITHDRAWN,
-        (AssetState.SUBMITTED, "withdraw"): AssetState.WITHDRAWN,
-        (AssetState.ACCEPTED, "withdraw"): AssetState.WITHDRAWN,
+        (AssetState.UNDER_REVIEW, "reject"): AssetState.REJECTED,
+        (AssetState.UNDER_REVIEW, "publish"): AssetState.PUBLICITY,
+        # Only where the office gives no days of notice; the verb says so.
+        (AssetState.UNDER_REVIEW, "register"): AssetState.REGISTERED,
+        (AssetState.PUBLICITY, "object"): AssetState.OBJECTED,
+        (AssetState.PUBLICITY, "register"): AssetState.REGISTERED,
+        (AssetState.OBJECTED, "object"): AssetState.OBJECTED,
+        (AssetState.OBJECTED, "dismiss"): AssetState.PUBLICITY,
+        (AssetState.OBJECTED, "sustain"): AssetState.REJECTED,
+        **{(state, "withdraw"): AssetState.WITHDRAWN for state in _OPEN},
+        # What is registered changes by applications of its own (life.AMENDMENT) and stays registered.
+        (AssetState.REGISTERED, "change"): AssetState.REGISTERED,
+        (AssetState.REGISTERED, "renew"): AssetState.REGISTERED,
+        (AssetState.REGISTERED, "transfer"): AssetState.REGISTERED,
+        (AssetState.REGISTERED, "expire"): AssetState.EXPIRED,
+        (AssetState.EXPIRED, "renew"): AssetState.REGISTERED,  # asked for in time, decided late
+        (AssetState.REGISTERED, "cancel"): AssetState.CANCELLED,
+        (AssetState.REGISTERED, "revoke"): AssetState.REVOKED,
     },
 )
+ENDED = (AssetState.EXPIRED, AssetState.CANCELLED, AssetState.REVOKED)
 # What the registrar's desk sees; a draft, or one taken back, is its author's alone.
-ON_THE_DESK = (
-    AssetState.SUBMITTED,
-    AssetState.ACCEPTED,
-    AssetState.RETURNED,
-    AssetState.REGISTERED,
-    AssetState.REJECTED,
-)
+ON_THE_DESK = tuple(state for state in AssetState if state not in {AssetState.DRAFT, AssetState.WITHDRAWN})
+# What anybody may look up: registered once, with whatever became of it.
+ON_THE_REGISTER = (AssetState.REGISTERED, *ENDED)
 
 
 class FormatKind(Worded):
@@ -315,19 +341,19 @@ def _form_faults(said: Description) -> list[Fault]:
 
 
 ZONE = ZoneInfo("Asia/Shanghai")  # the registrar's civil calendar names the year
-AREA = "370200"
 VALID_YEARS = 3
 
 
-def number_stem(area: str = AREA) -> str:
+def number_stem(area: str) -> str:
     """登记编号 without year, running number and check: `SG-370200-R`."""
     return f"SG-{area}-R"
 
 
 def number_faults(number: str) -> list[Fault]:
     """What is wrong with a registration number, so that a typo is told before any look-up."""
-    shape = re.fullmatch(r"SG-\d{6}-[RPO]-\d{4}-\d{6,}-[0-9A-Z]", number, re.ASCII)
-    if shape and has_valid_check(number):
+    stem, _renewal = base_number(number)
+    shape = re.fullmatch(r"SG-\d{6}-[RPO]-\d{4}-\d{6,}-[0-9A-Z]", stem, re.ASCII)
+    if shape and has_valid_check(stem):
         return []
     words = Words(
         "登记编号格式或校验码不正确，请核对。", "The number's form or its check character is wrong."
@@ -335,9 +361,24 @@ def number_faults(number: str) -> list[Fault]:
     return [Fault("number", "number.check", words)]
 
 
-def valid_until(registered_at: datetime) -> datetime:
-    """有效期. Three civil years from registration (half-open; 29 February ends on 1 March)."""
-    local = registered_at.astimezone(ZONE)
+def base_number(number: str) -> tuple[str, int | None]:
+    """A registration number without its renewal, and which renewal it names; None when it names none.
+
+    >>> base_number("SG-370200-R-2026-000001-K-R2"), base_number("SG-370200-R-2026-000001-K")
+    (('SG-370200-R-2026-000001-K', 2), ('SG-370200-R-2026-000001-K', None))
+    """
+    found = re.fullmatch(r"(.+)-R([1-9]\d{0,2})", number, re.ASCII)
+    return (found[1], int(found[2])) if found else (number, None)
+
+
+def renewed_number(number: str, renewals: int) -> str:
+    """续展编号. The number is kept for ever; the n-th renewal is told by `-Rn` after it."""
+    return f"{number}-R{renewals}" if renewals else number
+
+
+def valid_until(begins_at: datetime) -> datetime:
+    """有效期. Three civil years from registration or renewal (half-open; 29 February ends on 1 March)."""
+    local = begins_at.astimezone(ZONE)
     try:
         return local.replace(year=local.year + VALID_YEARS)
     except ValueError:

@@ -33,7 +33,14 @@ from market.trading.ground import (
     refuse_unsold,
     serving_mandate,
 )
-from market.trading.problems import NotOnOffer, OfferChanged, OrderNotFound, OrderNotNeeded, OwnProduct
+from market.trading.problems import (
+    NotOnOffer,
+    OfferChanged,
+    OrderNotFound,
+    OrderNotNeeded,
+    OwnProduct,
+    RegistrationEnded,
+)
 from market.trading.rules import (
     ORDER,
     OrderState,
@@ -301,6 +308,11 @@ def _activate(unit: Unit, order: Order, zone: str) -> None:
         policy=policy,
         until_reason=known.get(policy.serve_until) if policy.serve_until else None,
     )
+    if not catalogue.is_grounded(unit, order.product_id):  # ended between signing and payment
+        metering.shut_gate(unit, license.id, reason="suspended")
+        contracts.suspend_license(
+            unit, license.id, reason="数据登记已终止 the registration behind it has ended"
+        )
     order.license_id = license.id
     order.expires_at = None
     _move(unit, order, "activate")
@@ -354,8 +366,10 @@ def suspend_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -
 
 
 def resume_license(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> License:
-    """恢复许可. Raises NotFound, WrongState."""
+    """恢复许可. Raises NotFound, WrongState, RegistrationEnded."""
     license = _decidable(unit, actor, license_id, reason)  # noqa: A001
+    if not catalogue.is_grounded(unit, license.product_id):
+        raise RegistrationEnded(license=license.id)
     metering.reopen_gate(unit, license.id)
     return contracts.resume_license(unit, license.id, reason=reason)
 

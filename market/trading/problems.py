@@ -1,6 +1,6 @@
 """Why a deal is refused."""
 
-from storage.kernel.problem import NotFound, Problem
+from storage.kernel.problem import Conflict, NotFound, Problem
 from storage.kernel.words import Words
 
 
@@ -39,3 +39,12 @@ class OfferChanged(Problem):
     status = 409
     title = Words("挂牌内容在下单后已变更", "The listing changed after the order was placed")
     remedy = Words("请取消订单并按新内容重新下单。", "Cancel the order and place it again on the new terms.")
+
+
+class RegistrationEnded(Conflict):
+    """登记已终止. The registration behind the data has ended; nothing is served on it any more."""
+
+    title = Words("数据登记已终止", "The registration of the data has ended")
+    remedy = Words(
+        "须由登记主体重新办理登记后方可恢复。", "The registrant has to register the data anew first."
+    )

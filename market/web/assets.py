@@ -17,9 +17,12 @@ from market.identity.queries import parties
 from market.identity.rules import Permission
 from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from market.registry import actions, queries
+from market.registry.inventory import is_stale
+from market.registry.life import AmendmentKind
 from market.registry.rules import (
     ASSET,
     MANDATORY,
+    ON_THE_REGISTER,
     AssetState,
     Description,
     FormatKind,
@@ -28,10 +31,13 @@ from market.registry.rules import (
     SourceKind,
     UpdateCycle,
     completeness_faults,
+    renewed_number,
 )
+from market.trading import registrations
 from market.web.describing import PAPERS, described, from_file, gaps_of, written
 from market.web.forms import GUARDED, FormDep, again, leave
 from market.web.histories import told
+from storage.kernel import clock
 from storage.kernel.problem import Invalid, NotFound, invalid
 from storage.tabular.kinds import Kind
 
@@ -39,6 +45,7 @@ router = APIRouter(prefix="/assets", dependencies=GUARDED)
 DRAFT = allow(Permission.ASSET_DRAFT)
 REVIEW = allow(Permission.ASSET_REVIEW)
 EITHER = allow(Permission.ASSET_DRAFT, Permission.ASSET_REVIEW)
+DECISIONS = {"accept", "return", "review", "publish", "register", "reject", "revoke"}
 ENUMS: dict[str, Any] = {
     "RightKind": RightKind, "ObtainType": ObtainType, "FormatKind": FormatKind, "ShareType": ShareType,
     "OpenAttr": OpenAttr, "UpdateCycle": UpdateCycle, "SourceKind": SourceKind, "DataGrade": DataGrade,
@@ -60,10 +67,17 @@ def assets(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) ->
             own = actor.own_org if tab == "own" else None
             rows = queries.assets(view, actor, registrant=own, before=form["before"] or None)
             if tab == "decided":
-                done = {AssetState.REGISTERED, AssetState.REJECTED, AssetState.RETURNED}
+                done = {AssetState.REJECTED, AssetState.RETURNED, *ON_THE_REGISTER}
                 rows = [row for row in rows if row.state in done]
-        owners = parties(view, {row.registrant_id for row in rows})
-    return page(request, "assets.html", assets=rows, owners=owners, tab=tab, tabs=tabs)
+        later = (
+            queries.amendment_queue(view, actor)
+            if tab == "queue"
+            else queries.offered_to(view, actor)
+            if tab == "own"
+            else []
+        )
+        owners = parties(view, {row.registrant_id for row in rows} | {row.registrant_id for row, _ in later})
+    return page(request, "assets.html", assets=rows, later=later, owners=owners, tab=tab, tabs=tabs)
 
 
 @router.get("/new", dependencies=[DRAFT])
@@ -91,6 +105,11 @@ def asset(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ass
         found = queries.asset(view, actor, asset_id)
         files = queries.files(view, actor, asset_id)
         history = queries.history(view, actor, asset_id)
+        notice = queries.notice_of(view, asset_id)
+        objections = queries.objections(view, actor, asset_id)
+        amendments = queries.amendments(view, actor, asset_id)
+        certificates = queries.certificates(view, actor, asset_id)
+        affected = registrations.affected_licenses(view, asset_id)
         owner = parties(view, {found.registrant_id}).get(found.registrant_id)
     own = found.registrant_id == actor.org and actor.may(Permission.ASSET_DRAFT)
     desk = actor.may(Permission.ASSET_REVIEW)
@@ -105,8 +124,21 @@ def asset(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ass
         owner=owner,
         steps=told(history),
         verbs=verbs & ({"edit", "submit", "withdraw"} if own else set()),
-        decides=verbs & ({"accept", "return", "register", "reject"} if desk and not mine else set()),
-        own_matter=desk and mine and bool(verbs & {"accept", "register"}),
+        decides=verbs & (DECISIONS if desk and not mine else set()),
+        own_matter=desk and mine and bool(verbs & DECISIONS),
+        own=own,
+        desk=desk,
+        number=renewed_number(found.number, found.renewals) if found.number else "",
+        notice=notice,
+        notice_days=house.settings.registry.notice_days,
+        now=clock.now(),
+        objections=objections,
+        amendments=amendments,
+        certificates=certificates,
+        affected=affected,
+        stale=found.state is AssetState.REGISTERED
+        and is_stale(found.update_cycle, found.refreshed_at, clock.now()),
+        asks=list(AmendmentKind) if own and found.state is AssetState.REGISTERED else [],
         gaps=_gaps(found.missing),
         Kind=Kind,
         RightKind=RightKind,
@@ -239,7 +271,7 @@ def derive(
 def submit(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asset_id: str) -> Response:
     """提交登记 · Ask for registration; everything missing is listed at once."""
     with house.store.unit(actor.id, actor.org) as unit:
-        actions.submit_asset(unit, actor, asset_id)
+        actions.submit_asset(unit, actor, asset_id, office=house.settings.registry)
     return leave(f"/assets/{asset_id}", done="asset_submitted")
 
 
@@ -272,13 +304,64 @@ def send_back(request: Request, house: HouseDep, actor: ActorDep, form: FormDep,
     return leave(f"/assets/{asset_id}", done="asset_returned")
 
 
+@router.post("/{asset_id}/review", dependencies=[REVIEW])
+@again(asset)
+def review(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asset_id: str) -> Response:
+    """开始审核 · Take the examination upon yourself."""
+    with house.store.unit(actor.id, actor.org) as unit:
+        actions.review_asset(unit, actor, asset_id)
+    return leave(f"/assets/{asset_id}", done="review_begun")
+
+
+@router.post("/{asset_id}/notice", dependencies=[REVIEW])
+@again(asset)
+def publish(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asset_id: str) -> Response:
+    """发布公示 · The review passed; the public may object."""
+    with house.store.unit(actor.id, actor.org) as unit:
+        actions.publish_asset(
+            unit, actor, asset_id, reason=form["reason"][:500], office=house.settings.registry
+        )
+    return leave(f"/assets/{asset_id}", done="notice_opened")
+
+
 @router.post("/{asset_id}/registration", dependencies=[REVIEW])
 @again(asset)
 def register(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asset_id: str) -> Response:
     """登记赋码 · Register and number the asset."""
     with house.store.unit(actor.id, actor.org) as unit:
-        actions.register_asset(unit, actor, asset_id, reason=form["reason"][:500])
+        actions.register_asset(
+            unit, actor, asset_id, reason=form["reason"][:500], office=house.settings.registry
+        )
     return leave(f"/assets/{asset_id}", done="asset_registered")
+
+
+@router.post("/{asset_id}/revocation", dependencies=[REVIEW])
+@again(asset)
+def revoke(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asset_id: str) -> Response:
+    """撤销登记 · Listings and licenses stop with it."""
+    with house.store.unit(actor.id, actor.org) as unit:
+        registrations.revoke_registration(unit, actor, asset_id, reason=form["reason"][:500])
+    return leave(f"/assets/{asset_id}", done="asset_revoked")
+
+
+@router.post("/{asset_id}/national-code", dependencies=[REVIEW])
+@again(asset)
+def national_code(
+    request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asset_id: str
+) -> Response:
+    """国家登记编码 · Kept beside our number."""
+    with house.store.unit(actor.id, actor.org) as unit:
+        actions.note_national_code(unit, actor, asset_id, code=form["national_code"])
+    return leave(f"/assets/{asset_id}", done="saved")
+
+
+@router.post("/{asset_id}/refreshes", dependencies=[DRAFT])
+@again(asset)
+def refresh(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, asset_id: str) -> Response:
+    """动态更新 · The data was brought up to date."""
+    with house.store.unit(actor.id, actor.org) as unit:
+        actions.note_refresh(unit, actor, asset_id)
+    return leave(f"/assets/{asset_id}", done="saved")
 
 
 @router.post("/{asset_id}/rejection", dependencies=[REVIEW])

@@ -50,6 +50,8 @@ PUBLIC = (
     Place("/mandates", Words("授权运营", "Mandates")),
     Place("/rules", Words("平台规则", "Rules")),
     Place("/policy/explain", Words("公益与商业分界", "Free or paid")),
+    Place("/directory", Words("资源目录", "Directory")),
+    Place("/notices", Words("登记公示", "Public notices")),
     Place("/verify", Words("凭证核验", "Verify a certificate")),
 )
 DESK = (

@@ -186,6 +186,8 @@ def registered(visitors: Visitors, cast: Cast, tmp_path: Path) -> Tab:
     office.reload()
     press(office, "受理")
     office.get_by_text("已受理").first.wait_for()
+    press(office, "开始审核")
+    office.get_by_text("已开始审核").wait_for()
     office.get_by_label("登记意见").fill("材料齐全，准予登记")
     desk.see(shot="desk-accepted")
     press(office, "登记赋码")

@@ -60,6 +60,20 @@ PUBLIC = {
     "GET /api/v1/document-keys": "public keys, to verify documents with",
     "GET /api/v1/products": "the catalogue is open; what is not listed is not in it",
     "GET /api/v1/products/{product_id}": "the catalogue is open; a draft answers 404 to others",
+    "GET /api/v1/directory": "the directory of public data resources is open",
+    "GET /api/v1/directory/entries": "its entries too; what is not opened is described with its reason",
+    "GET /api/v1/directory/entries/{entry_id}": "one entry of the open directory",
+    "GET /api/v1/directory/inventory": "and the figures over it",
+    "GET /api/v1/directory/items": "which data item has which authoritative source is open",
+    "GET /api/v1/notices": "a public notice is read by the public",
+    "GET /api/v1/notices/{number}": "a public notice is read by the public",
+    "GET /directory": "the directory of public data resources is open",
+    "GET /directory/entries/{entry_id}": "one entry of the open directory",
+    "GET /directory/items": "which data item has which authoritative source is open",
+    "GET /notices": "a public notice is read by the public",
+    "GET /notices/{number}": "a public notice is read by the public",
+    "GET /verify": "anybody who is shown a certificate checks its number",
+    "GET /verify/{number}": "anybody who is shown a certificate checks it; public fields only",
     "GET /healthz": "for the machine that restarts us",
     "GET /readyz": "for the balancer in front of us",
     "POST /webhooks/stripe": "the signature of the message is the proof",
@@ -162,19 +176,26 @@ def _mandate(world: World) -> str:
 
 # Path parameter → the id of something that exists and belongs to `world.owner`.
 IDS: dict[str, Callable[[World], str]] = {
+    "amendment_id": _row("asset_amendment"),
     "asset_id": _row("asset"),
     "case_id": _row("approval_case"),
     "ceiling_id": _row("price_ceiling", valid_until=datetime(2027, 1, 5, tzinfo=UTC)),
+    "certificate_id": _row("certificate"),
+    "check_id": _row("cross_check"),
     "client_id": _row("credential"),
     "contract_id": _row("contract"),
-    "edit_id": _row("list_edit"),
+    "data_item_id": _row("data_item"),
     "decision_id": _row("tier_decision"),
+    "edit_id": _row("list_edit"),
+    "entry_id": _row("directory_entry"),
     "file_id": _row("asset_file"),
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
     "kid": _row("report_key"),
     "license_id": _row("license"),
     "mandate_id": _mandate,
     "membership_id": _membership,
+    "number": lambda world: str(world.planter.row("public_notice")["number"]),
+    "objection_id": _row("objection"),
     "order_id": _row("trade_order"),
     "party_id": lambda world: world.owner.id,
     "payment_id": _row("payment_request"),
@@ -184,6 +205,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "refund_id": _row("refund"),
     "review_id": _row("secrecy_review"),
     "run_id": _row("refinery_run"),
+    "source_id": _row("item_source"),
 }
 # `METHOD /path` → a body, where one made from the schema is not good enough to get past validation.
 BODIES: dict[str, dict[str, Any]] = {}
@@ -195,6 +217,9 @@ SHARED: dict[str, str] = {
     "GET /api/v1/lists/{kind}/versions": "published; `kind` is a choice of two, no id",
     "GET /api/v1/lists/{kind}/difference": "published; `kind` is a choice of two, no id",
     "GET /api/v1/lists/{kind}/entries/{code}": "published; a code belongs to no tenant",
+    "GET /api/v1/directory/entries/{entry_id}": "the directory is open to everybody",
+    "GET /api/v1/notices/{number}": "a notice is public",
+    "POST /api/v1/notices/{number}/objections": "anybody who is identified may object",
 }
 REFUSED = {403, 404}
 PLANTED = ("/api/v1/planted", "/api/v1/unknown")

@@ -125,6 +125,7 @@ def register(
     cast.provider.upload(f"/assets/{asset}/evidence", "许可证明.pdf", b"%PDF-1.7 license", status=200)
     cast.provider.post(f"/assets/{asset}/submission")
     cast.registrar.post(f"/assets/{asset}/acceptance")
+    cast.registrar.post(f"/assets/{asset}/review")
     done = cast.registrar.post(f"/assets/{asset}/registration", {"reason": "材料齐全，准予登记"})
     assert done["number"].startswith("SG-370200-R-")
     return asset, file

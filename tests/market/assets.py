@@ -17,13 +17,16 @@ from market.registry.rules import (
     SourceKind,
     UpdateCycle,
 )
+from market.registry.settings import RegistrySettings
 from market.registry.tables import Asset
 from market.screening import actions as screening
 from storage.kernel.numbers import make_uscc
 from storage.objects import Stored
-from storage.unit import Store
+from storage.unit import Store, Unit
 from tests.market.people import COMPLIANCE, PROVIDER, REGISTRAR
 
+# An office without days of notice, for tests about something else.
+QUICK = RegistrySettings(notice_days=0)
 COMPLETE: dict[str, Any] = {
     "title_zh": "公共停车场客流量",
     "title_en": "Car park visits",
@@ -82,6 +85,12 @@ def submitted(store: Store, actor: Actor = PROVIDER, content: str = "a,b\n1,2\n"
         return actions.submit_asset(unit, actor, asset.id)
 
 
+def reviewed(unit: Unit, asset_id: str) -> Asset:
+    """Accepted and taken up by the registrar."""
+    actions.accept_asset(unit, REGISTRAR, asset_id)
+    return actions.review_asset(unit, REGISTRAR, asset_id)
+
+
 def registered(
     store: Store,
     actor: Actor = PROVIDER,
@@ -92,8 +101,8 @@ def registered(
 ) -> Asset:
     asset = submitted(store, actor, content, **changes)
     with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
-        actions.accept_asset(unit, REGISTRAR, asset.id)
-        done = actions.register_asset(unit, REGISTRAR, asset.id, reason="材料齐全")
+        reviewed(unit, asset.id)
+        done = actions.register_asset(unit, REGISTRAR, asset.id, reason="材料齐全", office=QUICK)
     if screened:
         screen(store, done, actor)
     return done

@@ -22,12 +22,15 @@ from contracts.templates import content_hash
 from market.cli import main
 from market.house import House
 from market.identity.rules import OrgKind, Role
+from market.registry import certificates
 from market.settings import Settings
 from metering.keys import Seal, ensure_keys
 from metering.statements import FORMAT, leaf, merkle_root, proofs
 from metering.tables import Gate, TokenKey
 from storage import journal
 from storage.journal import Entry
+from storage.kernel import clock
+from storage.kernel.numbers import make_uscc, with_check
 from storage.settings import StorageSettings
 from tests import people, servers
 from tests.house.planting import Planter
@@ -422,3 +425,38 @@ def test_a_snapshot_sees_one_moment(house: House) -> None:
         with house.store.unit("usr_1") as unit:
             unit.record("thing.made", "thing:1")
         assert view.session.scalars(sa.select(journal.Entry)).all() == first
+
+
+def test_a_directory_is_imported_in_the_name_of_its_keeper(
+    house: House, shell: Shell, tmp_path: Path
+) -> None:
+    keeper = people.organization(house.store, OrgKind.REGISTRAR, "青岛市数据登记中心")
+    people.person(house.store, keeper, "desk@registrar.example", Role.REGISTRAR)
+    code = make_uscc("11370200MB2846751")
+    file = tmp_path / "目录.csv"
+    head = "信息资源代码,信息资源名称,提供方,提供方代码,共享类型,是否向社会开放\n"
+    file.write_text(head + f"j-1,停车场目录,交通局,{code},1,是\nj-2,坏行,交通局,1,1,是\n", encoding="gb18030")
+    told = shell("import", file, "--by", "desk@registrar.example", "--json")
+    assert (told.code, told.data["created"], told.data["refused"], told.data["ok"]) == (1, 1, 1, False)
+    assert [row["outcome"] for row in told.data["report"]] == ["created", "refused"]
+    again = shell("import", file, "--by", "desk@registrar.example")
+    assert "未变 Unchanged 1" in again.out
+    assert "第 3 行 row 3 j-2" in again.out
+    assert shell("import", tmp_path / "none.csv", "--by", "desk@registrar.example", "--json").code == 1
+    assert shell("import", file, "--by", "nobody@registrar.example", "--json").data["status"] == 404
+
+
+def test_a_certificate_is_verified_offline_and_a_flipped_byte_fails(
+    house: House, shell: Shell, tmp_path: Path
+) -> None:
+    content = {"number": with_check("SG-370200-R-2026-000001"), "name": {"zh": "停车", "en": "Parking"}}
+    document = certificates.sign(content, house.document_key(), at=clock.now())
+    file, keys = tmp_path / "certificate.json", tmp_path / "keys.json"
+    file.write_text(json.dumps(document))
+    keys.write_text(shell("keys", "export").out)
+    genuine = shell("verify", "certificate", file, "--keys", keys)
+    assert (genuine.code, "凭证真实" in genuine.out) == (0, True)
+    file.write_text(json.dumps(document).replace("Parking", "Parkinh"))
+    false = shell("verify", "certificate", file, "--keys", keys, "--json")
+    assert (false.code, false.data["ok"]) == (1, False)
+    assert [check["check"] for check in false.data["checks"] if not check["passed"]] == ["content"]

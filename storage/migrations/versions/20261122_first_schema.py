@@ -188,9 +188,15 @@ def upgrade() -> None:
                 "submitted",
                 "accepted",
                 "returned",
+                "under_review",
+                "publicity",
+                "objected",
                 "registered",
                 "rejected",
                 "withdrawn",
+                "expired",
+                "cancelled",
+                "revoked",
                 name="assetstate_known",
                 native_enum=False,
                 create_constraint=True,
@@ -212,6 +218,11 @@ def upgrade() -> None:
         sa.Column("national_code", sa.String(), nullable=True),
         sa.Column("registered_at", MOMENT, nullable=True),
         sa.Column("valid_until", MOMENT, nullable=True),
+        sa.Column("renewals", sa.Integer(), nullable=False),
+        sa.Column("reviewed_by", sa.String(), nullable=True),
+        sa.Column("similar", JSON_TYPE, nullable=False),
+        sa.Column("refreshed_at", MOMENT, nullable=True),
+        sa.Column("ended_at", MOMENT, nullable=True),
         sa.Column("title_zh", sa.String(), nullable=False),
         sa.Column("title_en", sa.String(), nullable=False),
         sa.Column("abstract_zh", sa.String(), nullable=False),
@@ -437,6 +448,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_credential_org_id"), ["org_id"], unique=False)
 
     op.create_table(
+        "data_item",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("name_zh", sa.String(), nullable=False),
+        sa.Column("name_en", sa.String(), nullable=False),
+        sa.Column("definition", sa.String(), nullable=False),
+        sa.Column("kept_by", sa.String(), nullable=False),
+        sa.Column("kept_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_item")),
+        sa.UniqueConstraint("code", name=op.f("uq_data_item_code")),
+    )
+    op.create_table(
         "delivery",
         sa.Column("event_id", sa.LargeBinary(), nullable=False),
         sa.Column("license_id", sa.String(), nullable=False),
@@ -450,6 +473,101 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_delivery_license_id"), ["license_id"], unique=False)
+
+    op.create_table(
+        "directory_entry",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("provider_code", sa.String(), nullable=False),
+        sa.Column("provider_name", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("title_zh", sa.String(), nullable=False),
+        sa.Column("title_en", sa.String(), nullable=False),
+        sa.Column("abstract", sa.String(), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column(
+            "format_kind",
+            sa.Enum(
+                "1",
+                "2",
+                "3",
+                "4",
+                "5",
+                "6",
+                "7",
+                name="formatkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("format", sa.String(), nullable=False),
+        sa.Column(
+            "share_type",
+            sa.Enum(
+                "1", "2", "3", name="sharetype_known", native_enum=False, create_constraint=True, length=40
+            ),
+            nullable=False,
+        ),
+        sa.Column("share_condition", sa.String(), nullable=False),
+        sa.Column(
+            "open_attr",
+            sa.Enum(
+                "U", "K", "N", name="openattr_known", native_enum=False, create_constraint=True, length=40
+            ),
+            nullable=False,
+        ),
+        sa.Column("open_condition", sa.String(), nullable=False),
+        sa.Column(
+            "update_cycle",
+            sa.Enum(
+                "realtime",
+                "daily",
+                "weekly",
+                "monthly",
+                "quarterly",
+                "yearly",
+                "irregular",
+                name="updatecycle_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("items", JSON_TYPE, nullable=False),
+        sa.Column("scale", BIG, nullable=True),
+        sa.Column("scale_unit", sa.String(), nullable=False),
+        sa.Column("published_on", sa.Date(), nullable=True),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("changed_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_directory_entry")),
+        sa.UniqueConstraint("provider_code", "code", name=op.f("uq_directory_entry_provider_code_code")),
+    )
+    with op.batch_alter_table("directory_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_directory_entry_system"), ["system"], unique=False)
+
+    op.create_table(
+        "directory_import",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("org_id", sa.String(), nullable=True),
+        sa.Column("began_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.Integer(), nullable=False),
+        sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("refusals", JSON_TYPE, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_directory_import")),
+    )
+    with op.batch_alter_table("directory_import", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_directory_import_org_id"), ["org_id"], unique=False)
 
     op.create_table(
         "document_key",
@@ -1545,6 +1663,102 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_approval_decision_case_id"), ["case_id"], unique=False)
 
     op.create_table(
+        "asset_amendment",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "change",
+                "correction",
+                "renewal",
+                "transfer",
+                "cancellation",
+                name="amendmentkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "offered",
+                "submitted",
+                "returned",
+                "under_review",
+                "publicity",
+                "objected",
+                "applied",
+                "rejected",
+                "declined",
+                "withdrawn",
+                "lapsed",
+                name="amendmentstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("registrant_id", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("changes", JSON_TYPE, nullable=False),
+        sa.Column("material", sa.Boolean(), nullable=False),
+        sa.Column(
+            "ground",
+            sa.Enum(
+                "lost",
+                "waived",
+                "dissolved",
+                "other",
+                name="cancelground_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("to_party", sa.String(), nullable=True),
+        sa.Column("agreed_by", sa.String(), nullable=True),
+        sa.Column("agreed_at", MOMENT, nullable=True),
+        sa.Column("evidence", JSON_TYPE, nullable=False),
+        sa.Column("missing", JSON_TYPE, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("reviewed_by", sa.String(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "kind <> 'cancellation' OR ground IS NOT NULL",
+            name=op.f("ck_asset_amendment_cancelled_for_a_reason"),
+        ),
+        sa.CheckConstraint(
+            "kind <> 'transfer' OR to_party IS NOT NULL", name=op.f("ck_asset_amendment_transfer_to_somebody")
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_amendment_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_amendment")),
+    )
+    with op.batch_alter_table("asset_amendment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_asset_amendment_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_amendment_registrant_id"), ["registrant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_amendment_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_amendment_to_party"), ["to_party"], unique=False)
+        batch_op.create_index(
+            "uq_asset_amendment_open",
+            ["asset_id"],
+            unique=True,
+            sqlite_where=sa.text(
+                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
+            ),
+            postgresql_where=sa.text(
+                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
+            ),
+        )
+
+    op.create_table(
         "asset_file",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("asset_id", sa.String(), nullable=False),
@@ -1597,6 +1811,45 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_asset_grading_asset_id"), ["asset_id"], unique=False)
 
     op.create_table(
+        "certificate",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("content", JSON_TYPE, nullable=False),
+        sa.Column("content_hash", sa.String(), nullable=False),
+        sa.Column("issued_at", MOMENT, nullable=False),
+        sa.Column("document", JSON_TYPE, nullable=True),
+        sa.Column("pdf_sha256", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_certificate_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate")),
+        sa.UniqueConstraint("asset_id", "serial", name=op.f("uq_certificate_asset_id_serial")),
+    )
+    with op.batch_alter_table("certificate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_certificate_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_certificate_number"), ["number"], unique=False)
+
+    op.create_table(
+        "cross_check",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("left_asset_id", sa.String(), nullable=False),
+        sa.Column("right_asset_id", sa.String(), nullable=False),
+        sa.Column("left_sha256", sa.String(), nullable=False),
+        sa.Column("right_sha256", sa.String(), nullable=False),
+        sa.Column("item_id", sa.String(), nullable=True),
+        sa.Column("result", JSON_TYPE, nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["data_item.id"], name=op.f("fk_cross_check_item_id")),
+        sa.ForeignKeyConstraint(["left_asset_id"], ["asset.id"], name=op.f("fk_cross_check_left_asset_id")),
+        sa.ForeignKeyConstraint(["right_asset_id"], ["asset.id"], name=op.f("fk_cross_check_right_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cross_check")),
+    )
+    with op.batch_alter_table("cross_check", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_cross_check_left_asset_id"), ["left_asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_cross_check_right_asset_id"), ["right_asset_id"], unique=False)
+
+    op.create_table(
         "invoice_line",
         sa.Column("invoice_id", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -1635,6 +1888,40 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("invoice_line", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_invoice_line_license_id"), ["license_id"], unique=False)
+
+    op.create_table(
+        "item_source",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("item_id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("collector", sa.String(), nullable=False),
+        sa.Column("approver", sa.String(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("authoritative", sa.Boolean(), nullable=False),
+        sa.Column("since", MOMENT, nullable=True),
+        sa.Column("named_by", sa.String(), nullable=False),
+        sa.Column("named_at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "NOT authoritative OR (collector <> '' AND approver <> '' AND provider <> '')",
+            name=op.f("ck_item_source_three_roles"),
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_item_source_asset_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["data_item.id"], name=op.f("fk_item_source_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_item_source")),
+        sa.UniqueConstraint("item_id", "asset_id", name=op.f("uq_item_source_item_id_asset_id")),
+    )
+    with op.batch_alter_table("item_source", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_item_source_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_item_source_item_id"), ["item_id"], unique=False)
+        batch_op.create_index(
+            "uq_item_source_authoritative",
+            ["item_id"],
+            unique=True,
+            sqlite_where=sa.text("authoritative"),
+            postgresql_where=sa.text("authoritative"),
+        )
 
     op.create_table(
         "ledger_posting",
@@ -2127,6 +2414,41 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_registered_content_asset_id"), ["asset_id"], unique=False)
 
     op.create_table(
+        "registration_step",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "registered",
+                "changed",
+                "corrected",
+                "renewed",
+                "transferred",
+                "expired",
+                "cancelled",
+                "revoked",
+                name="stepkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("valid_until", MOMENT, nullable=False),
+        sa.Column("registrant_id", sa.String(), nullable=False),
+        sa.Column("amendment_id", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_registration_step_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registration_step")),
+        sa.UniqueConstraint("asset_id", "serial", name=op.f("uq_registration_step_asset_id_serial")),
+    )
+    with op.batch_alter_table("registration_step", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_registration_step_asset_id"), ["asset_id"], unique=False)
+
+    op.create_table(
         "revenue_cap",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("operator_id", sa.String(), nullable=False),
@@ -2569,6 +2891,83 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("product_version", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_product_version_product_id"), ["product_id"], unique=False)
+
+    op.create_table(
+        "public_notice",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("amendment_id", sa.String(), nullable=True),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("opened_at", MOMENT, nullable=False),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("runs_from", MOMENT, nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("ends_at", MOMENT, nullable=False),
+        sa.Column("settled", sa.Boolean(), nullable=False),
+        sa.Column("paused_at", MOMENT, nullable=True),
+        sa.Column("remaining", sa.Integer(), nullable=True),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["amendment_id"], ["asset_amendment.id"], name=op.f("fk_public_notice_amendment_id")
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_public_notice_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_public_notice")),
+        sa.UniqueConstraint("number", name=op.f("uq_public_notice_number")),
+    )
+    with op.batch_alter_table("public_notice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_public_notice_amendment_id"), ["amendment_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_public_notice_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_public_notice_ends_at"), ["ends_at"], unique=False)
+
+    op.create_table(
+        "objection",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("notice_id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "raised",
+                "answered",
+                "sustained",
+                "dismissed",
+                "moot",
+                name="objectionstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("raised_by", sa.String(), nullable=False),
+        sa.Column("raised_org", sa.String(), nullable=True),
+        sa.Column("raised_at", MOMENT, nullable=False),
+        sa.Column("statement", sa.String(), nullable=False),
+        sa.Column("evidence", JSON_TYPE, nullable=False),
+        sa.Column("answer_until", MOMENT, nullable=False),
+        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("answered_by", sa.String(), nullable=True),
+        sa.Column("answered_at", MOMENT, nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_objection_asset_id")),
+        sa.ForeignKeyConstraint(["notice_id"], ["public_notice.id"], name=op.f("fk_objection_notice_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_objection")),
+    )
+    with op.batch_alter_table("objection", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_objection_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_objection_notice_id"), ["notice_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_objection_raised_by"), ["raised_by"], unique=False)
+        batch_op.create_index(
+            "uq_objection_open",
+            ["notice_id", "raised_by"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('raised', 'answered')"),
+            postgresql_where=sa.text("state IN ('raised', 'answered')"),
+        )
     connection = op.get_bind()
     for statement in BY_HAND[connection.dialect.name]:
         connection.exec_driver_sql(statement)
@@ -2578,6 +2977,23 @@ def downgrade() -> None:
     connection = op.get_bind()
     for statement in BY_HAND_DOWN[connection.dialect.name]:
         connection.exec_driver_sql(statement)
+    with op.batch_alter_table("objection", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_objection_open",
+            sqlite_where=sa.text("state IN ('raised', 'answered')"),
+            postgresql_where=sa.text("state IN ('raised', 'answered')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_objection_raised_by"))
+        batch_op.drop_index(batch_op.f("ix_objection_notice_id"))
+        batch_op.drop_index(batch_op.f("ix_objection_asset_id"))
+
+    op.drop_table("objection")
+    with op.batch_alter_table("public_notice", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_public_notice_ends_at"))
+        batch_op.drop_index(batch_op.f("ix_public_notice_asset_id"))
+        batch_op.drop_index(batch_op.f("ix_public_notice_amendment_id"))
+
+    op.drop_table("public_notice")
     with op.batch_alter_table("product_version", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_product_version_product_id"))
 
@@ -2633,6 +3049,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_revenue_cap_mandator_id"))
 
     op.drop_table("revenue_cap")
+    with op.batch_alter_table("registration_step", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_registration_step_asset_id"))
+
+    op.drop_table("registration_step")
     with op.batch_alter_table("registered_content", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_registered_content_asset_id"))
 
@@ -2692,10 +3112,30 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_ledger_posting_destination"))
 
     op.drop_table("ledger_posting")
+    with op.batch_alter_table("item_source", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_item_source_authoritative",
+            sqlite_where=sa.text("authoritative"),
+            postgresql_where=sa.text("authoritative"),
+        )
+        batch_op.drop_index(batch_op.f("ix_item_source_item_id"))
+        batch_op.drop_index(batch_op.f("ix_item_source_asset_id"))
+
+    op.drop_table("item_source")
     with op.batch_alter_table("invoice_line", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invoice_line_license_id"))
 
     op.drop_table("invoice_line")
+    with op.batch_alter_table("cross_check", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_cross_check_right_asset_id"))
+        batch_op.drop_index(batch_op.f("ix_cross_check_left_asset_id"))
+
+    op.drop_table("cross_check")
+    with op.batch_alter_table("certificate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_certificate_number"))
+        batch_op.drop_index(batch_op.f("ix_certificate_asset_id"))
+
+    op.drop_table("certificate")
     with op.batch_alter_table("asset_grading", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_asset_grading_asset_id"))
 
@@ -2705,6 +3145,22 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_asset_file_asset_id"))
 
     op.drop_table("asset_file")
+    with op.batch_alter_table("asset_amendment", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_asset_amendment_open",
+            sqlite_where=sa.text(
+                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
+            ),
+            postgresql_where=sa.text(
+                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
+            ),
+        )
+        batch_op.drop_index(batch_op.f("ix_asset_amendment_to_party"))
+        batch_op.drop_index(batch_op.f("ix_asset_amendment_state"))
+        batch_op.drop_index(batch_op.f("ix_asset_amendment_registrant_id"))
+        batch_op.drop_index(batch_op.f("ix_asset_amendment_asset_id"))
+
+    op.drop_table("asset_amendment")
     with op.batch_alter_table("approval_decision", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_approval_decision_case_id"))
 
@@ -2842,10 +3298,19 @@ def downgrade() -> None:
 
     op.drop_table("gate")
     op.drop_table("document_key")
+    with op.batch_alter_table("directory_import", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_directory_import_org_id"))
+
+    op.drop_table("directory_import")
+    with op.batch_alter_table("directory_entry", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_directory_entry_system"))
+
+    op.drop_table("directory_entry")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_license_id"))
 
     op.drop_table("delivery")
+    op.drop_table("data_item")
     with op.batch_alter_table("credential", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_credential_org_id"))
         batch_op.drop_index(batch_op.f("ix_credential_kept_by"))

@@ -16,7 +16,16 @@ from storage.kernel.numbers import has_valid_check
 from storage.kernel.problem import Invalid, NotFound, WrongState
 from storage.objects import StoredObject
 from storage.unit import Store
-from tests.market.assets import COMPLETE, described, drafted, registered, stored, submitted
+from tests.market.assets import (
+    COMPLETE,
+    QUICK,
+    described,
+    drafted,
+    registered,
+    reviewed,
+    stored,
+    submitted,
+)
 from tests.market.people import AUDITOR, BUYER, OTHER_PROVIDER, PROVIDER, REGISTRAR
 
 
@@ -43,6 +52,7 @@ def test_an_asset_goes_from_draft_to_a_checked_number(store: Store) -> None:
         "asset.evidence_attached",
         "asset.submitted",
         "asset.accepted",
+        "asset.review_begun",
         "asset.registered",
     ]
 
@@ -154,8 +164,8 @@ def test_registered_content_is_registered_once(store: Store) -> None:
         actions.submit_asset(unit, OTHER_PROVIDER, late.id)
     assert refusal.value.members["number"] == first.number
     with pytest.raises(ContentRegistered), store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
-        actions.accept_asset(unit, REGISTRAR, waiting.id)
-        actions.register_asset(unit, REGISTRAR, waiting.id, reason="材料齐全")
+        reviewed(unit, waiting.id)
+        actions.register_asset(unit, REGISTRAR, waiting.id, reason="材料齐全", office=QUICK)
 
 
 def test_two_registrations_of_one_content_at_once_let_one_through(store: Store) -> None:
@@ -163,7 +173,7 @@ def test_two_registrations_of_one_content_at_once_let_one_through(store: Store) 
     ids = [submitted(store, actor=actor).id for actor in (PROVIDER, OTHER_PROVIDER)]
     for asset_id in ids:
         with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
-            actions.accept_asset(unit, REGISTRAR, asset_id)
+            reviewed(unit, asset_id)
     outcomes: list[str] = []
     gate = threading.Barrier(2)
 
@@ -171,7 +181,7 @@ def test_two_registrations_of_one_content_at_once_let_one_through(store: Store) 
         gate.wait()
         try:
             with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
-                actions.register_asset(unit, REGISTRAR, asset_id, reason="材料齐全")
+                actions.register_asset(unit, REGISTRAR, asset_id, reason="材料齐全", office=QUICK)
             outcomes.append("registered")
         except ContentRegistered:
             outcomes.append("refused")
@@ -191,11 +201,11 @@ def test_core_data_is_never_registered(store: Store) -> None:
     assert [fault.rule for fault in refusal.value.faults] == ["T01"]
     waiting = submitted(store, content="x")
     with pytest.raises(Invalid), store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
-        actions.accept_asset(unit, REGISTRAR, waiting.id)
+        reviewed(unit, waiting.id)
         row = unit.session.get(Asset, waiting.id)
         assert row is not None
         row.grade = DataGrade.CORE
-        actions.register_asset(unit, REGISTRAR, waiting.id, reason="材料齐全")
+        actions.register_asset(unit, REGISTRAR, waiting.id, reason="材料齐全", office=QUICK)
 
 
 def test_files_come_and_go_while_it_is_a_draft(store: Store) -> None:
@@ -221,7 +231,7 @@ def test_files_come_and_go_while_it_is_a_draft(store: Store) -> None:
 def test_rejection_and_withdrawal_end_it(store: Store) -> None:
     asset = submitted(store)
     with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
-        actions.accept_asset(unit, REGISTRAR, asset.id)
+        reviewed(unit, asset.id)
         with pytest.raises(Invalid):
             actions.reject_asset(unit, REGISTRAR, asset.id, reason=" no ")
     with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:

@@ -36,7 +36,8 @@ def test_whatever_is_tried_what_ended_stays_ended(verbs: list[str]) -> None:
         assert not ended
         passed.append(verb)
     if state is AssetState.REGISTERED:
-        assert passed[-1] == "register"
+        assert "register" in passed
+        assert "review" in passed
         assert "accept" in passed
         assert "submit" in passed
 

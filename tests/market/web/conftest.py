@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from market.app import Front
 from market.house import House
 from market.settings import Settings
+from tests.market.assets import QUICK
 
 HOST = "http://127.0.0.1:8000"
 # What a browser adds to a form sent from our own page.
@@ -17,7 +18,7 @@ OWN = {"Origin": HOST, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    house = House(Settings(data_dir=tmp_path / "var"))
+    house = House(Settings(data_dir=tmp_path / "var", registry=QUICK))
     house.migrate()
     yield house
     house.close()

@@ -89,6 +89,8 @@ def test_the_whole_examination(client: TestClient, house: House) -> None:
     assert "请盖章" in text
     who.send(f"{home}/submission")
     desk.send(f"{home}/acceptance")
+    desk.send(f"{home}/review")
+    assert "本登记机构未设公示期" in desk.see(home)
     assert "4 至 500 字" in desk.send(f"{home}/registration", 422, reason="好")
     desk.send(f"{home}/registration", reason="材料齐全")
     assert "SG-370200-R-" in desk.see(home)

@@ -18,6 +18,7 @@ from market.web.forms import Form
 from market.web.recipes import indexes_of, recipe_of, said
 from storage.kernel.problem import Invalid
 from storage.tabular.kinds import Column, Kind
+from tests.market.assets import QUICK, reviewed
 from tests.market.people import REGISTRAR
 from tests.market.products import drafted_product, listed_product, ready_product
 from tests.market.web.supply import Browser, company, drafted
@@ -171,8 +172,8 @@ def _registered(browser: Browser, house: House, owner: Person) -> str:
     browser.upload(f"/assets/{asset}/evidence", "授权书.pdf", b"%PDF-1.7 letter")
     browser.send(f"/assets/{asset}/submission")
     with house.store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
-        actions.accept_asset(unit, REGISTRAR, asset)
-        actions.register_asset(unit, REGISTRAR, asset, reason="材料齐全")
+        reviewed(unit, asset)
+        actions.register_asset(unit, REGISTRAR, asset, reason="材料齐全", office=QUICK)
     return asset
 
 

@@ -1,0 +1,150 @@
+"""登记凭证 The content of a registration certificate, its Ed25519 signature, and its check without a database. Pure."""
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from market.registry.rules import number_faults
+from storage.kernel.canonical import canonical, digest
+from storage.kernel.words import Worded, Words
+
+FORMAT = "shugang-registration-certificate/1"
+_HEADER_TYPE = "shugang-certificate+jws"
+DISCLAIMER = Words(
+    "平台登记，不替代国家公共数据资源登记",
+    "A registration with this platform; it does not replace the national registration of public data resources",
+)
+
+
+class Check(Worded):
+    """核验项. What is checked of a certificate, in this order."""
+
+    FORMAT = "format", "文件格式", "File format"
+    NUMBER = "number", "登记编号校验码", "Check character of the number"
+    CONTENT = "content", "凭证内容与哈希一致", "The content has the stated hash"
+    KEY = "key", "签名密钥受信任", "The signing key is trusted"
+    SIGNATURE = "signature", "登记签名有效", "The signature is valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check and whether it passed; `note` says more where it failed."""
+
+    check: Check
+    passed: bool
+    note: Words | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """核验结论. Genuine only when every check passed; whether it still stands is asked of the register."""
+
+    findings: tuple[Finding, ...]
+    number: str | None = None
+    content_hash: str | None = None
+
+    @property
+    def genuine(self) -> bool:
+        return bool(self.findings) and all(finding.passed for finding in self.findings)
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that failed."""
+        return [finding.check for finding in self.findings if not finding.passed]
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over the canonical JSON of a certificate's content."""
+    return digest(content)
+
+
+def sign(content: Mapping[str, Any], key: OKPKey, *, at: datetime) -> dict[str, Any]:
+    """签章. The certificate as a file; the key's id goes into it, the key never does."""
+    kid = key.kid or key.thumbprint()
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "content": dict(content),
+        "content_hash": content_hash(content),
+        "signed": {"kid": kid, "at": at.isoformat()},
+    }
+    header = {"alg": "Ed25519", "typ": _HEADER_TYPE, "kid": kid}
+    token = jws.serialize_compact(header, _statement(document), key, algorithms=["Ed25519"])
+    head, _, signature = token.split(".")
+    return document | {"signature": f"{head}..{signature}"}
+
+
+def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
+    """核验. Check a certificate with keys that come from outside, never from the file. Never raises on a bad file."""
+    file = _read(document)
+    if file is None:
+        note = Words("不是数港登记凭证文件，或缺少内容。", "Not a registration certificate, or incomplete.")
+        return Verdict((Finding(Check.FORMAT, passed=False, note=note),))
+    stated, number = file["content_hash"], str(file["content"].get("number"))
+    kid = str(file["signed"].get("kid"))
+    key = trusted_keys.get(kid)
+    findings = (
+        Finding(Check.FORMAT, passed=True),
+        Finding(Check.NUMBER, passed=not number_faults(number)),
+        Finding(
+            Check.CONTENT, passed=hmac.compare_digest(_digest_or_nothing(file["content"]), stated.encode())
+        ),
+        Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
+        Finding(Check.SIGNATURE, passed=key is not None and _signature_holds(file, kid, key)),
+    )
+    return Verdict(findings, number, stated)
+
+
+def schema_hash(items: Sequence[Mapping[str, Any]]) -> str:
+    """结构指纹. SHA-256 over names and types of the data items, in any order."""
+    return digest(sorted([str(item["name"]), str(item.get("type") or "")] for item in items))
+
+
+def _statement(document: Mapping[str, Any]) -> bytes:
+    # The content enters by its hash, so that a signature can be checked beside a content kept elsewhere.
+    return canonical({k: v for k, v in document.items() if k not in {"content", "signature"}})
+
+
+def _read(document: Any) -> dict[str, Any] | None:
+    if isinstance(document, bytes | str):
+        try:
+            document = json.loads(document, object_pairs_hook=_each_name_once)
+        except (ValueError, RecursionError):
+            return None
+    kinds = {"format": str, "content": dict, "content_hash": str, "signed": dict, "signature": str}
+    if not isinstance(document, dict) or document.keys() != kinds.keys() or document["format"] != FORMAT:
+        return None
+    return document if all(isinstance(document[name], kind) for name, kind in kinds.items()) else None
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # A name given twice would let one reader see another certificate than the one that was checked.
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return named
+
+
+def _digest_or_nothing(content: Mapping[str, Any]) -> bytes:
+    try:
+        return digest(content).encode()
+    except (ValueError, TypeError, RecursionError):
+        return b""
+
+
+def _signature_holds(file: Mapping[str, Any], kid: str, key: OKPKey) -> bool:
+    head, dots, signature = file["signature"].partition("..")
+    try:
+        payload = base64.urlsafe_b64encode(_statement(file)).rstrip(b"=").decode()
+        opened = jws.deserialize_compact(f"{head}.{payload}.{signature}", key, algorithms=["Ed25519"])
+        header = opened.headers()
+    except (JoseError, ValueError, TypeError):
+        return False
+    return bool(dots) and header == {"alg": "Ed25519", "typ": _HEADER_TYPE, "kid": kid}
