@@ -1,5 +1,6 @@
 """挂牌要约 The provider's standing offer: what it has accepted in advance, and what would go beyond it. Pure."""
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import Field
@@ -54,6 +55,26 @@ class Offer(Value):
     def hash(self) -> str:
         """SHA-256 (hex) over the canonical JSON of the offer: what the provider accepts at listing."""
         return digest(self.document())
+
+
+def waived(offer: Offer, *, slug: str, version: str, sha256: str, slots: Collection[str]) -> Offer:
+    """免收. The same offer on the public-good side: another text, no price, nothing paid ahead.
+
+    slots: the blanks the other text shares with this one. The provider accepted it by offering the
+    data for a purpose that is free by law.
+    """
+    return offer.model_copy(
+        update={
+            "template_slug": slug,
+            "template_version": version,
+            "template_sha256": sha256,
+            "tier": Tier.PUBLIC_GOOD,
+            "price": Price(),
+            "min_prepay_fen": 0,
+            "rights": (RightKind.USE,),
+            "slots": {name: value for name, value in offer.slots.items() if name in slots},
+        }
+    )
 
 
 def beyond(offer: Offer, content: dict[str, Any]) -> list[Words]:

@@ -17,16 +17,20 @@ from market.api import (
     interfaces,
     journal,
     licenses,
+    lists,
+    mandates,
     operations,
     orders,
     parties,
     payments,
+    policy,
     problems,
     products,
     records,
     registrations,
     returns,
     runs,
+    screening,
     session,
     usage,
     usage_events,
@@ -58,11 +62,16 @@ from market.web import directory as directory_pages
 from market.web import interfaces as interface_pages
 from market.web import journal as journal_pages
 from market.web import licenses as license_pages
+from market.web import lists as list_pages
+from market.web import mandates as mandate_pages
 from market.web import orders as order_pages
+from market.web import policy as policy_pages
+from market.web import pricing as pricing_pages
 from market.web import products as product_pages
 from market.web import requests as request_pages
 from market.web import returns as return_pages
 from market.web import runs as run_pages
+from market.web import screening as screening_pages
 from market.web import usage as usage_pages
 from market.worker import EmbeddedWorker, Queue
 
@@ -70,6 +79,8 @@ API = (
     session,
     parties,
     assets,
+    screening,
+    policy,
     registrations,
     directory,
     runs,
@@ -77,6 +88,8 @@ API = (
     interfaces,
     cases,
     desk,
+    lists,
+    mandates,
     orders,
     contracts,
     licenses,
@@ -104,6 +117,11 @@ PAGES = (
     return_pages,
     journal_pages,
     rulebook,
+    policy_pages,
+    screening_pages,
+    list_pages,
+    mandate_pages,
+    pricing_pages,
     verification,
     directory_pages,
     catalog,

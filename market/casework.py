@@ -15,10 +15,14 @@ from market.catalogue import asking as listing_facts
 from market.catalogue import listing
 from market.catalogue import queries as catalogue
 from market.identity.rules import Actor
+from market.lists import actions as lists
+from market.lists.queries import edit_of_case
+from market.mandates import actions as mandates
+from market.mandates.queries import mandate_of_case
 from market.trading import actions as trading
 from market.trading import asking as order_facts
+from market.trading import holding, revocation
 from market.trading import queries as orders
-from market.trading import revocation
 from storage.kernel.problem import Invalid, NotFound, Problem
 from storage.kernel.words import Words
 from storage.unit import Unit, View
@@ -77,6 +81,20 @@ MATTERS: dict[CaseKind, Matter] = {
         correct=lambda _view, case: f"/requests/{case.id}",
         product=lambda _view, case: str(case.facts["product"]),
     ),
+    CaseKind.LIST_EDIT: Matter(
+        settle=lambda unit, case, reason, _zone: holding.settle_list_edit(unit, case, reason),
+        ground=lambda view, case: lists.ground_of(edit_of_case(view, case.id)),
+        facts=lists.FACTS,
+        correct=lambda _view, case: f"/requests/{case.id}",
+        product=lambda _view, _case: None,
+    ),
+    CaseKind.MANDATE: Matter(
+        settle=lambda unit, case, reason, _zone: mandates.settle_mandate(unit, case, reason),
+        ground=lambda view, case: mandates.ground_of(mandate_of_case(view, case.id)),
+        facts=mandates.FACTS,
+        correct=lambda _view, case: f"/requests/{case.id}",
+        product=lambda _view, _case: None,
+    ),
 }
 
 
@@ -104,6 +122,7 @@ def decide_case(
     seen: the hash of the facts the decider read; another one now is told. Raises NotFound, what
     `approvals.actions.decide` raises, and what the room finds against it.
     """
+    lists.steady(unit)  # before the case: what a decision stands on holds until it is carried out
     matter = matter_of(unit, case_id)
     if verdict is Verdict.RETURN:
         case = actions.return_case(unit, actor, case_id, reason=reason, expected_version=expected_version)
@@ -125,6 +144,7 @@ def decide_case(
 
 def withdraw_case(unit: Unit, actor: Actor, case_id: str, *, reason: str, zone: str) -> Case:
     """撤回. The applicant takes the request back. Raises NotFound, NotYours, AlreadyDecided, Invalid."""
+    lists.steady(unit)
     matter = matter_of(unit, case_id)
     case = actions.withdraw(unit, actor, case_id, reason=reason)
     matter.settle(unit, case, reason, zone)
@@ -152,6 +172,7 @@ def decide_many(
     for case_id, version in picked:
         try:
             with unit.attempt():
+                lists.steady(unit)
                 _refuse_in_bulk(unit, case_id)
                 case = decide_case(
                     unit, actor, case_id, verdict=verdict, reason=reason, expected_version=version, zone=zone
@@ -208,6 +229,7 @@ def shown(view: View, actor: Actor, case: Case) -> Shown:
 
 def approve_by_rule(unit: Unit, case_id: str, zone: str) -> None:
     """自动审批. Approve a case that a switched-on rule holds for; what the room refuses is left to people."""
+    lists.steady(unit)
     matter = matter_of(unit, case_id)
     case = actions.locked(unit, case_id)
     if case.state is not CaseState.WAITING or case.assigned_to is not None:
@@ -238,5 +260,6 @@ def run_clock(unit: Unit, case_id: str, command: Command, now: datetime, zone: s
     if command is not Command.EXPIRE:
         chasing.chase(unit, case_id, now, zone)
         return
+    lists.steady(unit)
     case = actions.end_overdue(unit, case_id, now)
     MATTERS[case.kind].settle(unit, case, "逾期未办结 not concluded in time", zone)

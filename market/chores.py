@@ -14,13 +14,15 @@ from market.billing import actions as billing
 from market.house import House
 from market.identity import actions as identity
 from market.identity import postman
+from market.lists.queries import sweep_due
+from market.mandates.queries import to_begin, to_expire
 from market.refinery import actions as refinery
 from market.refinery import cleanse as workshop
 from market.refinery.queries import queued_runs
 from market.registry.ending import registrations_due
 from market.registry.queries import certificates_to_sign
 from market.trading import actions as trading
-from market.trading import watching
+from market.trading import holding, watching
 from market.trading.queries import overdue, paid_but_waiting
 from market.trading.registrations import expire_registration
 from market.wiring import issue_certificate
@@ -75,6 +77,7 @@ def each_minute(house: House) -> None:
         refinery.requeue_stale_runs(unit)
     chase_cases(house)
     sign_head(house)
+    keep_grounds(house)
     watch_usage(house)
 
 
@@ -95,6 +98,19 @@ def chase_cases(house: House) -> None:
         due = casework.due_cases(view, now, zone)
     for case_id, command in due:
         _alone(house, lambda unit, i=case_id, c=command: casework.run_clock(unit, i, c, now, zone))  # type: ignore[misc]  # bound default
+
+
+def keep_grounds(house: House) -> None:
+    """依据守望. Begin and end mandates on their day; compare what is listed with the negative list of the day."""
+    with house.store.view() as view:
+        begun, over = to_begin(view, clock.now()), to_expire(view, clock.now())
+        sweep_now = sweep_due(view)
+    for mandate_id in over:
+        _alone(house, lambda unit, i=mandate_id: holding.expire_mandate(unit, i))  # type: ignore[misc]  # bound default
+    for mandate_id in begun:
+        _alone(house, lambda unit, i=mandate_id: holding.begin_mandate(unit, i))  # type: ignore[misc]  # bound default
+    if sweep_now:
+        _alone(house, holding.sweep_negative)
 
 
 def watch_usage(house: House) -> None:

@@ -7,8 +7,12 @@ import market.audit.tables
 import market.billing.tables
 import market.catalogue.tables
 import market.identity.tables
+import market.lists.tables
+import market.mandates.tables
+import market.policy.tables
 import market.refinery.tables
 import market.registry.tables
+import market.screening.tables
 import market.trading.tables
 import metering.tables
 import storage.idempotency
@@ -24,8 +28,12 @@ TABLE_MODULES = (
     market.billing.tables,
     market.catalogue.tables,
     market.identity.tables,
+    market.lists.tables,
+    market.mandates.tables,
+    market.policy.tables,
     market.refinery.tables,
     market.registry.tables,
+    market.screening.tables,
     market.trading.tables,
     metering.tables,
     storage.idempotency,

@@ -82,9 +82,10 @@ def shelve(
     return row
 
 
-def unshelve(unit: Unit, product_id: str, *, reason: str) -> ShelfItem:
+def unshelve(unit: Unit, product_id: str, *, reason: str, code: str | None = None) -> ShelfItem:
     """下架. Serve nothing of this product any more, to nobody; the next request is refused.
 
+    code: what license holders are told as the reason instead of `taken_down` (`mandate_suspended`, …).
     Raises NotOnShelf.
     """
     row = unit.session.get(ShelfItem, product_id, with_for_update=True)
@@ -92,17 +93,17 @@ def unshelve(unit: Unit, product_id: str, *, reason: str) -> ShelfItem:
         raise NotOnShelf(product=product_id)
     row.served, row.ended_reason = False, reason
     unit.session.add(row)
-    _mark_gates(unit, product_id, taken_down=True)
-    unit.record("shelf.unshelved", f"product:{product_id}", reason=reason)
+    _mark_gates(unit, product_id, taken_down=True, code=code)
+    unit.record("shelf.unshelved", f"product:{product_id}", reason=reason, code=code)
     return row
 
 
-def _mark_gates(unit: Unit, product_id: str, *, taken_down: bool) -> None:
+def _mark_gates(unit: Unit, product_id: str, *, taken_down: bool, code: str | None = None) -> None:
     rows = unit.session.scalars(
         sa.select(Gate).where(col(Gate.product_id) == product_id).order_by(Gate.license_id).with_for_update()
     )
     for gate in rows:
-        gate.taken_down = taken_down
+        gate.taken_down, gate.down_reason = taken_down, code
         unit.session.add(gate)
 
 
@@ -114,11 +115,13 @@ def open_gate(
     buyer_id: str,
     policy: Policy,
     tariff: Tariff | None = None,
+    until_reason: str | None = None,
 ) -> Gate:
     """开闸. Let a license be served as its policy says.
 
     tariff: steps over the whole term, counted instead of the policy's flat prices; fee and minimum are the
-    bill's affair. Raises NotOnShelf, Invalid (pinned to an unknown version; a tariff the gate cannot count by).
+    bill's affair. until_reason: what a caller is told after `serve_until`, when something else than the agreed
+    term ends it (`mandate_expired`). Raises NotOnShelf, Invalid (pinned to an unknown version; a tariff the gate cannot count by).
     """
     if tariff is not None and Tier(policy.tier) is not Tier.COMMERCIAL:
         raise invalid("tariff", "tariff.free", "公益产品没有价目。", "A public good has no tariff.")
@@ -134,6 +137,7 @@ def open_gate(
         taken_down=not item.served,
         serve_from=policy.serve_from,
         serve_until=policy.serve_until,
+        until_reason=until_reason,
         limit_calls=policy.limit_calls,
         limit_rows=policy.limit_rows,
         limit_bytes=policy.limit_bytes,
@@ -205,10 +209,12 @@ def reopen_gate(unit: Unit, license_id: str) -> Gate:
     return row
 
 
-def extend_gate(unit: Unit, license_id: str, *, serve_until: datetime | None) -> Gate:
-    """续期. Move the end of service. Raises NotFound."""
+def extend_gate(
+    unit: Unit, license_id: str, *, serve_until: datetime | None, until_reason: str | None = None
+) -> Gate:
+    """续期. Move the end of service, with the reason it will then have. Raises NotFound."""
     row = _gate(unit, license_id)
-    row.serve_until = serve_until
+    row.serve_until, row.until_reason = serve_until, until_reason
     unit.session.add(row)
     unit.record(
         "gate.extended", f"license:{license_id}", until=serve_until.isoformat() if serve_until else None

@@ -189,8 +189,10 @@ class GateState:
     in_force: bool
     shut_reason: str | None
     taken_down: bool
+    down_reason: str | None
     serve_from: datetime
     serve_until: datetime | None
+    until_reason: str | None
     limit_calls: int | None
     limit_rows: int | None
     limit_bytes: int | None
@@ -213,11 +215,11 @@ class GateState:
         reason = (
             (self.shut_reason or "shut")
             if not self.in_force
-            else "taken_down"
+            else (self.down_reason or "taken_down")
             if self.taken_down
             else "not_begun"
             if now < self.serve_from
-            else "expired"
+            else (self.until_reason or "expired")
             if self.serve_until is not None and now >= self.serve_until
             else None
         )

@@ -54,10 +54,19 @@ class Shelf:
         self._recent: dict[tuple[str, ...], Allowed] = {}
         self._versions: dict[tuple[str, int], dict[str, Any]] = {}
 
-    def item(self, slug: str, tier: Tier) -> ShelfItem:
-        """The product by its slug. Raises NotOnShelf, also when it stands on the other side of the line."""
+    def item(self, slug: str, tier: Tier, holder: Access | None = None) -> ShelfItem:
+        """The product by its slug. Raises NotOnShelf, also when it stands on the other side of the line.
+
+        holder: who carries a token of this very product is shown a taken-down one, and told by the gate why.
+        """
         with self._store.view() as view:
-            return on_side(_item(view, slug), slug, tier)
+            return on_side(_item(view, slug), slug, tier, holder)
+
+    def either(self, slug: str) -> ShelfItem:
+        """The product by its slug on whichever side, for a caller with a license. Raises NotOnShelf."""
+        with self._store.view() as view:
+            found = _item(view, slug)
+        return on_side(found, slug, found.tier if found is not None else Tier.PUBLIC_GOOD)
 
     def known_manifest(self, product_id: str, version: int) -> dict[str, Any] | None:
         """The manifest, if it was read before."""
@@ -95,9 +104,14 @@ class Shelf:
         return allowed
 
 
-def on_side(item: ShelfItem | None, slug: str, tier: Tier) -> ShelfItem:
-    """The product when it is served on that side of the line. Raises NotOnShelf."""
-    if item is None or item.tier is not tier or not item.served:
+def on_side(item: ShelfItem | None, slug: str, tier: Tier, holder: Access | None = None) -> ShelfItem:
+    """The product when it is served on that side of the line. Raises NotOnShelf.
+
+    holder: the bearer of a token of this product knows of it: taken down, the gate says 403 and why.
+    """
+    if item is None or item.tier is not tier:
+        raise NotOnShelf(product=slug)
+    if not item.served and (holder is None or holder.product_id != item.product_id):
         raise NotOnShelf(product=slug)
     return item
 
@@ -162,11 +176,11 @@ def why_shut(gate: Gate, now: datetime) -> str | None:
     if not gate.in_force:
         return gate.shut_reason or "shut"
     if gate.taken_down:
-        return "taken_down"
+        return gate.down_reason or "taken_down"
     if now < gate.serve_from:
         return "not_begun"
     if gate.serve_until is not None and now >= gate.serve_until:
-        return "expired"
+        return gate.until_reason or "expired"
     return None
 
 

@@ -145,8 +145,10 @@ class Gate(SQLModel, table=True):
     in_force: bool = True
     shut_reason: str | None = None
     taken_down: bool = False  # the product left the shelf
+    down_reason: str | None = None  # the code a caller is told meanwhile, when not `taken_down`
     serve_from: datetime
     serve_until: datetime | None = None  # exclusive; None is without end
+    until_reason: str | None = None  # why it ends then, when not because the agreed term is over
     limit_calls: int | None = big(None, nullable=True)
     limit_rows: int | None = big(None, nullable=True)
     limit_bytes: int | None = big(None, nullable=True)

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from contracts.queries import one_contract
-from contracts.terms import Purpose
+from contracts.terms import Purpose, Tier
 from market.audit.queries import history
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
 from market.identity.rules import Permission
-from market.trading import actions, queries
+from market.trading import actions, purposes, queries
 from market.trading.amending import amend_order
 from market.trading.rules import ORDER, RULES_VERSION, OrderState
 from market.trading.tables import Order
@@ -31,6 +31,9 @@ class OrderForm(BaseModel, extra="forbid"):
     months: int = Field(ge=1, le=240)
     prepay_fen: int = Field(
         0, ge=0, strict=True, description="预付金额（分），按用量计费时即费用上限 fen; the spend cap"
+    )
+    evidence: str = Field(
+        "", max_length=2000, description="用途证明 what shows a purpose that makes the data free"
     )
     rules_version: str = Field(
         RULES_VERSION, max_length=20, description="接受的交易规则版本 trading rules accepted"
@@ -55,7 +58,9 @@ class OrderView(BaseModel, from_attributes=True):
     product_id: str
     plan_id: str
     purpose: Purpose
+    tier: Tier
     scenario: str
+    evidence: str
     months: int
     fee_fen: int
     prepay_fen: int
@@ -68,6 +73,22 @@ class OrderView(BaseModel, from_attributes=True):
     placed_at: datetime
     expires_at: datetime | None
     verbs: list[str] = Field([], description="What can happen next.")
+
+
+class FindingForm(BaseModel, extra="forbid"):
+    term: str = Field(
+        max_length=40, description="要素 purpose_evidence, emergency_declared, named_purpose, value_added"
+    )
+    value: str = Field(max_length=40, description="取值 e.g. proven, doubtful, true")
+    reason: str = Field(max_length=500)
+
+
+class FindingView(BaseModel, from_attributes=True):
+    id: str
+    subject: str
+    term: str
+    value: str
+    reason: str
 
 
 class ContractText(BaseModel):
@@ -171,6 +192,17 @@ def accept(work: Work, order_id: str, body: Acceptance) -> OrderView:
             actions.accept_contract(
                 unit, work.actor, order_id, content_hash=body.content_hash, key=key, zone=zone
             )
+        ),
+    )
+
+
+@router.post("/{order_id}/findings", status_code=201, dependencies=[allow(Permission.TIER_REVIEW)])
+def establish(work: Work, order_id: str, body: FindingForm) -> FindingView:
+    """复核认定 · Compliance establishes one fact that a manual review turns on, e.g. `purpose_evidence` = `proven`."""
+    return work.once(
+        FindingView,
+        lambda unit: FindingView.model_validate(
+            purposes.establish(unit, work.actor, order_id, **body.model_dump())
         ),
     )
 

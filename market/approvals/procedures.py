@@ -6,8 +6,17 @@ The engine decides by these, and docs/permissions.md is drawn from them.
 
 from dataclasses import dataclass, field
 
-from market.approvals.rules import TABLE, CaseKind, Command, Part, Table
+from market.approvals.rules import TABLE, CaseKind, CaseState, Command, Part, Table
 from market.identity.rules import GRANTS, Actor, Permission, Role
+
+
+def without_return(table: Table) -> Table:
+    """The same for a matter that is decided as it is: nobody returns it to be corrected."""
+    return {
+        (state, part): row - {Command.RETURN}
+        for (state, part), row in table.items()
+        if state is not CaseState.RETURNED
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,20 @@ PROCEDURES: dict[CaseKind, Procedure] = {
             ask=(Permission.OFFER_ACCEPT,),
             decide=Permission.LICENSE_SUSPEND,
             due_days=3,
+        ),
+        # Somebody proposes again instead of correcting: an edit is written on one version of its list, and
+        # a mandate goes back to its own draft.
+        Procedure(
+            CaseKind.LIST_EDIT,
+            ask=(Permission.LIST_EDIT,),
+            decide=Permission.LIST_APPROVE,
+            table=without_return(TABLE),
+        ),
+        Procedure(
+            CaseKind.MANDATE,
+            ask=(Permission.MANDATE_GRANT,),
+            decide=Permission.MANDATE_APPROVE,
+            table=without_return(TABLE),
         ),
     )
 }

@@ -82,6 +82,12 @@ def case(view: View, actor: Actor, case_id: str) -> Case:
     return found
 
 
+def decided_by(view: View, case: Case) -> str:
+    """The person or rule whose word was the last on a case; the clock when nobody spoke."""
+    said = decisions(view, case.id)
+    return said[-1].by if said else "system:clock"
+
+
 def decisions(view: View, case_id: str) -> Sequence[Decision]:
     """审批意见. Everything said on a case in every round, oldest first."""
     query = select(Decision).where(Decision.case_id == case_id).order_by(col(Decision.id))

@@ -17,6 +17,8 @@ class CaseKind(Worded):
     LISTING = "listing", "产品挂牌", "Product listing"
     ORDER = "order", "订单", "Order"
     REVOCATION = "revocation", "撤销许可", "License revocation"
+    LIST_EDIT = "list_edit", "清单修订", "Edit of a list"
+    MANDATE = "mandate", "授权运营", "Mandate"
 
 
 class CaseState(Worded):

@@ -36,6 +36,7 @@ from market.billing.rules import (
 from market.billing.settings import BillingSettings
 from market.billing.tables import BillingPeriod, Invoice, InvoiceLine
 from market.identity.rules import Actor, Permission
+from market.mandates.pricing import book_revenue
 from storage.kernel import clock
 from storage.kernel.canonical import digest
 from storage.kernel.ids import new_id
@@ -113,6 +114,9 @@ def issue_invoice(
     booking = invoiced(number, buyer, _provider(parties), drawn, shares(totals, settings.platform_fee_bp))
     books.post(unit, booking, subject=f"invoice:{invoice.id}")
     unit.record("invoice.issued", f"invoice:{invoice.id}", **_facts(invoice))
+    book_revenue(
+        unit, license_id=license_id, invoice_id=invoice.id, period=period, amount_fen=invoice.gross_fen
+    )
     if invoice.state is InvoiceState.PAID:
         unit.record("invoice.paid", f"invoice:{invoice.id}", **_facts(invoice))
     return invoice
@@ -179,6 +183,9 @@ def credit_invoice(
     unit.session.flush()
     books.post(unit, credited(note.number, booked, invoice.buyer_id, open_fen), subject=f"invoice:{note.id}")
     unit.record("invoice.credited", f"invoice:{invoice.id}", note=note.id, reason=reason, **_facts(invoice))
+    book_revenue(
+        unit, license_id=note.license_id, invoice_id=note.id, period=note.period, amount_fen=-note.gross_fen
+    )
     return note
 
 

@@ -7,6 +7,7 @@ from sqlmodel import col, select
 
 from contracts.terms import DeliveryMode
 from market.catalogue import offers, queries
+from market.catalogue.grounds import grounds
 from market.catalogue.problems import (
     AssetNotRegistered,
     ListingLocked,
@@ -34,6 +35,7 @@ from market.catalogue.rules import (
 from market.catalogue.shelving import put_on_shelf
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, OrgKind, Permission
+from market.lists.actions import steady
 from market.registry.queries import source_of_product
 from market.registry.rules import AssetState
 from storage.kernel import clock
@@ -174,10 +176,12 @@ def add_plan(
 ) -> Plan:
     """增加计价方案. Prices are for everybody alike (T19). A listed product may gain plans, not a waiting one.
 
+    Beside a listing the new price keeps to its ceilings as the others do (T15, T16).
     Raises Forbidden, NotFound, ListingLocked, Invalid, PlanCodeTaken.
     """
     actor.require(Permission.LISTING_PROPOSE)
     actor.require(Permission.OFFER_ACCEPT)
+    steady(unit)
     product = own_product(unit, actor, product_id)
     if product.state is ProductState.DRAFT:
         refuse_locked(unit, product)
@@ -208,8 +212,12 @@ def add_plan(
     )
     living = queries.living_listing(unit, product.id)
     if product.state is not ProductState.DRAFT and living is not None:
+        asset = source_of_product(unit, product.asset_id, product.provider_id)
+        standing = Standing(**living.standing)
+        if lacking := grounds(unit, product, asset, [plan], standing.purposes).faults():
+            raise Invalid(*lacking)
         # What stands beside an accepted offer is offered on the same terms, accepted by adding it.
-        [offer] = offers.draw(unit, product, [plan], Standing(**living.standing))
+        [offer] = offers.draw(unit, product, [plan], standing)
         offers.freeze(plan, offer, by=actor.id)
     unit.session.add(plan)
     unit.session.flush()

@@ -7,7 +7,6 @@ from contracts.terms import Tier
 from market.approvals.rules import Ground, RiskPoint
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.policy.inputs import SupplyKind
-from market.policy.rules import PACK
 from market.registry.tables import Asset
 from storage.kernel.problem import Fault
 from storage.kernel.words import Words
@@ -40,6 +39,7 @@ def ground(
     version: Version | None,
     listing: Listing,
     broken: Sequence[Fault],
+    pack: str,
 ) -> Ground:
     """送审依据. The facts of a listing as they are now, prices in fen by plan, and its risks."""
     grade, supply = asset.grade or product.grade, asset.supply or product.supply
@@ -61,7 +61,7 @@ def ground(
         "free": highest == 0,
         "offer": listing.offer_sha256,
         "broken_rules": sorted(fault.rule for fault in broken),
-        "rules_version": PACK,
+        "rules_version": pack,
     }
     for plan in plans:
         facts[f"plan {plan.code}"] = {
@@ -82,4 +82,4 @@ def ground(
         if broken
         else None,
     ]
-    return Ground(facts, tuple(risk for risk in risks if risk), PACK)
+    return Ground(facts, tuple(risk for risk in risks if risk), pack)

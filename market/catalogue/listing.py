@@ -1,21 +1,21 @@
 """挂牌 Submit, decide, suspend, resume and end a listing; the shelf follows in the same Unit."""
 
-from collections.abc import Sequence
-
 from sqlmodel import col, select
 
 from contracts.terms import DeliveryMode, Tier
 from market.approvals import actions as approvals
+from market.approvals.queries import decided_by, kind_of
 from market.approvals.queries import going as waiting_case
-from market.approvals.queries import kind_of
 from market.approvals.rules import CaseKind, CaseState, Ground, reason_faults
 from market.approvals.tables import Case
-from market.catalogue import asking, offers, queries
+from market.catalogue import asking, offers, queries, tiering
 from market.catalogue.actions import own_product, refuse_locked
+from market.catalogue.grounds import grounds
 from market.catalogue.problems import AssetNotRegistered, FreeTwinNeeded, OfferDiffers
 from market.catalogue.rules import (
     LISTING,
     PRODUCT_STATE,
+    Hold,
     ListingState,
     Price,
     ProductState,
@@ -25,17 +25,18 @@ from market.catalogue.rules import (
     profile_faults,
 )
 from market.catalogue.shelving import put_on_shelf, take_off_shelf
-from market.catalogue.tables import Listing, Plan, Product
+from market.catalogue.tables import Listing, Product
+from market.catalogue.tiering import Judged
 from market.identity.problems import PartyUnverified
 from market.identity.rules import Actor, OrgKind, Permission
-from market.policy.inputs import OpenAttr
-from market.policy.rules import PACK, Offer, deciders_needed, tier_faults
+from market.lists.actions import steady
+from market.policy.queries import in_force
 from market.registry.queries import source_of_product
 from market.registry.rules import AssetState
-from market.registry.tables import Asset
+from market.screening.queries import screened
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import Fault, Invalid, NotFound
+from storage.kernel.problem import Fault, Invalid, NotFound, Problem
 from storage.kernel.words import Words
 from storage.unit import Unit, View
 
@@ -53,17 +54,18 @@ def submit_listing(
     """
     actor.require(Permission.LISTING_PROPOSE)
     actor.require(Permission.OFFER_ACCEPT)
+    steady(unit)
     product = own_product(unit, actor, product_id)
     if not actor.party_verified:
         raise PartyUnverified(party=actor.own_org)
     refuse_locked(unit, product)
     provider_kind = actor.org_kind or OrgKind.ENTERPRISE
-    needs = _check(unit, product, provider_kind)
+    judgments = _check(unit, product, provider_kind, standing)
     plans = queries.plans(unit, product.id)
     drawn = offers.draw(unit, product, plans, standing)
     if (present := offers.hash_of(drawn)) != offer_sha256:
         raise OfferDiffers(offer=present)
-    now = clock.now()
+    now, rules = clock.now(), in_force(unit).pack.version
     for plan, offer in zip(plans, drawn, strict=True):
         offers.freeze(plan, offer, by=actor.id)
         unit.session.add(plan)
@@ -74,16 +76,17 @@ def submit_listing(
             product_id=product.id,
             provider_id=product.provider_id,
             provider_kind=provider_kind,
-            rules_version=PACK,
+            rules_version=rules,
             standing={},
             offer_sha256=offer_sha256,
             offer_accepted_by=actor.id,
             offer_accepted_at=now,
         )
     listing.state = LISTING.after(listing.state, "submit")
-    listing.provider_kind, listing.rules_version = provider_kind, PACK
+    listing.provider_kind, listing.rules_version = provider_kind, rules
     listing.offer_sha256, listing.offer_accepted_by, listing.offer_accepted_at = offer_sha256, actor.id, now
     listing.standing, listing.submitted_at = standing.model_dump(mode="json"), now
+    needs = tiering.approvals_needed(judgments)
     stands_on = ground_of(unit, listing)
     going = waiting_case(unit, f"listing:{listing.id}")
     if going is None:
@@ -103,13 +106,14 @@ def submit_listing(
     listing.case_id = case.id
     unit.session.add(listing)
     unit.session.flush()
+    tiering.keep(unit, listing, "submitted", judgments, by=actor.id)
     unit.record(
         "listing.submitted",
         f"listing:{listing.id}",
         product=product.id,
         case=case.id,
         offer=offer_sha256,
-        rules_version=PACK,
+        rules_version=rules,
     )
     return listing
 
@@ -126,18 +130,14 @@ def decide_listing(
     """审批挂牌. The approval that decides puts the product on the shelf; a rejection returns the listing.
 
     Raises what `approvals.decide` raises; Invalid or AssetNotRegistered when the ground has gone
-    since submission.
+    since submission; TierUndecided while a purpose is in manual review.
     """
     if kind_of(unit, case_id) is not CaseKind.LISTING:
         actor.require(Permission.LISTING_APPROVE)
         raise NotFound(case=case_id)
+    steady(unit)
     case = approvals.decide(
-        unit,
-        actor,
-        case_id,
-        approve=approve,
-        reason=reason,
-        expected_version=expected_version,
+        unit, actor, case_id, approve=approve, reason=reason, expected_version=expected_version
     )
     return settle_listing(unit, case, reason)
 
@@ -160,7 +160,7 @@ def settle_listing(unit: Unit, case: Case, reason: str) -> Listing:
         if listing.state is ListingState.SUBMITTED:
             _move(unit, listing, product, "return", reason=listing.reason)
         return listing
-    _check(unit, product, listing.provider_kind)
+    _judge_again(unit, decided_by(unit, case), listing, product, "approved")
     listing.listed_at = product.listed_at = clock.now()
     _move(unit, listing, product, "approve", reason=listing.reason)
     return listing
@@ -194,15 +194,46 @@ def suspend_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) -
 def resume_listing(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing:
     """恢复挂牌. Compliance puts it back, if everything that was checked still holds.
 
-    Raises Forbidden, NotFound, WrongState, Invalid, AssetNotRegistered.
+    Raises Forbidden, NotFound, WrongState, Invalid, AssetNotRegistered, TierUndecided.
     """
     actor.require(Permission.LICENSE_SUSPEND)
+    steady(unit)
     listing, product = _locked_of(unit, product_id)
     LISTING.after(listing.state, "resume")
     why = _reasoned(reason)
-    _check(unit, product, listing.provider_kind)
+    _judge_again(unit, actor.id, listing, product, "resumed")
     listing.reason = why
     _move(unit, listing, product, "resume", reason=why)
+    return listing
+
+
+def hold_listing(unit: Unit, product_id: str, hold: Hold, *, reason: str, code: str) -> Listing:
+    """自动暂停. The ground a listed product stood on is gone: it leaves the shelf in this Unit.
+
+    code: what license holders are told as the gate's reason. Raises NotFound, WrongState.
+    """
+    listing, product = _locked_of(unit, product_id)
+    LISTING.after(listing.state, "suspend")
+    listing.reason, listing.hold = reason[:500], hold
+    _move(unit, listing, product, "suspend", reason=listing.reason, code=code)
+    return listing
+
+
+def release_listing(unit: Unit, product_id: str, *, reason: str) -> Listing | None:
+    """自动恢复. The ground is back: a product held by itself returns, if everything else still holds too.
+
+    Returns None when it stays where it is; compliance then looks at it.
+    """
+    listing, product = _locked_of(unit, product_id)
+    if listing.state is not ListingState.SUSPENDED or listing.hold is None:
+        return None
+    try:
+        tiering.refuse_undecided(_check(unit, product, listing.provider_kind, Standing(**listing.standing)))
+    except Problem as lacking:
+        unit.record("listing.kept_held", f"listing:{listing.id}", product=product.id, problem=lacking.slug())
+        return None
+    listing.reason = reason[:500]
+    _move(unit, listing, product, "resume", reason=listing.reason)
     return listing
 
 
@@ -238,7 +269,7 @@ def recheck_listing(unit: Unit, product_id: str) -> list[str]:
     listing, product = _locked(unit, living.id)
     before = (product.grade, product.supply)
     try:
-        _check(unit, product, listing.provider_kind)
+        _check(unit, product, listing.provider_kind, Standing(**listing.standing))
     except (Invalid, NotFound, AssetNotRegistered) as problem:
         product.grade, product.supply = before  # what was sold under stays written as it was
         broken = (
@@ -267,20 +298,25 @@ def _end(unit: Unit, product_id: str, verb: str, reason: str) -> Listing:
     return listing
 
 
-def _move(unit: Unit, listing: Listing, product: Product, verb: str, *, reason: str) -> None:
+def _move(
+    unit: Unit, listing: Listing, product: Product, verb: str, *, reason: str, code: str | None = None
+) -> None:
     """One step of the listing; product, shelf and search follow in the same Unit."""
     listing.state = LISTING.after(listing.state, verb)
+    if verb != "suspend":
+        listing.hold = None
     before, product.state = product.state, PRODUCT_STATE[listing.state]
     unit.session.add_all([listing, product])
     unit.session.flush()
     past = {"withdraw": "withdrawn", "resume": "resumed"}.get(verb, str(listing.state))
-    unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason)
+    hold = {"hold": str(listing.hold)} if listing.hold else {}
+    unit.record(f"listing.{past}", f"listing:{listing.id}", product=product.id, reason=reason, **hold)
     if product.state is ProductState.LISTED:
         version = queries.newest_version(unit, product.id)
         assert version is not None  # checked before every move to the shelf
         put_on_shelf(unit, product, version)
     elif before is ProductState.LISTED:
-        take_off_shelf(unit, product, reason=reason)
+        take_off_shelf(unit, product, reason=reason, code=code)
 
 
 def ground_of(view: View, listing: Listing) -> Ground:
@@ -288,35 +324,27 @@ def ground_of(view: View, listing: Listing) -> Ground:
     product = view.session.get_one(Product, listing.product_id)
     asset = source_of_product(view, product.asset_id, product.provider_id)
     plans = queries.plans(view, product.id)
-    broken = tier_faults(policy_offer(product, asset, plans, listing.provider_kind))
-    return asking.ground(product, asset, plans, queries.newest_version(view, product.id), listing, broken)
+    broken = tiering.broken_rules(view, product, listing.provider_kind, Standing(**listing.standing))
+    version = queries.newest_version(view, product.id)
+    return asking.ground(product, asset, plans, version, listing, broken, in_force(view).pack.version)
 
 
-def policy_offer(product: Product, asset: Asset, plans: Sequence[Plan], provider_kind: OrgKind) -> Offer:
-    """要约要素. What the tier rules look at, of a product whose asset is registered."""
-    return Offer(
-        tier=product.tier,
-        supply=asset.supply or product.supply,
-        open_attr=asset.open_attr or OpenAttr.CLOSED,
-        grade=asset.grade or product.grade,
-        delivery=frozenset(mode for mode in DeliveryMode if mode in product.delivery),
-        provider_kind=provider_kind,
-        highest_price_fen=max(
-            (max(plan.call_fen, plan.row_fen, plan.download_fen, plan.fee_fen) for plan in plans), default=0
-        ),
-        contains_pi=bool(asset.contains_pi or asset.contains_spi),
-        pi_basis=bool(asset.pi_basis.strip()),
-    )
+def _judge_again(unit: Unit, by: str, listing: Listing, product: Product, moment: str) -> None:
+    """What held at submission must hold now, under the rules that are in force now."""
+    judgments = _check(unit, product, listing.provider_kind, Standing(**listing.standing))
+    tiering.refuse_undecided(judgments)
+    listing.rules_version = in_force(unit).pack.version
+    tiering.keep(unit, listing, moment, judgments, by=by)
 
 
-def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
-    """Everything a listing stands on, all faults in one Invalid; returns how many must approve."""
+def _check(unit: Unit, product: Product, provider_kind: OrgKind, standing: Standing) -> tuple[Judged, ...]:
+    """Everything a listing stands on, all faults in one Invalid; returns what the tier engine said."""
     asset = source_of_product(unit, product.asset_id, product.provider_id)
     if asset.state is not AssetState.REGISTERED or asset.grade is None or asset.supply is None:
         raise AssetNotRegistered(asset=asset.id, state=str(asset.state))
     if asset.valid_until is not None and asset.valid_until <= clock.now():
         raise AssetNotRegistered(asset=asset.id, state="expired")
-    product.grade, product.supply = asset.grade, asset.supply
+    product.grade, product.supply = screened(unit, asset).grade or asset.grade, asset.supply
     plans = queries.plans(unit, product.id)
     profile = Profile.model_validate(product)
     faults = profile_faults(profile)
@@ -333,10 +361,14 @@ def _check(unit: Unit, product: Product, provider_kind: OrgKind) -> int:
     if not plans:
         words = Words("请至少设置一个计价方案。", "Add at least one plan.")
         faults.append(Fault("plans", "listing.plan", words))
-    offer = policy_offer(product, asset, plans, provider_kind)
-    if faults := [*faults, *tier_faults(offer)]:
+    if not product.delivery:
+        words = Words("请至少选择一种交付方式。", "Choose at least one way of delivery.")
+        faults.append(Fault("delivery", "required", words))
+    judgments = tiering.judged(unit, product, asset, plans, standing, provider_kind)
+    found = grounds(unit, product, asset, plans, standing.purposes)
+    if faults := [*faults, *tiering.broken(product, judgments, found)]:
         raise Invalid(*faults)
-    return deciders_needed(product.tier, asset.supply, asset.grade)
+    return judgments
 
 
 def _refuse_lonely_commercial(unit: Unit, product: Product) -> None:

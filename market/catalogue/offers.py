@@ -22,6 +22,11 @@ from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
 from storage.unit import View
 
+_ASK = Words(
+    "有条件开放：提交订单并写明用途，经审核后签订使用协议，不收取费用。",
+    "Conditionally open: place an order that says the purpose; after a review an agreement is signed, free of charge.",
+)
+
 
 def draw(view: View, product: Product, plans: Sequence[Plan], standing: Standing) -> list[Offer]:
     """拟定要约. One offer per plan, in their order.
@@ -102,6 +107,13 @@ def open_license(offer: Offer, version: int) -> dict[str, Any]:
     The text follows from the frozen offer and the version alone, so the same data always says the same.
     """
     template = templates.load(offer.template_slug, offer.template_version)
+    if "buyer" in template.parties:  # an agreement with each user: its text is made when one asks for it
+        return {
+            "number": f"{template.code}-{offer.product.slug}",
+            "name": template.title.both(),
+            "sha256": template.sha256,
+            "text": _ASK.both(),
+        }
     terms = Terms(
         tier=offer.tier,
         product=offer.product,

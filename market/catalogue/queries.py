@@ -12,11 +12,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from contracts.offers import Offer
 from contracts.terms import Tier
-from market.catalogue.rules import ListingState, ProductState, Zone
+from market.catalogue.rules import Hold, ListingState, ProductState, Zone
 from market.catalogue.search import hits, query_words
 from market.catalogue.tables import Listing, Plan, Product, Version
 from market.identity.rules import Actor, Permission
-from market.policy.rules import deciders_needed
+from market.policy.inputs import SupplyKind
 from market.registry.rules import AssetState
 from market.registry.tables import Asset
 from metering import queries as metering
@@ -44,12 +44,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class OnOffer:
-    """在售. What a buyer can order now: the frozen offer, who accepted it, the version, how many approve."""
+    """在售. What a buyer can order now: the frozen offer, who accepted it, the version."""
 
     offer: Offer
     accepted_by: str
     version: int
-    needs: int
+    supply: SupplyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +210,35 @@ def on_offer(view: View, product_id: str, plan_id: str) -> OnOffer | None:
         offer=Offer(**plan.offer),
         accepted_by=plan.offer_accepted_by,
         version=product.current_version,
-        needs=deciders_needed(product.tier, product.supply, product.grade),
+        supply=product.supply,
     )
+
+
+def listed_plan(view: View, product_id: str, plan_id: str) -> tuple[Product, Plan, Listing] | None:
+    """在架方案. A plan of a listed product with the listing it is offered under."""
+    query = (
+        select(Product, Plan, Listing)
+        .join(Plan, col(Plan.product_id) == col(Product.id))
+        .join(Listing, col(Listing.product_id) == col(Product.id))
+        .where(
+            Product.id == product_id,
+            Plan.id == plan_id,
+            col(Product.state) == ProductState.LISTED,
+            col(Listing.state) == ListingState.LISTED,
+        )
+    )
+    return view.session.exec(query).first()
+
+
+def plan_once_listed(view: View, product_id: str, plan_id: str) -> tuple[Plan, Product] | None:
+    """A plan with its product, listed now or before; None for one the public never saw."""
+    query = (
+        select(Plan, Product)
+        .join(Product, col(Product.id) == col(Plan.product_id))
+        .where(Plan.id == plan_id, Plan.product_id == product_id, col(Product.listed_at).is_not(None))
+    )
+    found = view.session.exec(query).first()
+    return (found[0], found[1]) if found else None
 
 
 def registered_until(view: View, product_id: str) -> datetime | None:
@@ -282,6 +309,29 @@ def living_listing(view: View, product_id: str) -> Listing | None:
         Listing.product_id == product_id, col(Listing.state) != ListingState.DELISTED
     )
     return view.session.exec(query).first()
+
+
+def listed(view: View, *, provider: str | None = None) -> Sequence[tuple[Product, Listing]]:
+    """在架. Every product on the shelf with its listing, in order: for comparisons with what they stand on."""
+    return _with_listing(view, ListingState.LISTED, provider)
+
+
+def held(view: View, hold: Hold, *, provider: str | None = None) -> Sequence[tuple[Product, Listing]]:
+    """被扣住. Products suspended by themselves for this reason, with their listings, in order."""
+    pairs = _with_listing(view, ListingState.SUSPENDED, provider)
+    return [(product, listing) for product, listing in pairs if listing.hold is hold]
+
+
+def _with_listing(view: View, state: ListingState, provider: str | None) -> Sequence[tuple[Product, Listing]]:
+    query = (
+        select(Product, Listing)
+        .join(Listing, col(Listing.product_id) == col(Product.id))
+        .where(Listing.state == state)
+        .order_by(col(Product.id))
+    )
+    if provider is not None:
+        query = query.where(Product.provider_id == provider)
+    return [(product, listing) for product, listing in view.session.exec(query)]
 
 
 def listing_of_case(view: View, case_id: str) -> Listing:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.terms import DeliveryMode, Purpose, RightKind, Territory, Tier, VersionRule
-from market.policy.inputs import DataGrade
+from market.policy.inputs import DataGrade, ProductForm
 from metering.upstream import Declaration
 from storage.kernel.machine import Machine
 from storage.kernel.money import MAX_FEN
@@ -34,6 +34,13 @@ class ListingState(Worded):
     LISTED = "listed", "已挂牌", "Listed"
     SUSPENDED = "suspended", "已暂停", "Suspended"
     DELISTED = "delisted", "已摘牌", "Delisted"
+
+
+class Hold(Worded):
+    """扣住原因. Why a listing was suspended by itself; compliance suspensions have none."""
+
+    NEGATIVE_LIST = "negative_list", "命中负面清单", "On the negative list"
+    MANDATE = "mandate", "没有有效授权", "No mandate in force"
 
 
 LISTING = Machine(
@@ -99,6 +106,10 @@ class Zone(Worded):
     MAPS = "maps", "地理信息", "Geographic information"
 
 
+# Sectors in which selling data asks for a permit or filing (征信、测绘、气象、医疗).
+PERMIT_ZONES = frozenset({Zone.CREDIT, Zone.MAPS, Zone.WEATHER, Zone.HEALTH})
+
+
 class PlanKind(Worded):
     """计价方式."""
 
@@ -142,6 +153,8 @@ class Profile(BaseModel):
     delivery: Annotated[tuple[DeliveryMode, ...], Field(max_length=5)] = ()
     scenarios: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     keywords: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    form: ProductForm | None = None  # None: raw for public good, cleansed for commercial
+    permit: Annotated[str, Field(max_length=100)] = ""  # the number of a sector permit or filing
     cover: dict[Word, Short] = {}  # pydantic copies defaults; {"color": …, "icon": …}
 
     def columns(self, *, only_set: bool = False) -> dict[str, Any]:

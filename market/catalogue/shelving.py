@@ -47,9 +47,12 @@ def put_on_shelf(unit: Unit, product: Product, version: Version) -> None:
     )
 
 
-def take_off_shelf(unit: Unit, product: Product, *, reason: str) -> None:
-    """撤架. The very next request at the gateway is refused, and the search forgets the product."""
-    metering.unshelve(unit, product.id, reason=reason)
+def take_off_shelf(unit: Unit, product: Product, *, reason: str, code: str | None = None) -> None:
+    """撤架. The very next request at the gateway is refused, and the search forgets the product.
+
+    code: what license holders are told as the gate's reason, instead of `taken_down`.
+    """
+    metering.unshelve(unit, product.id, reason=reason, code=code)
     remove_product(unit, product.id)
 
 

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from contracts.terms import Tier
-from market.catalogue.rules import ListingState, PlanKind, ProductKind, ProductState, Zone
+from market.catalogue.rules import Hold, ListingState, PlanKind, ProductKind, ProductState, Zone
 from market.identity.rules import OrgKind
-from market.policy.inputs import DataGrade, SupplyKind
+from market.policy.inputs import DataGrade, ProductForm, SupplyKind
 from storage.columns import big, choice, json_field
 
 _SUM = "call_fen + row_fen + download_fen + fee_fen"
@@ -48,6 +48,10 @@ class Product(SQLModel, table=True):
     scenarios: list[str] = json_field()
     keywords: list[str] = json_field()
     cover: dict[str, str] = json_field()
+    form: ProductForm | None = Field(
+        default=None, sa_type=choice(ProductForm)
+    )  # None: as its tier usually is
+    permit: str = ""  # sector permit or filing
 
 
 class Version(SQLModel, table=True):
@@ -152,6 +156,7 @@ class Listing(SQLModel, table=True):
     submitted_at: datetime | None = None
     listed_at: datetime | None = None
     ended_at: datetime | None = None
+    hold: Hold | None = Field(default=None, sa_type=choice(Hold))  # why it was suspended by itself
     reason: str = ""  # the last decision's
 
 

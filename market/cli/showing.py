@@ -7,19 +7,47 @@ from rich.table import Table
 from market.cli.opening import opened
 from market.cli.terminal import JsonFlag, say
 from market.demo.cast import PASSWORD
-from market.demo.open import accounts, prepare
+from market.demo.open import accounts, prepare, refusals, stock
 from market.house import House
 
 console = Console(highlight=False)
 
 
 def demo(as_json: JsonFlag = False) -> None:
-    """演示数据 Fill an empty market with a cast, products and deals (embedded mode on loopback only)."""
+    """演示数据 Fill an empty market with a cast, forty products and deals (embedded mode on loopback only).
+
+    Tries six more that must be refused, and tells by which rule. Run again, it adds what is missing.
+    """
     with opened(schema=False) as house:
         house.migrate()
         made = welcome(house, quiet=as_json)
+        stocked = fill(house, quiet=as_json)
+        refused = refusals(house)
     if as_json:
-        say(as_json, "", made=made, accounts=[login for login, _name, _roles in accounts()])
+        told = {each.title.en: list(outcome.rule_ids) for each, outcome in refused}
+        logins = [login for login, _name, _roles in accounts()]
+        say(as_json, "", made=made, stocked=stocked, refused=told, accounts=logins)
+        return
+    console.print(f"新上架产品 products put on the shelf: {stocked}")
+    console.print("以下六项被规则拒绝 these six are refused by the rules:")
+    for each, outcome in refused:
+        console.print(
+            f"✗ {each.title.zh} {each.title.en} — {outcome.decision.words.zh} {outcome.decision.words.en}"
+        )
+        for hit in outcome.hits:
+            console.print(f"   {hit.rule} {hit.words.zh} {hit.words.en}")
+            sources = [f"{source.zh} {source.en}" for source in hit.sources]
+            console.print(f"      依据 source: {'; '.join(sources)}")
+            console.print(f"      办法 way out: {hit.remedy.zh} {hit.remedy.en}")
+
+
+def fill(house: House, *, quiet: bool = False) -> int:
+    """Put the demo's forty products on the shelf, those that are not there yet."""
+    with Progress(
+        TextColumn("{task.description}"), console=console, disable=quiet, transient=True
+    ) as progress:
+        task = progress.add_task("上架演示产品 stocking the demo market", total=None)
+        return stock(house, lambda step: progress.update(task, description=step))
 
 
 def welcome(house: House, *, quiet: bool = False) -> bool:

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
-from market.demo import cast, story
+from market.demo import cast, stocking, story
+from market.demo.forbidden import Forbidden, tried
 from market.house import House
+from market.policy.engine import Outcome
+from market.policy.queries import in_force
 
 
 def prepare(house: House, say: Callable[[str], None]) -> bool:
@@ -19,6 +22,18 @@ def prepare(house: House, say: Callable[[str], None]) -> bool:
     cast.invite(house)
     story.tell(house, say)
     return True
+
+
+def stock(house: House, say: Callable[[str], None]) -> int:
+    """Fill the shelves of a demo that is there. Returns how many products were added; twice is once."""
+    return stocking.stock(house, say)
+
+
+def refusals(house: House) -> list[tuple[Forbidden, Outcome]]:
+    """What the market must refuse, and what its rules say of it."""
+    with house.store.view() as view:
+        rules = in_force(view)
+    return list(tried(rules))
 
 
 def accounts() -> list[tuple[str, str, str]]:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.terms import Tier
-from market.catalogue.rules import Price, Zone
+from contracts.terms import DeliveryMode, Tier
+from market.catalogue.rules import PlanKind, Price, Zone
 from market.demo import sources
-from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
+from market.policy.inputs import DataGrade, OpenAttr, ProductForm, SupplyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,13 @@ class Piece:
     summary_zh: str
     summary_en: str
     price: Price | None = None
+    kind: PlanKind = PlanKind.PER_CALL
+    delivery: tuple[DeliveryMode, ...] = (DeliveryMode.API, DeliveryMode.FILE)
+    form: ProductForm | None = None
+    permit: str = ""
+    pi_basis: str = ""
+    unit: str = ""  # the supplying unit, where it is not the owner
+    prepay_fen: int = 10_000
 
 
 HOLIDAYS = Piece(
@@ -107,7 +114,7 @@ ROADS = Piece(
     tier=Tier.COMMERCIAL,
     open_attr=OpenAttr.CONDITIONAL,
     grade=DataGrade.G2,
-    supply=SupplyKind.ENTERPRISE,
+    supply=SupplyKind.PUBLIC,
     summary_zh="八条道路每半小时的平均速度（虚构数据），已去除车牌与异常值。",
     summary_en="Half-hourly speeds of eight roads (invented), plates and impossible values removed.",
     price=Price(call_fen=2, download_fen=50_000),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 
 from contracts.queries import one_contract
-from contracts.terms import DeliveryMode, Purpose, RightKind, Tier
+from contracts.terms import Purpose, RightKind, Tier
 from market.billing import actions as billing
 from market.catalogue import actions as catalogue
 from market.catalogue import listing, offers
@@ -12,22 +12,24 @@ from market.catalogue import queries as catalogue_queries
 from market.catalogue.publishing import output_of
 from market.catalogue.rules import Meaning, PlanKind, Price, Profile, Standing
 from market.demo.cast import acting, organization
+from market.demo.governing import govern
 from market.demo.pieces import BEACHES, HOLIDAYS, PARKS, PORTS, ROADS, Piece
 from market.house import House
 from market.identity.rules import Actor
-from market.policy.inputs import OpenAttr
+from market.policy.inputs import OpenAttr, SupplyKind
 from market.refinery import actions as refinery
 from market.refinery.cleanse import cleanse
 from market.refinery.rules import parse
 from market.registry import actions as registry
 from market.registry.queries import files_of
 from market.registry.rules import Description, FormatKind, Item, Right, ShareType, SourceKind, UpdateCycle
+from market.screening import actions as screening
 from market.trading import actions as trading
 from market.trading import queries as trading_queries
 from market.trading.rules import RULES_VERSION
 from market.trading.tables import Order
 from storage.kernel.numbers import make_uscc
-from storage.tabular.apart import inspect_apart
+from storage.tabular.apart import inspect_here
 from storage.tabular.kinds import Column
 
 REASON = "演示：材料齐全 demo: complete"
@@ -35,10 +37,11 @@ REASON = "演示：材料齐全 demo: complete"
 
 def tell(house: House, say: Callable[[str], None]) -> None:
     """Play the whole story. `say` is told each step."""
+    say("清单与授权 lists and mandate")
+    govern(house)
     for piece in (HOLIDAYS, BEACHES, ROADS, PORTS):
         say(f"{piece.title_zh} {piece.title_en}")
-        asset = _register(house, piece)
-        _list(house, piece, asset)
+        put(house, piece)
     _leave_waiting(house)
     say("订单与付款 orders and payments")
     order = _order(house, "buyer", "road-speeds", prepay_fen=100_000)
@@ -46,6 +49,11 @@ def tell(house: House, say: Callable[[str], None]) -> None:
     _pay(house, order)
     _order(house, "buyer2", "port-index", prepay_fen=800_000)
     house.pulse.beat()
+
+
+def put(house: House, piece: Piece) -> None:
+    """Register, cleanse and list one piece, through everybody it takes."""
+    _list(house, piece, _register(house, piece))
 
 
 def _describe(piece: Piece) -> Description:
@@ -56,7 +64,7 @@ def _describe(piece: Piece) -> Description:
         title_en=piece.title_en,
         abstract_zh=piece.summary_zh,
         abstract_en=piece.summary_en,
-        provider_name=owner.name,
+        provider_name=piece.unit or owner.name,
         provider_code=make_uscc(owner.body),
         code=f"370200-demo-{piece.slug}",
         category="演示/示例/数据",
@@ -84,8 +92,9 @@ def _describe(piece: Piece) -> Description:
         grade=piece.grade,
         grade_basis="参照 GB/T 43697 附录 H",
         supply=piece.supply,
-        contains_pi=False,
-        contains_spi=False,
+        contains_pi=bool(piece.pi_basis),
+        contains_spi=bool(piece.pi_basis),
+        pi_basis=piece.pi_basis,
         committed=True,
     )
 
@@ -94,7 +103,7 @@ def _submitted(house: House, piece: Piece) -> str:
     actor = acting(house, piece.owner)
     path = house.incoming / f"demo-{piece.slug}"
     path.write_bytes(piece.content())
-    found = inspect_apart(path, piece.file_name, house.workshop.limits)
+    found = inspect_here(path, piece.file_name, house.workshop.limits)
     stored = house.objects.put_file(path)
     path.unlink()
     paper = house.objects.put_bytes(f"来源说明 {piece.slug}".encode())
@@ -126,7 +135,26 @@ def _register(house: House, piece: Piece) -> str:
         registry.register_asset(
             unit, registrar, asset_id, reason=REASON, office=house.settings.registry.without_notice()
         )
+    _screen(house, piece, asset_id)
     return asset_id
+
+
+def _screen(house: House, piece: Piece, asset_id: str) -> None:
+    """The secrecy review, asked for by the provider and given by a compliance officer of another organization."""
+    asking, reviewing = acting(house, piece.owner), acting(house, "compliance")
+    with house.store.unit(asking.id, asking.org) as unit:
+        review = screening.ask_review(
+            unit,
+            asking,
+            asset_id,
+            statement="演示数据为虚构内容，自查不涉及国家秘密与工作秘密。",
+            personal=bool(piece.pi_basis),
+            export=False,
+        )
+    with house.store.unit(reviewing.id, reviewing.org) as unit:
+        screening.review_secrecy(
+            unit, reviewing, review.id, passing=True, reason=REASON, evidence="演示审查表 demo form"
+        )
 
 
 def _list(house: House, piece: Piece, asset_id: str) -> None:
@@ -172,7 +200,9 @@ def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
             description=piece.summary_zh,
             zone=piece.zone,
             tier=piece.tier,
-            delivery=(DeliveryMode.API, DeliveryMode.FILE),
+            delivery=piece.delivery,
+            form=piece.form,
+            permit=piece.permit,
             scenarios=("演示",),
             keywords=("演示",),
         )
@@ -186,7 +216,7 @@ def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
             code="payg" if piece.price else "free",
             title_zh="按量计费" if piece.price else "免费开放",
             title_en="Pay as you go" if piece.price else "Free and open",
-            kind=PlanKind.PER_CALL if piece.price else PlanKind.FREE,
+            kind=piece.kind if piece.price else PlanKind.FREE,
             price=piece.price or Price(),
         )
         return product.id
@@ -195,6 +225,20 @@ def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
 def _standing(piece: Piece) -> Standing:
     source = {"zh": "演示数据，虚构或自由许可", "en": "demo data, invented or freely licensed"}
     cycle = {"zh": "每年", "en": "yearly"}
+    content = {"zh": piece.summary_zh, "en": piece.summary_en}
+    if piece.tier is Tier.PUBLIC_GOOD and piece.open_attr is OpenAttr.CONDITIONAL:
+        return Standing(
+            template_slug="conditional-open",
+            template_version="2026.1",
+            purposes=(
+                Purpose.GOVERNANCE,
+                Purpose.PUBLIC_WELFARE,
+                Purpose.RESEARCH_NONPROFIT,
+                Purpose.PERSONAL,
+            ),
+            months=12,
+            slots={"data_content": content, "data_source": source, "update_cycle": cycle},
+        )
     if piece.tier is Tier.PUBLIC_GOOD:
         return Standing(
             template_slug="open-license",
@@ -206,11 +250,11 @@ def _standing(piece: Piece) -> Standing:
     return Standing(
         template_slug="data-provision",
         template_version="2026.1",
-        purposes=(Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS),
+        purposes=_sale(piece),
         months=12,
-        min_prepay_fen=10_000,
+        min_prepay_fen=0 if piece.kind is PlanKind.SUBSCRIPTION else piece.prepay_fen,
         slots={
-            "data_content": {"zh": piece.summary_zh, "en": piece.summary_en},
+            "data_content": content,
             "data_scale": {"zh": "以版本页所列行数为准", "en": "as listed with each version"},
             "data_source": source,
             "time_range": {"zh": "2024 至 2026 年", "en": "2024 to 2026"},
@@ -221,6 +265,12 @@ def _standing(piece: Piece) -> Standing:
             "payee_account": "3700 0000 0000 0001",
         },
     )
+
+
+def _sale(piece: Piece) -> tuple[Purpose, ...]:
+    """What it is sold for; public data serves governance and welfare from the same shelf, free."""
+    sale = (Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS)
+    return (Purpose.GOVERNANCE, Purpose.PUBLIC_WELFARE, *sale) if piece.supply is SupplyKind.PUBLIC else sale
 
 
 def _leave_waiting(house: House) -> None:
@@ -248,18 +298,21 @@ def _order(house: House, login: str, slug: str, *, prepay_fen: int) -> Order:
 
 
 def _approve_order(house: House, order: Order) -> None:
-    decider = acting(house, "approver")
     assert order.case_id is not None
-    with house.store.unit(decider.id, decider.org) as unit:
-        trading.decide_order(
-            unit,
-            decider,
-            order.case_id,
-            approve=True,
-            reason=REASON,
-            expected_version=None,
-            zone=house.settings.timezone,
-        )
+    for login in ("approver", "approver2"):  # two, where public data is sold
+        decider = acting(house, login)
+        with house.store.unit(decider.id, decider.org) as unit:
+            done = trading.decide_order(
+                unit,
+                decider,
+                order.case_id,
+                approve=True,
+                reason=REASON,
+                expected_version=None,
+                zone=house.settings.timezone,
+            )
+        if done.contract_id is not None:
+            return
 
 
 def _pay(house: House, order: Order) -> None:

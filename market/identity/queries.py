@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from market.identity.passwords import hash_secret
 from market.identity.problems import LinkSpent
-from market.identity.rules import GRANTS, Actor, Permission, Role, Verification
+from market.identity.rules import GRANTS, Actor, OrgKind, Permission, Role, Verification
 from market.identity.tables import LoginSession, Membership, OneTimeLink, Party, User
 from metering.tables import Credential
 from storage.kernel import clock
@@ -59,6 +59,12 @@ def role_names(view: View, actor: str, org: str | None) -> str | None:
 def members_of(view: View, party_id: str) -> set[str]:
     """The ids of everybody who belongs to an organization."""
     return set(view.session.exec(select(Membership.user_id).where(Membership.party_id == party_id)))
+
+
+def verified_of(view: View, kinds: frozenset[OrgKind]) -> list[Party]:
+    """已核验机构. Verified organizations of these kinds, by name: to choose from in a form."""
+    query = select(Party).where(col(Party.org_kind).in_(kinds), Party.verification == Verification.VERIFIED)
+    return list(view.session.exec(query.order_by(col(Party.name))))
 
 
 def people(view: View, ids: set[str]) -> dict[str, str]:

@@ -102,8 +102,14 @@ class Permission(StrEnum):
     INVOICE_READ = "invoice:read"
     JOURNAL_READ = "journal:read"
     LICENSE_SUSPEND = "license:suspend"
+    LIST_APPROVE = "list:approve"
+    LIST_EDIT = "list:edit"
     LISTING_APPROVE = "listing:approve"
     LISTING_PROPOSE = "listing:propose"
+    MANDATE_APPROVE = "mandate:approve"
+    MANDATE_GRANT = "mandate:grant"
+    MANDATE_READ = "mandate:read"
+    MANDATE_SIGN = "mandate:sign"
     MEMBER_INVITE = "member:invite"
     OFFER_ACCEPT = "offer:accept"
     ORDER_APPROVE = "order:approve"
@@ -117,7 +123,10 @@ class Permission(StrEnum):
     PRODUCT_BUILD = "product:build"
     RECORD_HOLD = "record:hold"
     REFUND_ASK = "refund:ask"
+    RULES_KEEP = "rules:keep"
+    SECRECY_REVIEW = "secrecy:review"
     SELF = "self:keep"
+    TIER_REVIEW = "tier:review"
     USAGE_READ = "usage:read"
     USER_KEEP = "user:keep"
 
@@ -143,10 +152,16 @@ _BUY = {
 GRANTS: dict[Role, frozenset[Permission]] = {
     role: frozenset({Permission.SELF, *permissions})
     for role, permissions in {
-        Role.APPROVER: {Permission.LISTING_APPROVE, Permission.ORDER_APPROVE, Permission.ORDER_READ},
+        Role.APPROVER: {
+            Permission.LISTING_APPROVE,
+            Permission.MANDATE_READ,
+            Permission.ORDER_APPROVE,
+            Permission.ORDER_READ,
+        },
         Role.AUDITOR: {
             Permission.INVOICE_READ,
             Permission.JOURNAL_READ,
+            Permission.MANDATE_READ,
             Permission.ORDER_READ,
             Permission.PAYMENT_READ,
             Permission.USAGE_READ,
@@ -156,11 +171,18 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Role.COMPLIANCE: {
             Permission.CASE_ENDORSE,
             Permission.LICENSE_SUSPEND,
+            Permission.LIST_APPROVE,
+            Permission.LIST_EDIT,
+            Permission.MANDATE_APPROVE,
+            Permission.MANDATE_READ,
             Permission.ORDER_READ,
             Permission.PARTY_VERIFY,
             Permission.RECORD_HOLD,
+            Permission.RULES_KEEP,
+            Permission.SECRECY_REVIEW,
+            Permission.TIER_REVIEW,
         },
-        Role.DEALER: _SUPPLY | _BUY,
+        Role.DEALER: _SUPPLY | _BUY | {Permission.MANDATE_READ, Permission.MANDATE_SIGN},
         Role.FINANCE: {
             Permission.INVOICE_ISSUE,
             Permission.INVOICE_READ,
@@ -168,8 +190,15 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.PAYMENT_READ,
             Permission.PERIOD_CLOSE,
         },
-        Role.MANDATOR: {Permission.DIRECTORY_KEEP, Permission.ORDER_READ},
-        Role.OPERATOR: _SUPPLY,
+        Role.MANDATOR: {
+            Permission.DIRECTORY_KEEP,
+            Permission.LIST_APPROVE,
+            Permission.LIST_EDIT,
+            Permission.MANDATE_GRANT,
+            Permission.MANDATE_READ,
+            Permission.ORDER_READ,
+        },
+        Role.OPERATOR: _SUPPLY | {Permission.MANDATE_READ, Permission.MANDATE_SIGN},
         Role.ORG_ADMIN: {Permission.MEMBER_INVITE, Permission.PARTY_EDIT},
         Role.PLATFORM_ADMIN: {Permission.CASE_RULES, Permission.USER_KEEP},
         Role.PROVIDER: _SUPPLY,

@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel import select
 
 from market.identity.rules import Actor, Permission
-from market.registry import likeness
+from market.registry import barred, likeness
 from market.registry.desk import decide, examined_asset, own_asset, reasoned
 from market.registry.life import StepKind
 from market.registry.notices import close_notice, open_notice, refuse_running
@@ -150,7 +150,8 @@ def attach_evidence(unit: Unit, actor: Actor, asset_id: str, *, stored: Stored, 
 def submit_asset(unit: Unit, actor: Actor, asset_id: str, *, office: RegistrySettings = USUAL) -> Asset:
     """提交登记. Hand the asset to the registrar; what looks like a duplicate is noted, with links, for both sides.
 
-    Raises Forbidden, NotFound, WrongState, Invalid with every fault at once, ContentRegistered.
+    What the negative list bars from registration is refused; what it bars from trade only is noted for the
+    registrar. Raises Forbidden, NotFound, WrongState, Invalid with every fault at once, ContentRegistered.
     """
     asset = own_asset(unit, actor, asset_id)
     after = ASSET.after(asset.state, "submit")
@@ -158,6 +159,9 @@ def submit_asset(unit: Unit, actor: Actor, asset_id: str, *, office: RegistrySet
     said = Description.model_validate(asset)
     if faults := completeness_faults(said, files=len(files), evidence=len(asset.source_evidence)):
         raise Invalid(*faults)
+    hits = barred.hits_of(unit, asset)
+    if stopped := barred.registration_faults(hits):
+        raise Invalid(*stopped)
     refuse_registered_content(unit, files)
     asset.similar = likeness.similar_to(unit, asset, office.similar_percent)
     asset.state, asset.missing, asset.reason = after, [], ""
@@ -168,6 +172,7 @@ def submit_asset(unit: Unit, actor: Actor, asset_id: str, *, office: RegistrySet
         f"asset:{asset.id}",
         grade=str(asset.grade),
         contents=sorted(file.sha256 for file in files),
+        negative=[hit.rule.code for hit in hits],
         similar=[like["asset"] for like in asset.similar],
     )
     return asset
@@ -266,6 +271,7 @@ def register_asset(
         number=asset.number,
         grade=str(asset.grade),
         contents=hashes,
+        negative=[hit.rule.code for hit in barred.hits_of(unit, asset)],
         reason=why,
     )
     return asset
@@ -275,6 +281,8 @@ def _refuse_unregistrable(unit: Unit, asset: Asset) -> None:
     """What must hold when a notice is published and again when it is over."""
     if faults := grade_faults(Description.model_validate(asset)):
         raise Invalid(*faults)
+    if stopped := barred.registration_faults(barred.hits_of(unit, asset)):
+        raise Invalid(*stopped)
     refuse_registered_content(unit, files_of(unit, asset.id))
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.terms import RightKind
 from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
+from market.policy.inputs import SourceKind as SourceKind
 from storage.kernel.machine import Machine
 from storage.kernel.numbers import has_valid_check, valid_uscc
 from storage.kernel.problem import Fault
@@ -111,17 +112,6 @@ class UpdateCycle(Worded):
     QUARTERLY = "quarterly", "每季度", "Quarterly"
     YEARLY = "yearly", "每年", "Yearly"
     IRREGULAR = "irregular", "不定期", "Irregular"
-
-
-class SourceKind(Worded):
-    """数据来源. 数据安全法 33: the provider explains where the data comes from."""
-
-    SELF_COLLECTED = "self_collected", "自行采集", "Collected by ourselves"
-    PUBLIC_AUTHORIZED = "public_authorized", "公共数据授权", "Authorized public data"
-    PURCHASED = "purchased", "购买", "Purchased"
-    LICENSED = "licensed", "许可取得", "Licensed"
-    CRAWLED = "crawled", "公开收集", "Collected from public sources"
-    DERIVED = "derived", "加工衍生", "Derived"
 
 
 class ObtainType(Worded):

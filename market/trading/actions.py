@@ -12,6 +12,7 @@ from contracts.tables import License
 from contracts.terms import Purpose as Use
 from contracts.terms import Term, Terms, Tier
 from market.approvals import actions as approvals
+from market.approvals.queries import decided_by
 from market.approvals.rules import CaseKind, CaseState
 from market.approvals.tables import Case
 from market.billing import actions as billing
@@ -23,7 +24,19 @@ from market.identity import queries as identity
 from market.identity.problems import OwnDecision, PartyUnverified
 from market.identity.rules import Actor, Permission
 from market.identity.tables import User
+from market.lists.actions import steady
+from market.mandates import actions as mandating
+from market.policy import actions as policy
+from market.trading import purposes
 from market.trading.asking import ground_of
+from market.trading.ground import (
+    MANDATE_EXPIRED,
+    MANDATE_TERMINATED,
+    REGISTRATION_EXPIRED,
+    is_held,
+    refuse_unsold,
+    serving_mandate,
+)
 from market.trading.problems import (
     NotOnOffer,
     OfferChanged,
@@ -43,6 +56,7 @@ from market.trading.rules import (
 )
 from market.trading.tables import Order
 from metering import actions as metering
+from metering.queries import gate as gate_of
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
@@ -63,23 +77,28 @@ def place_order(
     prepay_fen: int,
     rules_version: str,
     zone: str,
+    evidence: str = "",
 ) -> Order:
-    """下单. Ask to use a product under a plan for one purpose; opens the approval.
+    """下单. Ask to use a product under a plan for one purpose, which decides the price; opens the approval.
 
-    Raises PartyUnverified, OrderNotNeeded (public-good), OwnProduct, NotOnOffer, Invalid with every fault.
+    evidence: what shows a purpose that makes the data free; then nothing is prepaid. Raises PartyUnverified,
+    OrderNotNeeded (public-good), OwnProduct, NotOnOffer, Invalid with every fault and every rule that denies.
+    OnNegativeList, NoMandate, AwaitCeiling and RevenueCapReached for what may not be sold now.
     """
     actor.require(Permission.ORDER_PLACE)
     buyer = identity.party(unit, actor.own_org)
     if not actor.party_verified:
         raise PartyUnverified
+    refuse_unsold(unit, product_id, plan_id, purpose)
     offered = catalogue.on_offer(unit, product_id, plan_id)
     if offered is None:
         raise NotOnOffer(product=product_id, plan=plan_id)
     offer = offered.offer
-    if offer.tier is Tier.PUBLIC_GOOD:
+    if offer.tier is Tier.PUBLIC_GOOD and offer.template_slug != purposes.FREE_TEMPLATE[0]:
         raise OrderNotNeeded(open_url=f"/open/v1/{offer.product.slug}")
     if offer.seller.id == buyer.id:
         raise OwnProduct
+    maybe_free = offer.tier is Tier.PUBLIC_GOOD or purposes.may_be_free(offered.supply, purpose)
     buyer.signatory()  # what no contract could print is told before anybody decides on it
     faults = order_faults(
         purpose=purpose,
@@ -89,8 +108,9 @@ def place_order(
         longest_months=offer.months,
         prepay_fen=prepay_fen,
         least_prepay_fen=offer.min_prepay_fen,
-        metered=offer.price.metered,
+        metered=offer.price.metered and not maybe_free,
         rules_version=rules_version,
+        evidence=evidence,
     )
     if faults:
         raise Invalid(*faults)
@@ -107,21 +127,27 @@ def place_order(
         purpose=purpose,
         scenario=scenario.strip(),
         months=months,
+        evidence=evidence.strip(),
         fee_fen=offer.price.fee_fen,
         prepay_fen=prepay_fen,
         due_fen=due_fen(fee_fen=offer.price.fee_fen, months=months, prepay_fen=prepay_fen),
         rules_version=rules_version,
         placed_at=now,
     )
+    given, outcome = purposes.judged(unit, order, buyer.org_kind)
+    if maybe_free:
+        # Decided as free, or waiting for people to look: it never becomes paid by itself.
+        order.tier, order.fee_fen, order.prepay_fen, order.due_fen = Tier.PUBLIC_GOOD, 0, 0, 0
     unit.session.add(order)
     unit.session.flush()
+    policy.judge(unit, f"order:{order.id}", "placed", given, by=actor.id)
     case = approvals.open_case(
         unit,
         kind=CaseKind.ORDER,
         subject=f"order:{order.id}",
         submitted_by=actor.id,
         submitted_org=buyer.id,
-        needs=offered.needs,
+        needs=max(outcome.approvals, 1),
         ground=ground_of(unit, order),
         zone=zone,
     )
@@ -144,15 +170,12 @@ def decide_order(
 ) -> Order:
     """审批订单. Approve or reject; on approval the contract is drawn up and the provider's offer accepts it.
 
-    Raises what `approvals.decide` raises, and OfferChanged when the listing is no longer what was ordered.
+    Raises what `approvals.decide` raises, OfferChanged when the listing is no longer what was ordered,
+    Invalid when the tier rules deny it now, TierUndecided while it is in manual review.
     """
+    steady(unit)
     case = approvals.decide(
-        unit,
-        actor,
-        case_id,
-        approve=approve,
-        reason=reason,
-        expected_version=expected_version,
+        unit, actor, case_id, approve=approve, reason=reason, expected_version=expected_version
     )
     return settle_order(unit, case, reason, zone)
 
@@ -166,6 +189,11 @@ def settle_order(unit: Unit, case: Case, reason: str, zone: str) -> Order:
     order = unit.session.exec(query.execution_options(populate_existing=True)).one()
     order.reason = reason.strip()
     if case.state is CaseState.APPROVED:
+        outcome = purposes.judge_for_contract(
+            unit, order, identity.party(unit, order.buyer_id).org_kind, by=decided_by(unit, case)
+        )
+        if outcome.tier is not order.tier:
+            raise OfferChanged(order=order.id, tier=outcome.tier and str(outcome.tier))
         _move(unit, order, "approve")
         _draw_up(unit, order, zone)
         order.expires_at = clock.now() + unsigned_for()
@@ -190,6 +218,7 @@ _WITHOUT_CONSENT = {
 
 def _still_offered(unit: Unit, order: Order) -> catalogue.OnOffer:
     """What was ordered, while it is still on offer unchanged. Raises OfferChanged."""
+    refuse_unsold(unit, order.product_id, order.plan_id, order.purpose)
     offered = catalogue.on_offer(unit, order.product_id, order.plan_id)
     if offered is None or offered.offer.hash != order.offer_hash:
         raise OfferChanged(order=order.id)
@@ -200,6 +229,8 @@ def _draw_up(unit: Unit, order: Order, zone: str) -> None:
     """Write the contract the order asked for; the standing offer is the provider's acceptance."""
     offered = _still_offered(unit, order)
     offer = offered.offer
+    if order.tier is Tier.PUBLIC_GOOD and offer.tier is Tier.COMMERCIAL:
+        offer = purposes.free_offer(offer)
     terms = Terms(
         tier=offer.tier,
         product=offer.product,
@@ -270,6 +301,8 @@ def activate_order(unit: Unit, order_id: str, zone: str) -> None:
     order = unit.session.get(Order, order_id, with_for_update=True)
     if order is None or order.state is not OrderState.AWAITING_PAYMENT or not is_paid(unit, order_id):
         return
+    if is_held(unit, order):
+        return  # the money is safe in the buyer's account; the clock comes back until the ground is there
     _move(unit, order, "pay")
     unit.record("order.paid", f"order:{order.id}", payment=order.payment_id)
     _activate(unit, order, zone)
@@ -277,13 +310,23 @@ def activate_order(unit: Unit, order_id: str, zone: str) -> None:
 
 def _activate(unit: Unit, order: Order, zone: str) -> None:
     assert order.contract_id is not None
+    mandate = serving_mandate(unit, order)
     terms = contract_queries.one_contract(unit, order.contract_id).frozen_terms()
     license = contracts.issue_license(unit, terms, contract_id=order.contract_id, zone=zone)  # noqa: A001
-    registered_until = catalogue.registered_until(unit, order.product_id)
-    ends = [registered_until] if registered_until else []
-    policy = contracts.activate_license(unit, license.id, zone=zone, ends=ends)
+    # Every end known in advance is frozen into the gate, with what a caller is told from then on.
+    ends = {REGISTRATION_EXPIRED: catalogue.registered_until(unit, order.product_id)}
+    if mandate is not None:
+        ends[MANDATE_EXPIRED] = mandate.valid_until
+        mandating.bind_license(unit, license_id=license.id, product_id=order.product_id, mandate=mandate)
+    known = {end: why for why, end in ends.items() if end is not None}
+    policy = contracts.activate_license(unit, license.id, zone=zone, ends=sorted(known))
     metering.open_gate(
-        unit, license_id=license.id, product_id=order.product_id, buyer_id=order.buyer_id, policy=policy
+        unit,
+        license_id=license.id,
+        product_id=order.product_id,
+        buyer_id=order.buyer_id,
+        policy=policy,
+        until_reason=known.get(policy.serve_until) if policy.serve_until else None,
     )
     if not catalogue.is_grounded(unit, order.product_id):  # ended between signing and payment
         metering.shut_gate(unit, license.id, reason="suspended")
@@ -374,8 +417,16 @@ def terminate_license(unit: Unit, actor: Actor, license_id: str, *, reason: str)
 
 def expire_license(unit: Unit, license_id: str) -> License:
     """许可到期. Note the end of a term; the gate has refused since `serve_until` by itself."""
-    metering.shut_gate(unit, license_id, reason="expired")
+    metering.shut_gate(unit, license_id, reason=gate_of(unit, license_id).until_reason or "expired")
     ended = contracts.expire_license(unit, license_id)
+    complete_order(unit, license_id)
+    return ended
+
+
+def end_with_mandate(unit: Unit, license_id: str, *, reason: str) -> License:
+    """随授权终止. End a license whose mandate was terminated; what is left of its prepayment can be asked back."""
+    metering.shut_gate(unit, license_id, reason=MANDATE_TERMINATED)
+    ended = contracts.terminate_license(unit, license_id, reason=reason)
     complete_order(unit, license_id)
     return ended
 

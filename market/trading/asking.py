@@ -4,13 +4,14 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from contracts.terms import Purpose
+from contracts.terms import Purpose, Tier
 from market.approvals.rules import Ground, RiskPoint
 from market.catalogue import queries as catalogue
 from market.catalogue.tables import Product
 from market.identity import queries as identity
 from market.identity.rules import Verification
-from market.policy.rules import PACK, deciders_needed
+from market.policy.inputs import SupplyKind
+from market.policy.queries import in_force
 from market.trading.rules import OrderState
 from market.trading.tables import Order
 from storage.kernel.words import Words
@@ -49,6 +50,7 @@ def ground_of(view: View, order: Order) -> Ground:
     known = view.session.exec(dealt).first() is not None
     verified = buyer.verification is Verification.VERIFIED
     unchanged = offered is not None and offered.offer.hash == order.offer_hash
+    pack = in_force(view).pack.version
     facts: dict[str, Any] = {
         "purpose": str(order.purpose),
         "scenario": order.scenario,
@@ -66,12 +68,12 @@ def ground_of(view: View, order: Order) -> Ground:
         "version": offered.version if offered else None,
         "on_offer": unchanged,
         "offer": offered.offer.hash if offered else None,
-        "rules_version": PACK,
+        "rules_version": pack,
     }
-    two = deciders_needed(product.tier, product.supply, product.grade) > 1
+    from_public = product.tier is Tier.COMMERCIAL and product.supply is not SupplyKind.ENTERPRISE
     risks = [
         _risk(product.grade.sensitive, "grade", 40, "敏感分级", "Sensitive grade"),
-        _risk(two, "two_people", 30, "须两人办理", "Needs two people"),
+        _risk(from_public, "public_commercial", 30, "公共数据商业产品", "Commercial, from public data"),
         _risk(order.purpose is Purpose.RESALE, "resale", 30, "对外经营", "Supply to others"),
         _risk(order.due_fen > LARGE_FEN, "large", 30, "金额超过 10 万元", "More than ¥100,000"),
         _risk(SMALL_FEN < order.due_fen <= LARGE_FEN, "middling", 15, "金额超过 1 万元", "More than ¥10,000"),
@@ -79,7 +81,7 @@ def ground_of(view: View, order: Order) -> Ground:
         _risk(not verified, "unverified", 60, "买方身份未核验", "The buyer is not verified"),
         _risk(not unchanged, "offer_gone", 60, "要约已变更或下架", "The offer changed or is gone"),
     ]
-    return Ground(facts, tuple(risk for risk in risks if risk), PACK)
+    return Ground(facts, tuple(risk for risk in risks if risk), pack)
 
 
 def _risk(there: bool, code: str, points: int, zh: str, en: str) -> RiskPoint | None:  # one line each above

@@ -66,6 +66,7 @@ def order_faults(
     least_prepay_fen: int,
     metered: bool,
     rules_version: str,
+    evidence: str = "",
 ) -> list[Fault]:
     """What is wrong with an order, all of it at once.
 
@@ -104,6 +105,9 @@ def order_faults(
         faults.append(
             Fault("prepay_fen", "prepay.none", Words("该方案无需预付。", "This plan takes no prepayment."))
         )
+    if len(evidence.strip()) > 2000:
+        words = Words("用途证明说明最多 2000 字。", "At most 2000 characters of evidence.")
+        faults.append(Fault("evidence", "evidence.length", words))
     if rules_version != RULES_VERSION:
         words = Words(
             f"交易规则已更新为 {RULES_VERSION}，请阅读后重新提交。",

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
-from contracts.terms import Purpose
+from contracts.terms import Purpose, Tier
 from market.trading.rules import OrderState
 from storage.columns import big, choice
 
@@ -20,6 +20,9 @@ class Order(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("due_fen >= 0 AND prepay_fen >= 0 AND fee_fen >= 0", name="amounts_not_negative"),
         CheckConstraint("months > 0", name="term_positive"),
+        CheckConstraint(
+            "tier = 'commercial' OR due_fen + prepay_fen + fee_fen = 0", name="public_good_is_free"
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -32,6 +35,8 @@ class Order(SQLModel, table=True):
     offer_hash: str
     purpose: Purpose = Field(sa_type=choice(Purpose))
     scenario: str
+    evidence: str = ""  # what the buyer shows for a purpose that makes the data free
+    tier: Tier = Field(default=Tier.COMMERCIAL, sa_type=choice(Tier))  # as the purpose decides
     months: int
     fee_fen: int = big()  # per month
     prepay_fen: int = big()

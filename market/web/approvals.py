@@ -15,18 +15,22 @@ from market.approvals.procedures import DESK, PROCEDURES
 from market.approvals.rules import CaseKind, CaseState, RiskLevel, Verdict, level_of, reason_faults
 from market.approvals.tables import Case, Decision
 from market.audit.queries import history
-from market.catalogue import listing
 from market.catalogue import queries as catalogue
+from market.catalogue import tiering
+from market.catalogue.rules import Standing
 from market.catalogue.tables import Product
 from market.house import House
 from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
 from market.identity.queries import parties, party, people
 from market.identity.rules import Actor, Permission
-from market.policy.rules import tier_faults
+from market.lists import queries as lists
+from market.mandates import queries as mandates
+from market.policy import queries as policy
 from market.registry.queries import source_of_product
 from market.trading import queries as trading
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
+from market.web.lists import FIELDS, changes_shown
 from market.web.words import KINDS
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
@@ -93,8 +97,15 @@ def _product(view: View, actor: Actor, case: Case) -> Product | None:
 
 
 def _row(view: View, actor: Actor, case: Case) -> Row:
-    product = _product(view, actor, case)
     level = level_of(case.risk_score)
+    if case.kind is CaseKind.LIST_EDIT:
+        edit = lists.edit_of_case(view, case.id)
+        title = Words(f"{edit.kind.words.zh}：{edit.summary}", f"{edit.kind.words.en}: {edit.summary}")
+        return Row(case, title, None, level, bulk=False)
+    if case.kind is CaseKind.MANDATE:
+        name = mandates.mandate_of_case(view, case.id).terms().title
+        return Row(case, Words(name, name), None, level, bulk=False)
+    product = _product(view, actor, case)
     return Row(
         case,
         Words(product.title_zh, product.title_en) if product else case.kind.words,
@@ -146,6 +157,8 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
     with house.store.view() as view:
         case = queries.case(view, actor, case_id)
         decisions = queries.decisions(view, case.id)
+        if case.kind in {CaseKind.LIST_EDIT, CaseKind.MANDATE}:
+            return _other(request, view, actor, form, case, decisions)
         product = _product(view, actor, case)
         about: dict[str, Any] = {}
         if case.kind is CaseKind.LISTING and product is not None:
@@ -155,7 +168,13 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
             contract = (
                 trading.readable_contract(view, actor, order.contract_id) if order.contract_id else None
             )
-            about = {"order": order, "buyer": party(view, order.buyer_id), "contract": contract}
+            about = {
+                "order": order,
+                "buyer": party(view, order.buyer_id),
+                "contract": contract,
+                "judged": policy.decisions(view, f"order:{order.id}"),
+                "findings": policy.findings(view, f"order:{order.id}"),
+            }
         if case.kind is CaseKind.REVOCATION:
             license_id = case.subject.removeprefix("license:")
             about = {"license": trading.readable_license(view, actor, license_id)}
@@ -202,18 +221,45 @@ def _desk(view: View, actor: Actor, case: Case, decisions: Sequence[Decision]) -
 _SAID = {"case.approved", "case.rejected", "case.returned", "case.endorsed"}  # decisions say these themselves
 
 
+def _other(
+    request: Request, view: View, actor: Actor, form: Form, case: Case, decisions: Sequence[Decision]
+) -> Response:
+    """An edit of a list, or a mandate: what is asked beside the decision."""
+    orgs = {case.submitted_org} | {decision.org for decision in decisions if decision.org}
+    if case.kind is CaseKind.LIST_EDIT:
+        edit = lists.edit_of_case(view, case.id)
+        template = "approval_list.html"
+        about: dict[str, Any] = {"edit": edit, "changes": changes_shown(view, edit.changes), "fields": FIELDS}
+    else:
+        mandate = mandates.mandate_of_case(view, case.id)
+        orgs |= {mandate.mandator_id, mandate.operator_id}
+        template = "approval_mandate.html"
+        about = {"mandate": mandate, "terms": mandate.terms()}
+    return page(
+        request,
+        template,
+        form=form,
+        people=parties(view, orgs),
+        **_desk(view, actor, case, decisions),
+        **about,
+    )
+
+
 def _listing(view: View, case: Case, product: Product) -> dict[str, Any]:
     """What stands behind a listing: asset, plans, standing terms, and the tier rules as they hold now."""
     asked = catalogue.listing_of_case(view, case.id)
     asset = source_of_product(view, product.asset_id, product.provider_id)
     plans = catalogue.plans(view, product.id)
+    judgments = tiering.judged(view, product, asset, plans, Standing(**asked.standing), asked.provider_kind)
     return {
+        "judgments": judgments,
+        "rules": policy.in_force(view).pack.version,
         "listing": asked,
         "source": asset,
         "plans": plans,
         "version": catalogue.newest_version(view, product.id),
         "declared": catalogue.interface(view, product.id),
-        "broken": tier_faults(listing.policy_offer(product, asset, plans, asked.provider_kind)),
+        "broken": tiering.broken_rules(view, product, asked.provider_kind, Standing(**asked.standing)),
     }
 
 

@@ -44,6 +44,10 @@ NOTICES: dict[str, Words] = {
     "decided": Words(
         "核验结论已记录并通知申请方可见。", "The decision is recorded and visible to the applicant."
     ),
+    "review_asked": Words("保密审查申请已提交。", "The secrecy review has been asked for."),
+    "rules_adopted": Words("规则包已采用，即刻生效。", "The pack is adopted and in force."),
+    "rule_switched": Words("规则开关已变更并记入流水。", "The switch is recorded in the journal."),
+    "established": Words("复核认定已记录。", "The finding is recorded."),
     "ordered": Words(
         "订单已提交，审批结论将发送到您的邮箱并显示在本页。",
         "Your order is placed. The decision comes by mail and appears on this page.",
@@ -69,7 +73,6 @@ NOTICES: dict[str, Words] = {
     ),
     "delegated": Words("委托已生效并记录。", "The delegation is recorded."),
     "delegation_ended": Words("委托已终止。", "The delegation has ended."),
-    "rule_switched": Words("规则开关已记录。", "The switch is recorded."),
     "ruled": Words("审批意见已记录，申请方可见。", "Your decision is recorded; the applicant can read it."),
     "received": Words(
         "到账已登记，等待另一名财务人员复核。",
@@ -173,4 +176,16 @@ NOTICES: dict[str, Words] = {
     ),
     "listing_resumed": Words("已恢复挂牌。", "The product is back on the shelf."),
     "listing_ended": Words("已摘牌。", "The listing has ended."),
+    "edit_proposed": Words(
+        "修订已提交，由另一角色的人员审批后发布。",
+        "The edit waits for somebody in another role; then it is published.",
+    ),
+    "edit_withdrawn": Words("修订已撤回。", "The edit is withdrawn."),
+    "mandate_kept": Words("授权草案已保存。", "The draft of the mandate is kept."),
+    "mandate_moved": Words("已办理并记录。", "Done and recorded."),
+    "ceiling_set": Words("上限收费标准已核定并公布。", "The ceiling is set and published."),
+    "ceiling_ended": Words(
+        "上限收费标准已废止，新订单待重新定价。", "The ceiling has ended; new orders wait for another."
+    ),
+    "cap_set": Words("最高准许收入已核定。", "The revenue cap is set."),
 }

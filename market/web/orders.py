@@ -160,6 +160,7 @@ def _asked(form: Form, offer: Offer) -> dict[str, Any]:
         "months": int(form["months"]) if readable else 1,
         "prepay_fen": prepay_fen,
         "rules_version": form["rules_version"] or RULES_VERSION,
+        "evidence": form["evidence"],
     }
     if faults:  # with these the rules cannot be asked about everything: the rest is said now, not next time
         known = {fault.field for fault in faults}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import date
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -65,6 +66,16 @@ def whole(form: Form, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise invalid(name, "int_parsing", "请填写非负整数。", "Write a whole number, not negative.")
     return int(text)
+
+
+def day(form: Form, name: str) -> date | None:
+    """A civil day, None when nothing is written. Raises Invalid."""
+    if not form[name]:
+        return None
+    try:
+        return date.fromisoformat(form[name])
+    except ValueError:
+        raise invalid(name, "date", "日期格式为 2026-01-31。", "Write a day such as 2026-01-31.") from None
 
 
 def fen(form: Form, name: str) -> int:

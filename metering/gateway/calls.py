@@ -136,7 +136,7 @@ class CallsDoor:
     def _open(self, request: Request, product: str, path: str, access: Access, body: bytes) -> Opened:
         """Everything that can be refused before the provider's API is driven."""
         plane = self._plane
-        item = plane.shelf.item(product, Tier.COMMERCIAL)
+        item = plane.shelf.item(product, Tier.COMMERCIAL, access)
         standing = plane.shelf.standing(access)
         given = request.headers.get("idempotency-key")
         key = charge_key(given) if given is not None else None

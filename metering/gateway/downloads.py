@@ -15,7 +15,7 @@ from metering.gate import Charge, charge_key, event_id
 from metering.gateway.answers import json_answer
 from metering.gateway.files import FileToSend, send_file
 from metering.gateway.plane import Plane
-from metering.gateway.rows import is_conditional, open_allowed
+from metering.gateway.rows import is_conditional, open_allowed, open_item
 from metering.problems import InvalidChargeKey, InvalidToken, LicenseNotInForce, NotOnShelf, QuotaExhausted
 from metering.ranges import Span
 from metering.shelf import refuse, version_for, why_shut
@@ -75,7 +75,7 @@ async def _wanted_file(request: Request) -> str:
 
 def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> tuple[Ticket, str]:
     now = clock.now()
-    item = plane.shelf.item(product, Tier.COMMERCIAL)
+    item = plane.shelf.item(product, Tier.COMMERCIAL, access)
     standing = plane.shelf.standing(access)
     refuse(standing, item, access, "file", now)
     gate = standing.gate
@@ -214,7 +214,7 @@ def _bought_with(ticket: Ticket) -> Access:
 async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
     """A file of a public-good product: no account, no charge."""
     limits = plane.open_burst.take(plane.address(request)).headers()
-    item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
+    item = await open_item(plane, request, product)
     pinned = await open_allowed(plane, request, item)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version_for(item, pinned, None))
     file = file_of(manifest, item, kind)

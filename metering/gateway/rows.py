@@ -39,7 +39,7 @@ class RowsDoor:
         key = None if given is None else charge_key(given)
         uncharged = request.method == "HEAD" or "if-none-match" in request.headers
         allowed = await self._allowed(product, access, fresh=uncharged)
-        item = on_side(allowed.item, product, Tier.COMMERCIAL)
+        item = on_side(allowed.item, product, Tier.COMMERCIAL, access)
         refuse(allowed.standing, item, access, "api", clock.now())
         question = await self._desk.question(request, item, allowed.standing.gate.pinned_version)
         if uncharged and (bare := _without_rows(request, question, allowance.headers() | _PRIVATE)):
@@ -63,7 +63,7 @@ class RowsDoor:
         """Rows of a public-good product: no account, no charge."""
         plane = self._plane
         limits = plane.open_burst.take(plane.address(request)).headers()
-        item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
+        item = await open_item(plane, request, product)
         pinned = await open_allowed(plane, request, item)
         limits |= _PRIVATE if is_conditional(item) else _PUBLIC
         question = await self._desk.question(request, item, pinned)
@@ -82,8 +82,18 @@ def _without_rows(request: Request, question: Question, limits: dict[str, str]) 
 
 
 def is_conditional(item: ShelfItem) -> bool:
-    """Whether open data asks for an accepted license first."""
-    return bool(item.license_note.get("conditional"))
+    """Whether open data asks for an accepted license first; a commercial product's free use always does."""
+    return item.tier is Tier.COMMERCIAL or bool(item.license_note.get("conditional"))
+
+
+async def open_item(plane: Plane, request: Request, product: str) -> ShelfItem:
+    """What the open side serves: public-good to everybody, and to who shows a token also what it licenses free.
+
+    Raises NotOnShelf.
+    """
+    if "authorization" in request.headers:
+        return await plane.in_thread(plane.shelf.either, product)
+    return await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
 
 
 async def open_allowed(plane: Plane, request: Request, item: ShelfItem) -> int | None:

@@ -63,19 +63,28 @@ def inspect_apart(path: Path, name: str, limits: Limits, encoding: Encoding | No
     return answer
 
 
+def inspect_here(path: Path, name: str, limits: Limits, encoding: Encoding | None = None) -> dict[str, Any]:
+    """检视（本进程）. The same within this process: for files we made ourselves, never for what others send.
+
+    Raises the UnreadableFile problems.
+    """
+    source = sniff(path, name, encoding=encoding)
+    found = inspect(path, source, limits)
+    return {
+        "format": str(source.format),
+        "encoding": str(source.encoding or ""),
+        "profile": found.document(),
+    }
+
+
 def _main() -> None:
     job = json.load(sys.stdin)
     limits = Limits(**job["limits"])
     confine(parent=job["parent"], memory_bytes=limits.memory_bytes)
+    answer: dict[str, Any]
     try:
-        path = Path(job["path"])
-        source = sniff(path, job["name"], encoding=Encoding(job["encoding"]) if job["encoding"] else None)
-        found = inspect(path, source, limits)
-        answer: dict[str, Any] = {
-            "format": str(source.format),
-            "encoding": str(source.encoding or ""),
-            "profile": found.document(),
-        }
+        encoding = Encoding(job["encoding"]) if job["encoding"] else None
+        answer = inspect_here(Path(job["path"]), job["name"], limits, encoding)
     except UnreadableFile as problem:
         detail = problem.detail.both() if problem.detail else None
         answer = {"refusal": {"slug": problem.slug(), "detail": detail, "members": problem.members}}

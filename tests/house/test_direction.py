@@ -52,6 +52,7 @@ PLANTS: dict[str, list[tuple[str, str]]] = {
     "door-alembic": [("contracts/planted.py", "import alembic")],
     "door-duckdb": [("contracts/planted.py", "import duckdb")],
     "door-typst": [("market/web/planted.py", "import typst")],
+    "door-yaml": [("market/catalogue/planted.py", "import yaml")],
     "door-argon2": [("market/web/planted.py", "import pwdlib")],
 }
 TWINS = {

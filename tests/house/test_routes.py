@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,11 +26,30 @@ from tests.house.routes import bare_app, contexts, permissions_by_route
 
 # Method and path → why nobody needs to be known here. An entry without a route fails, too.
 PUBLIC = {
+    "POST /api/v1/policy/explain": "the line between free and paid is public; it answers from what is asked alone",
+    "GET /api/v1/policy/rules": "the rules everybody is judged by are published",
+    "GET /policy/explain": "the line between free and paid is public; it answers from what is asked alone",
+    "GET /policy/rules": "the rules everybody is judged by are published",
     "GET /catalog": "anybody may look for data",
     "GET /catalog/{slug}": "anybody may read about a listed product before buying",
     "GET /catalog/{slug}/contract": "and the whole contract it is offered under, before ordering",
     "GET /rules": "the trading rules are published on the site (E-Commerce Law, Art. 33)",
     "GET /rules/{version}/{lang}": "and can be downloaded",
+    "GET /lists": "the open list is published",
+    "GET /lists/{kind}": "and so is the negative list, in every version",
+    "GET /lists/{kind}/difference": "with what changed between versions",
+    "GET /lists/{kind}/entries/{code}": "and the history of each entry",
+    "GET /api/v1/lists/{kind}": "the lists are published for programs, too",
+    "GET /api/v1/lists/{kind}/versions": "with every version",
+    "GET /api/v1/lists/{kind}/difference": "and their differences",
+    "GET /api/v1/lists/{kind}/entries/{code}": "and the history of each entry",
+    "POST /api/v1/lists/negative/hits": "anybody may ask whether data would be caught; nothing is kept",
+    "GET /mandates": "mandates are public from their notice on; drafts are not among them",
+    "GET /mandates/{mandate_id}": "a published mandate; a draft answers 404 to others",
+    "GET /ceilings": "what public data may cost is published (NDRC price notice 2025/65)",
+    "GET /api/v1/mandates": "mandates are public from their notice on; drafts are not among them",
+    "GET /api/v1/mandates/{mandate_id}": "a published mandate; a draft answers 404 to others",
+    "GET /api/v1/price-ceilings": "what public data may cost is published (NDRC price notice 2025/65)",
     "GET /docs": "the API's own documentation, offline",
     "GET /docs/oauth2-redirect": "part of the documentation page",
     "GET /redoc": "the API's own documentation, offline",
@@ -147,11 +167,20 @@ def _row(table: str, **given: Any) -> Callable[[World], str]:
     return lambda world: world.planter.id_of(table, **given)
 
 
+def _mandate(world: World) -> str:
+    if "mandate" in world.planter.made:
+        return str(world.planter.made["mandate"]["id"])
+    bureau = people.organization(world.house.store, OrgKind.DATA_BUREAU, "青岛市大数据发展管理局（测试）")
+    ends = datetime(2027, 1, 5, tzinfo=UTC)
+    return world.planter.id_of("mandate", mandator_id=bureau.id, valid_until=ends)
+
+
 # Path parameter → the id of something that exists and belongs to `world.owner`.
 IDS: dict[str, Callable[[World], str]] = {
     "amendment_id": _row("asset_amendment"),
     "asset_id": _row("asset"),
     "case_id": _row("approval_case"),
+    "ceiling_id": _row("price_ceiling", valid_until=datetime(2027, 1, 5, tzinfo=UTC)),
     "certificate_id": _row("certificate"),
     "check_id": _row("cross_check"),
     "client_id": _row("credential"),
@@ -159,6 +188,8 @@ IDS: dict[str, Callable[[World], str]] = {
     "contract_id": _row("contract"),
     "delegation_id": _row("approval_delegation", person="usr_away", deputy="usr_deputy"),
     "data_item_id": _row("data_item"),
+    "decision_id": _row("tier_decision"),
+    "edit_id": _row("list_edit"),
     "entry_id": _row("directory_entry"),
     "file_id": _row("asset_file"),
     "hold_id": _row("legal_hold"),
@@ -166,6 +197,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
     "kid": _row("report_key"),
     "license_id": _row("license"),
+    "mandate_id": _mandate,
     "membership_id": _membership,
     "number": lambda world: str(world.planter.row("public_notice")["number"]),
     "objection_id": _row("objection"),
@@ -176,6 +208,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "product_id": _row("product"),
     "item_id": _row("suspense_item"),
     "refund_id": _row("refund"),
+    "review_id": _row("secrecy_review"),
     "run_id": _row("refinery_run"),
     "source_id": _row("item_source"),
 }
@@ -185,6 +218,10 @@ BODIES: dict[str, dict[str, Any]] = {}
 TEXTS = {"^[0-9a-f]{64}$": "0" * 64, "period": "2026-01"}
 # `METHOD /path` → why a signed-in stranger may see this by its id after all.
 SHARED: dict[str, str] = {
+    "GET /api/v1/lists/{kind}": "published; `kind` is a choice of two, no id",
+    "GET /api/v1/lists/{kind}/versions": "published; `kind` is a choice of two, no id",
+    "GET /api/v1/lists/{kind}/difference": "published; `kind` is a choice of two, no id",
+    "GET /api/v1/lists/{kind}/entries/{code}": "published; a code belongs to no tenant",
     "GET /api/v1/directory/entries/{entry_id}": "the directory is open to everybody",
     "GET /api/v1/notices/{number}": "a notice is public",
     "POST /api/v1/notices/{number}/objections": "anybody who is identified may object",

@@ -41,4 +41,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path, capsys: pytest.CaptureFi
     assert "x-charge-id: chg_" in ran.stdout.lower()
     assert "sha256 equal: True" in ran.stdout
     assert '"spent_fen":50002' in ran.stdout.replace(" ", "")
+    assert "SQ-" in ran.stdout
+    assert "download 800.00" in ran.stdout
+    assert "命中负面清单 FM-0005" in ran.stdout
     assert (work / "holidays.csv").read_text(encoding="utf-8-sig").startswith("日期,")

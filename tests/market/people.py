@@ -45,3 +45,6 @@ AUDITOR = Actor(
     "usr_auditor", "pty_operator", frozenset({Role.AUDITOR}), OrgKind.MARKET_OPERATOR, party_verified=True
 )
 BUYER = Actor("usr_buyer", "pty_buyer", frozenset({Role.BUYER}), OrgKind.ENTERPRISE, party_verified=True)
+MANDATOR = Actor(
+    "usr_mandator", "pty_data_bureau", frozenset({Role.MANDATOR}), OrgKind.DATA_BUREAU, party_verified=True
+)

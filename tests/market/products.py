@@ -5,14 +5,27 @@ from typing import Any
 
 from contracts.terms import DeliveryMode, Purpose, Tier
 from market.catalogue import actions, listing, offers
-from market.catalogue.rules import Column, File, Meaning, Output, PlanKind, Price, Profile, Standing, Zone
+from market.catalogue.rules import (
+    Column,
+    File,
+    ListingState,
+    Meaning,
+    Output,
+    PlanKind,
+    Price,
+    Profile,
+    Standing,
+    Zone,
+)
 from market.catalogue.tables import Product
 from market.identity.rules import Actor, IdType, PartyKind
 from market.identity.tables import Party
+from market.policy.inputs import SupplyKind
 from storage.kernel import clock
 from storage.kernel.numbers import make_uscc
 from storage.unit import Store
 from tests.market.assets import registered
+from tests.market.mandates_made import sellable
 from tests.market.people import APPROVER, COMPLIANCE, PROVIDER
 
 PROFILE: dict[str, Any] = {
@@ -111,7 +124,10 @@ def ready_product(
     return product
 
 
-def terms_of(product: Product) -> Standing:
+USUAL = (Purpose.INDUSTRY, Purpose.INTERNAL_BUSINESS)
+
+
+def terms_of(product: Product, purposes: tuple[Purpose, ...] = USUAL) -> Standing:
     """The standing terms the provider offers this product on."""
     slots: dict[str, Any] = {"data_source": "履职采集", "update_cycle": "每日"}
     if product.tier is Tier.COMMERCIAL:
@@ -121,38 +137,50 @@ def terms_of(product: Product) -> Standing:
     return Standing(
         template_slug="data-provision" if product.tier is Tier.COMMERCIAL else "open-license",
         template_version="2026.1",
-        purposes=(Purpose.INDUSTRY, Purpose.INTERNAL_BUSINESS),
+        purposes=purposes,
         months=12,
         min_prepay_fen=100 if product.tier is Tier.COMMERCIAL else 0,
         slots=slots,
     )
 
 
-def submit(store: Store, product: Product, actor: Actor = PROVIDER) -> str:
-    """Accept the standing offer and ask for the listing; returns the case's id."""
+def submit(
+    store: Store, product: Product, actor: Actor = PROVIDER, purposes: tuple[Purpose, ...] = USUAL
+) -> str:
+    """Accept the standing offer and ask for the listing; returns the case's id.
+
+    Public data on the commercial side gets its mandate and ceilings first.
+    """
     seated(store, actor)
+    if product.tier is Tier.COMMERCIAL and product.supply is not SupplyKind.ENTERPRISE:
+        sellable(store, product.slug, actor)
     with store.view() as view:
-        seen = offers.standing_hash(view, actor, product.id, terms_of(product))
+        seen = offers.standing_hash(view, actor, product.id, terms_of(product, purposes))
     with store.unit(actor.id, actor.org) as unit:
         submitted = listing.submit_listing(
-            unit, actor, product.id, standing=terms_of(product), offer_sha256=seen
+            unit, actor, product.id, standing=terms_of(product, purposes), offer_sha256=seen
         )
     assert submitted.case_id is not None
     return submitted.case_id
 
 
-def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> None:
+def approve(store: Store, case_id: str, by: Actor = APPROVER, *, agreed: bool = True) -> ListingState:
+    """One decision; returns the listing's state after it."""
     with store.unit(by.id, by.org) as unit:
-        listing.decide_listing(unit, by, case_id, approve=agreed, reason="符合挂牌要求")
+        return listing.decide_listing(unit, by, case_id, approve=agreed, reason="符合挂牌要求").state
 
 
 def listed_product(
-    store: Store, slug: str = "car-parks", *, actor: Actor = PROVIDER, **changes: Any
+    store: Store,
+    slug: str = "car-parks",
+    *,
+    actor: Actor = PROVIDER,
+    purposes: tuple[Purpose, ...] = USUAL,
+    **changes: Any,
 ) -> Product:
     """A product on the shelf, decided by as many people as its case needs."""
     product = ready_product(store, slug, actor=actor, **changes)
-    case_id = submit(store, product, actor)
-    approve(store, case_id)
-    if changes.get("tier") is Tier.COMMERCIAL:
+    case_id = submit(store, product, actor, purposes)
+    if approve(store, case_id) is ListingState.SUBMITTED:
         approve(store, case_id, COMPLIANCE)
     return product

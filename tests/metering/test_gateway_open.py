@@ -48,3 +48,21 @@ def test_conditional_open_data_asks_for_an_open_token(
     assert served.http.get("/open/v1/product-cond/rows", headers=accepted).status_code == 200
     paid = served.http.get("/data/v1/product-1/rows", headers=accepted)
     assert paid.json()["type"] == "/problems/wrong-audience"
+
+
+def test_a_commercial_product_is_open_to_who_was_licensed_it_free(
+    served: Served, manifest: dict[str, Any], shelve: Callable[..., None]
+) -> None:
+    """Public data ordered for public welfare: the open side serves it, under the license, and nothing is charged."""
+    shelve(manifest, product_id="prd_sold", tier="commercial")
+    served.open_gate("lic_welfare", product_id="prd_sold", tier="public_good")
+    assert served.http.get("/open/v1/product-sold/rows").status_code == 404
+    welfare = served.bearer("lic_welfare")
+    assert len(served.http.get("/open/v1/product-sold/rows?limit=5", headers=welfare).json()["rows"]) == 5
+    assert (
+        served.http.get("/data/v1/product-sold/rows", headers=welfare).json()["type"]
+        == "/problems/wrong-audience"
+    )
+    other = served.http.get("/open/v1/product-1/rows", headers=welfare)
+    assert other.status_code in {403, 404}
+    assert served.events() == []

@@ -129,6 +129,8 @@ def upgrade() -> None:
                 "listing",
                 "order",
                 "revocation",
+                "list_edit",
+                "mandate",
                 name="casekind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -512,6 +514,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_credential_org_id"), ["org_id"], unique=False)
 
     op.create_table(
+        "data_item",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("name_zh", sa.String(), nullable=False),
+        sa.Column("name_en", sa.String(), nullable=False),
+        sa.Column("definition", sa.String(), nullable=False),
+        sa.Column("kept_by", sa.String(), nullable=False),
+        sa.Column("kept_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_item")),
+        sa.UniqueConstraint("code", name=op.f("uq_data_item_code")),
+    )
+    op.create_table(
         "delivery",
         sa.Column("event_id", sa.LargeBinary(), nullable=False),
         sa.Column("license_id", sa.String(), nullable=False),
@@ -525,6 +539,101 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_delivery_license_id"), ["license_id"], unique=False)
+
+    op.create_table(
+        "directory_entry",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("provider_code", sa.String(), nullable=False),
+        sa.Column("provider_name", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("title_zh", sa.String(), nullable=False),
+        sa.Column("title_en", sa.String(), nullable=False),
+        sa.Column("abstract", sa.String(), nullable=False),
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column(
+            "format_kind",
+            sa.Enum(
+                "1",
+                "2",
+                "3",
+                "4",
+                "5",
+                "6",
+                "7",
+                name="formatkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("format", sa.String(), nullable=False),
+        sa.Column(
+            "share_type",
+            sa.Enum(
+                "1", "2", "3", name="sharetype_known", native_enum=False, create_constraint=True, length=40
+            ),
+            nullable=False,
+        ),
+        sa.Column("share_condition", sa.String(), nullable=False),
+        sa.Column(
+            "open_attr",
+            sa.Enum(
+                "U", "K", "N", name="openattr_known", native_enum=False, create_constraint=True, length=40
+            ),
+            nullable=False,
+        ),
+        sa.Column("open_condition", sa.String(), nullable=False),
+        sa.Column(
+            "update_cycle",
+            sa.Enum(
+                "realtime",
+                "daily",
+                "weekly",
+                "monthly",
+                "quarterly",
+                "yearly",
+                "irregular",
+                name="updatecycle_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("items", JSON_TYPE, nullable=False),
+        sa.Column("scale", BIG, nullable=True),
+        sa.Column("scale_unit", sa.String(), nullable=False),
+        sa.Column("published_on", sa.Date(), nullable=True),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("changed_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_directory_entry")),
+        sa.UniqueConstraint("provider_code", "code", name=op.f("uq_directory_entry_provider_code_code")),
+    )
+    with op.batch_alter_table("directory_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_directory_entry_system"), ["system"], unique=False)
+
+    op.create_table(
+        "directory_import",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("org_id", sa.String(), nullable=True),
+        sa.Column("began_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.Integer(), nullable=False),
+        sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("refusals", JSON_TYPE, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_directory_import")),
+    )
+    with op.batch_alter_table("directory_import", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_directory_import_org_id"), ["org_id"], unique=False)
 
     op.create_table(
         "document_key",
@@ -555,8 +664,10 @@ def upgrade() -> None:
         sa.Column("in_force", sa.Boolean(), nullable=False),
         sa.Column("shut_reason", sa.String(), nullable=True),
         sa.Column("taken_down", sa.Boolean(), nullable=False),
+        sa.Column("down_reason", sa.String(), nullable=True),
         sa.Column("serve_from", MOMENT, nullable=False),
         sa.Column("serve_until", MOMENT, nullable=True),
+        sa.Column("until_reason", sa.String(), nullable=True),
         sa.Column("limit_calls", BIG, nullable=True),
         sa.Column("limit_rows", BIG, nullable=True),
         sa.Column("limit_bytes", BIG, nullable=True),
@@ -784,6 +895,46 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_lineage_edge_to_id"), ["to_id"], unique=False)
 
     op.create_table(
+        "list_entry",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "open",
+                "negative",
+                name="listkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("since_version", sa.Integer(), nullable=False),
+        sa.Column("until_version", sa.Integer(), nullable=True),
+        sa.Column("resource", sa.String(), nullable=False),
+        sa.Column("content", JSON_TYPE, nullable=False),
+        sa.CheckConstraint(
+            "until_version IS NULL OR until_version > since_version",
+            name=op.f("ck_list_entry_versions_order"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_list_entry")),
+        sa.UniqueConstraint("code", "revision", name=op.f("uq_list_entry_code_revision")),
+    )
+    with op.batch_alter_table("list_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_list_entry_kind"), ["kind"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_entry_resource"), ["resource"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_entry_until_version"), ["until_version"], unique=False)
+        batch_op.create_index(
+            "uq_list_entry_current",
+            ["code"],
+            unique=True,
+            sqlite_where=sa.text("until_version IS NULL"),
+            postgresql_where=sa.text("until_version IS NULL"),
+        )
+
+    op.create_table(
         "mail",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("to", sa.String(), nullable=False),
@@ -795,6 +946,21 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mail")),
     )
+    op.create_table(
+        "mandated_revenue",
+        sa.Column("invoice_id", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.CheckConstraint("amount_fen <> 0", name=op.f("ck_mandated_revenue_amount_moves")),
+        sa.PrimaryKeyConstraint("invoice_id", name=op.f("pk_mandated_revenue")),
+    )
+    with op.batch_alter_table("mandated_revenue", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandated_revenue_license_id"), ["license_id"], unique=False)
+        batch_op.create_index("ix_mandated_revenue_operator_period", ["operator_id", "period"], unique=False)
+
     op.create_table(
         "open_usage",
         sa.Column("product_id", sa.String(), nullable=False),
@@ -1047,6 +1213,57 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_refinery_run_org"), ["org"], unique=False)
 
     op.create_table(
+        "refund",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("amount_fen", BIG, nullable=False),
+        sa.Column("bank_account", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "asked",
+                "sent",
+                "settled",
+                "refused",
+                "withdrawn",
+                name="refundstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("bank_reference", sa.String(), nullable=True),
+        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("sent_by", sa.String(), nullable=True),
+        sa.Column("settled_at", MOMENT, nullable=True),
+        sa.Column("settled_by", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "state <> 'settled' OR (sent_by IS NOT NULL AND settled_by IS NOT NULL)",
+            name=op.f("ck_refund_settled_by_two"),
+        ),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_amount_positive")),
+        sa.CheckConstraint("settled_by IS NULL OR settled_by <> sent_by", name=op.f("ck_refund_two_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+        sa.UniqueConstraint("bank_reference", name=op.f("uq_refund_bank_reference")),
+    )
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refund_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_license_id"), ["license_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refund_state"), ["state"], unique=False)
+
+    op.create_table(
+        "refusal_hour",
+        sa.Column("credential_id", sa.String(), nullable=False),
+        sa.Column("hour", MOMENT, nullable=False),
+        sa.Column("refusals", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("credential_id", "hour", name=op.f("pk_refusal_hour")),
+    )
+    op.create_table(
         "report_key",
         sa.Column("kid", sa.String(), nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
@@ -1067,6 +1284,32 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("revoked_token", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_revoked_token_until"), ["until"], unique=False)
+
+    op.create_table(
+        "rule_pack",
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("adopted_by", sa.String(), nullable=False),
+        sa.Column("adopted_at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_rule_pack")),
+    )
+    with op.batch_alter_table("rule_pack", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rule_pack_adopted_at"), ["adopted_at"], unique=False)
+
+    op.create_table(
+        "rule_switch",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("off", sa.Boolean(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_switch")),
+    )
+    with op.batch_alter_table("rule_switch", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rule_switch_rule"), ["rule"], unique=False)
 
     op.create_table(
         "sequence",
@@ -1137,50 +1380,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_stripe_checkout_payment_id"), ["payment_id"], unique=False)
 
     op.create_table(
-        "refund",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("license_id", sa.String(), nullable=False),
-        sa.Column("order_id", sa.String(), nullable=False),
-        sa.Column("buyer_id", sa.String(), nullable=False),
-        sa.Column("amount_fen", BIG, nullable=False),
-        sa.Column("bank_account", sa.String(), nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "asked",
-                "sent",
-                "settled",
-                "refused",
-                "withdrawn",
-                name="refundstate_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("asked_at", MOMENT, nullable=False),
-        sa.Column("asked_by", sa.String(), nullable=False),
-        sa.Column("bank_reference", sa.String(), nullable=True),
-        sa.Column("sent_at", MOMENT, nullable=True),
-        sa.Column("sent_by", sa.String(), nullable=True),
-        sa.Column("settled_at", MOMENT, nullable=True),
-        sa.Column("settled_by", sa.String(), nullable=True),
-        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_amount_positive")),
-        sa.CheckConstraint("settled_by IS NULL OR settled_by <> sent_by", name=op.f("ck_refund_two_people")),
-        sa.CheckConstraint(
-            "state <> 'settled' OR (sent_by IS NOT NULL AND settled_by IS NOT NULL)",
-            name=op.f("ck_refund_settled_by_two"),
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
-        sa.UniqueConstraint("bank_reference", name=op.f("uq_refund_bank_reference")),
-    )
-    with op.batch_alter_table("refund", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_refund_buyer_id"), ["buyer_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_refund_license_id"), ["license_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_refund_state"), ["state"], unique=False)
-
-    op.create_table(
         "suspense_item",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column(
@@ -1239,6 +1438,54 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_suspense_item_state"), ["state"], unique=False)
 
     op.create_table(
+        "tier_decision",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("moment", sa.String(), nullable=False),
+        sa.Column("pack_version", sa.String(), nullable=False),
+        sa.Column("pack_sha256", sa.String(), nullable=False),
+        sa.Column("switched_off", JSON_TYPE, nullable=False),
+        sa.Column("inputs", JSON_TYPE, nullable=False),
+        sa.Column("inputs_sha256", sa.String(), nullable=False),
+        sa.Column(
+            "decision",
+            sa.Enum(
+                "deny",
+                "hold",
+                "manual",
+                "allow",
+                name="decision_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("outcome", JSON_TYPE, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tier_decision")),
+    )
+    with op.batch_alter_table("tier_decision", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_tier_decision_decision"), ["decision"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tier_decision_subject"), ["subject"], unique=False)
+
+    op.create_table(
+        "tier_finding",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("term", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("org", sa.String(), nullable=True),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tier_finding")),
+    )
+    with op.batch_alter_table("tier_finding", schema=None) as batch_op:
+        batch_op.create_index("ix_tier_finding_subject_term", ["subject", "term"], unique=False)
+
+    op.create_table(
         "token_key",
         sa.Column("kid", sa.String(), nullable=False),
         sa.Column("public", JSON_TYPE, nullable=False),
@@ -1269,13 +1516,6 @@ def upgrade() -> None:
         sa.Column("declared_at", MOMENT, nullable=False),
         sa.Column("rotated_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("product_id", name=op.f("pk_upstream")),
-    )
-    op.create_table(
-        "refusal_hour",
-        sa.Column("credential_id", sa.String(), nullable=False),
-        sa.Column("hour", MOMENT, nullable=False),
-        sa.Column("refusals", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("credential_id", "hour", name=op.f("pk_refusal_hour")),
     )
     op.create_table(
         "usage_anomaly",
@@ -1494,6 +1734,102 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_approval_decision_case_id"), ["case_id"], unique=False)
 
     op.create_table(
+        "asset_amendment",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "change",
+                "correction",
+                "renewal",
+                "transfer",
+                "cancellation",
+                name="amendmentkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "offered",
+                "submitted",
+                "returned",
+                "under_review",
+                "publicity",
+                "objected",
+                "applied",
+                "rejected",
+                "declined",
+                "withdrawn",
+                "lapsed",
+                name="amendmentstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("registrant_id", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("changes", JSON_TYPE, nullable=False),
+        sa.Column("material", sa.Boolean(), nullable=False),
+        sa.Column(
+            "ground",
+            sa.Enum(
+                "lost",
+                "waived",
+                "dissolved",
+                "other",
+                name="cancelground_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("to_party", sa.String(), nullable=True),
+        sa.Column("agreed_by", sa.String(), nullable=True),
+        sa.Column("agreed_at", MOMENT, nullable=True),
+        sa.Column("evidence", JSON_TYPE, nullable=False),
+        sa.Column("missing", JSON_TYPE, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("reviewed_by", sa.String(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "kind <> 'cancellation' OR ground IS NOT NULL",
+            name=op.f("ck_asset_amendment_cancelled_for_a_reason"),
+        ),
+        sa.CheckConstraint(
+            "kind <> 'transfer' OR to_party IS NOT NULL", name=op.f("ck_asset_amendment_transfer_to_somebody")
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_amendment_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_amendment")),
+    )
+    with op.batch_alter_table("asset_amendment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_asset_amendment_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_amendment_registrant_id"), ["registrant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_amendment_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_amendment_to_party"), ["to_party"], unique=False)
+        batch_op.create_index(
+            "uq_asset_amendment_open",
+            ["asset_id"],
+            unique=True,
+            sqlite_where=sa.text(
+                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
+            ),
+            postgresql_where=sa.text(
+                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
+            ),
+        )
+
+    op.create_table(
         "asset_file",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("asset_id", sa.String(), nullable=False),
@@ -1513,6 +1849,76 @@ def upgrade() -> None:
     with op.batch_alter_table("asset_file", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_asset_file_asset_id"), ["asset_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_asset_file_sha256"), ["sha256"], unique=False)
+
+    op.create_table(
+        "asset_grading",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "grade",
+            sa.Enum(
+                "G1",
+                "G2",
+                "G3",
+                "G4",
+                "IMPORTANT",
+                "CORE",
+                name="datagrade_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("fields", JSON_TYPE, nullable=False),
+        sa.Column("facts", JSON_TYPE, nullable=False),
+        sa.Column("reasons", JSON_TYPE, nullable=False),
+        sa.Column("graded_by", sa.String(), nullable=False),
+        sa.Column("graded_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_grading_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_grading")),
+    )
+    with op.batch_alter_table("asset_grading", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_asset_grading_asset_id"), ["asset_id"], unique=False)
+
+    op.create_table(
+        "certificate",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("content", JSON_TYPE, nullable=False),
+        sa.Column("content_hash", sa.String(), nullable=False),
+        sa.Column("issued_at", MOMENT, nullable=False),
+        sa.Column("document", JSON_TYPE, nullable=True),
+        sa.Column("pdf_sha256", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_certificate_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate")),
+        sa.UniqueConstraint("asset_id", "serial", name=op.f("uq_certificate_asset_id_serial")),
+    )
+    with op.batch_alter_table("certificate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_certificate_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_certificate_number"), ["number"], unique=False)
+
+    op.create_table(
+        "cross_check",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("left_asset_id", sa.String(), nullable=False),
+        sa.Column("right_asset_id", sa.String(), nullable=False),
+        sa.Column("left_sha256", sa.String(), nullable=False),
+        sa.Column("right_sha256", sa.String(), nullable=False),
+        sa.Column("item_id", sa.String(), nullable=True),
+        sa.Column("result", JSON_TYPE, nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["data_item.id"], name=op.f("fk_cross_check_item_id")),
+        sa.ForeignKeyConstraint(["left_asset_id"], ["asset.id"], name=op.f("fk_cross_check_left_asset_id")),
+        sa.ForeignKeyConstraint(["right_asset_id"], ["asset.id"], name=op.f("fk_cross_check_right_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cross_check")),
+    )
+    with op.batch_alter_table("cross_check", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_cross_check_left_asset_id"), ["left_asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_cross_check_right_asset_id"), ["right_asset_id"], unique=False)
 
     op.create_table(
         "invoice_line",
@@ -1553,6 +1959,40 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("invoice_line", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_invoice_line_license_id"), ["license_id"], unique=False)
+
+    op.create_table(
+        "item_source",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("item_id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("collector", sa.String(), nullable=False),
+        sa.Column("approver", sa.String(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("authoritative", sa.Boolean(), nullable=False),
+        sa.Column("since", MOMENT, nullable=True),
+        sa.Column("named_by", sa.String(), nullable=False),
+        sa.Column("named_at", MOMENT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "NOT authoritative OR (collector <> '' AND approver <> '' AND provider <> '')",
+            name=op.f("ck_item_source_three_roles"),
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_item_source_asset_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["data_item.id"], name=op.f("fk_item_source_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_item_source")),
+        sa.UniqueConstraint("item_id", "asset_id", name=op.f("uq_item_source_item_id_asset_id")),
+    )
+    with op.batch_alter_table("item_source", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_item_source_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_item_source_item_id"), ["item_id"], unique=False)
+        batch_op.create_index(
+            "uq_item_source_authoritative",
+            ["item_id"],
+            unique=True,
+            sqlite_where=sa.text("authoritative"),
+            postgresql_where=sa.text("authoritative"),
+        )
 
     op.create_table(
         "ledger_posting",
@@ -1652,6 +2092,63 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_license_state"), ["state"], unique=False)
 
     op.create_table(
+        "list_edit",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "open",
+                "negative",
+                name="listkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "submitted",
+                "published",
+                "rejected",
+                "withdrawn",
+                name="editstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("changes", JSON_TYPE, nullable=False),
+        sa.Column("summary", sa.String(), nullable=False),
+        sa.Column("based_on", sa.Integer(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_org", sa.String(), nullable=False),
+        sa.Column("proposed_roles", JSON_TYPE, nullable=False),
+        sa.Column("proposed_at", MOMENT, nullable=False),
+        sa.Column("case_id", sa.String(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'published') = (version IS NOT NULL)", name=op.f("ck_list_edit_published_numbered")
+        ),
+        sa.CheckConstraint(
+            "decided_by IS NULL OR decided_by <> proposed_by", name=op.f("ck_list_edit_two_people")
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_list_edit_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_list_edit")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_list_edit_case_id")),
+        sa.UniqueConstraint("kind", "version", name=op.f("uq_list_edit_kind_version")),
+    )
+    with op.batch_alter_table("list_edit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_list_edit_kind"), ["kind"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_edit_proposed_org"), ["proposed_org"], unique=False)
+        batch_op.create_index(batch_op.f("ix_list_edit_state"), ["state"], unique=False)
+
+    op.create_table(
         "login_session",
         sa.Column("secret_hash", sa.String(), nullable=False),
         sa.Column("user_id", sa.String(), nullable=False),
@@ -1665,6 +2162,84 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("login_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_login_session_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "mandate",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "collective_review",
+                "public_notice",
+                "signed",
+                "active",
+                "suspended",
+                "expired",
+                "terminated",
+                "handed_over",
+                name="mandatestate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "whole",
+                "sector",
+                "scenario",
+                name="mandatekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("mandator_id", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("agreement", JSON_TYPE, nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("valid_from", MOMENT, nullable=False),
+        sa.Column("valid_until", MOMENT, nullable=False),
+        sa.Column("drafted_by", sa.String(), nullable=False),
+        sa.Column("drafted_at", MOMENT, nullable=False),
+        sa.Column("minutes_no", sa.String(), nullable=False),
+        sa.Column("minutes_on", sa.Date(), nullable=True),
+        sa.Column("submitted_by", sa.String(), nullable=True),
+        sa.Column("case_id", sa.String(), nullable=True),
+        sa.Column("notice_from", MOMENT, nullable=True),
+        sa.Column("notice_until", MOMENT, nullable=True),
+        sa.Column("signed_by", sa.String(), nullable=True),
+        sa.Column("signed_at", MOMENT, nullable=True),
+        sa.Column("began_at", MOMENT, nullable=True),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("handover", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('draft', 'collective_review', 'public_notice', 'terminated', 'handed_over') OR signed_at IS NOT NULL",
+            name=op.f("ck_mandate_signed"),
+        ),
+        sa.CheckConstraint("mandator_id <> operator_id", name=op.f("ck_mandate_two_parties")),
+        sa.CheckConstraint(
+            "signed_by IS NULL OR signed_by <> submitted_by", name=op.f("ck_mandate_signed_by_another")
+        ),
+        sa.CheckConstraint("valid_until > valid_from", name=op.f("ck_mandate_term_positive")),
+        sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_mandate_case_id")),
+        sa.ForeignKeyConstraint(["mandator_id"], ["party.id"], name=op.f("fk_mandate_mandator_id")),
+        sa.ForeignKeyConstraint(["operator_id"], ["party.id"], name=op.f("fk_mandate_operator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mandate")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_mandate_case_id")),
+        sa.UniqueConstraint("number", name=op.f("uq_mandate_number")),
+    )
+    with op.batch_alter_table("mandate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandate_mandator_id"), ["mandator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandate_operator_id"), ["operator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandate_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandate_valid_until"), ["valid_until"], unique=False)
 
     op.create_table(
         "membership",
@@ -1695,6 +2270,55 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("one_time_link", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_one_time_link_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "price_ceiling",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("product", sa.String(), nullable=False),
+        sa.Column(
+            "unit",
+            sa.Enum(
+                "call",
+                "row",
+                "download",
+                "month",
+                name="chargeunit_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("max_numerator", BIG, nullable=False),
+        sa.Column("max_denominator", BIG, nullable=False),
+        sa.Column("mandator_id", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("document_no", sa.String(), nullable=False),
+        sa.Column("document_sha256", sa.String(), nullable=True),
+        sa.Column("trial", sa.Boolean(), nullable=False),
+        sa.Column("valid_from", MOMENT, nullable=False),
+        sa.Column("valid_until", MOMENT, nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", MOMENT, nullable=False),
+        sa.Column("end_reason", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "max_numerator > 0 AND max_denominator > 0", name=op.f("ck_price_ceiling_above_zero")
+        ),
+        sa.CheckConstraint(
+            "trial = false OR document_sha256 IS NOT NULL", name=op.f("ck_price_ceiling_trial_documented")
+        ),
+        sa.CheckConstraint("valid_until > valid_from", name=op.f("ck_price_ceiling_span_positive")),
+        sa.ForeignKeyConstraint(["mandator_id"], ["party.id"], name=op.f("fk_price_ceiling_mandator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_price_ceiling")),
+        sa.UniqueConstraint(
+            "product", "unit", "revision", name=op.f("uq_price_ceiling_product_unit_revision")
+        ),
+    )
+    with op.batch_alter_table("price_ceiling", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_price_ceiling_mandator_id"), ["mandator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_price_ceiling_product"), ["product"], unique=False)
+        batch_op.create_index(batch_op.f("ix_price_ceiling_valid_until"), ["valid_until"], unique=False)
 
     op.create_table(
         "product",
@@ -1818,6 +2442,22 @@ def upgrade() -> None:
         sa.Column("scenarios", JSON_TYPE, nullable=False),
         sa.Column("keywords", JSON_TYPE, nullable=False),
         sa.Column("cover", JSON_TYPE, nullable=False),
+        sa.Column(
+            "form",
+            sa.Enum(
+                "raw_open",
+                "cleansed",
+                "analysed",
+                "modelled",
+                "visualised",
+                name="productform_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("permit", sa.String(), nullable=False),
         sa.CheckConstraint(
             "state = 'draft' OR grade NOT IN ('CORE', 'IMPORTANT')", name=op.f("ck_product_grade_tradable")
         ),
@@ -1843,179 +2483,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("registered_content", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_registered_content_asset_id"), ["asset_id"], unique=False)
-
-    op.create_table(
-        "asset_amendment",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("asset_id", sa.String(), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "change",
-                "correction",
-                "renewal",
-                "transfer",
-                "cancellation",
-                name="amendmentkind_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "offered",
-                "submitted",
-                "returned",
-                "under_review",
-                "publicity",
-                "objected",
-                "applied",
-                "rejected",
-                "declined",
-                "withdrawn",
-                "lapsed",
-                name="amendmentstate_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("registrant_id", sa.String(), nullable=False),
-        sa.Column("asked_by", sa.String(), nullable=False),
-        sa.Column("asked_at", MOMENT, nullable=False),
-        sa.Column("cause", sa.String(), nullable=False),
-        sa.Column("changes", JSON_TYPE, nullable=False),
-        sa.Column("material", sa.Boolean(), nullable=False),
-        sa.Column(
-            "ground",
-            sa.Enum(
-                "lost",
-                "waived",
-                "dissolved",
-                "other",
-                name="cancelground_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=True,
-        ),
-        sa.Column("to_party", sa.String(), nullable=True),
-        sa.Column("agreed_by", sa.String(), nullable=True),
-        sa.Column("agreed_at", MOMENT, nullable=True),
-        sa.Column("evidence", JSON_TYPE, nullable=False),
-        sa.Column("missing", JSON_TYPE, nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("reviewed_by", sa.String(), nullable=True),
-        sa.Column("decided_by", sa.String(), nullable=True),
-        sa.Column("decided_at", MOMENT, nullable=True),
-        sa.CheckConstraint(
-            "kind <> 'cancellation' OR ground IS NOT NULL",
-            name=op.f("ck_asset_amendment_cancelled_for_a_reason"),
-        ),
-        sa.CheckConstraint(
-            "kind <> 'transfer' OR to_party IS NOT NULL", name=op.f("ck_asset_amendment_transfer_to_somebody")
-        ),
-        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_amendment_asset_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_amendment")),
-    )
-    with op.batch_alter_table("asset_amendment", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_asset_amendment_asset_id"), ["asset_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_asset_amendment_registrant_id"), ["registrant_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_asset_amendment_state"), ["state"], unique=False)
-        batch_op.create_index(batch_op.f("ix_asset_amendment_to_party"), ["to_party"], unique=False)
-        batch_op.create_index(
-            "uq_asset_amendment_open",
-            ["asset_id"],
-            unique=True,
-            sqlite_where=sa.text(
-                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
-            ),
-            postgresql_where=sa.text(
-                "state IN ('offered', 'submitted', 'returned', 'under_review', 'publicity', 'objected')"
-            ),
-        )
-
-    op.create_table(
-        "public_notice",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("number", sa.String(), nullable=False),
-        sa.Column("asset_id", sa.String(), nullable=False),
-        sa.Column("amendment_id", sa.String(), nullable=True),
-        sa.Column("days", sa.Integer(), nullable=False),
-        sa.Column("opened_at", MOMENT, nullable=False),
-        sa.Column("opened_by", sa.String(), nullable=False),
-        sa.Column("runs_from", MOMENT, nullable=False),
-        sa.Column("last_day", sa.Date(), nullable=False),
-        sa.Column("ends_at", MOMENT, nullable=False),
-        sa.Column("settled", sa.Boolean(), nullable=False),
-        sa.Column("paused_at", MOMENT, nullable=True),
-        sa.Column("remaining", sa.Integer(), nullable=True),
-        sa.Column("closed_at", MOMENT, nullable=True),
-        sa.Column("outcome", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["amendment_id"], ["asset_amendment.id"], name=op.f("fk_public_notice_amendment_id")
-        ),
-        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_public_notice_asset_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_public_notice")),
-        sa.UniqueConstraint("number", name=op.f("uq_public_notice_number")),
-    )
-    with op.batch_alter_table("public_notice", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_public_notice_amendment_id"), ["amendment_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_public_notice_asset_id"), ["asset_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_public_notice_ends_at"), ["ends_at"], unique=False)
-
-    op.create_table(
-        "objection",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("notice_id", sa.String(), nullable=False),
-        sa.Column("asset_id", sa.String(), nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "raised",
-                "answered",
-                "sustained",
-                "dismissed",
-                "moot",
-                name="objectionstate_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("raised_by", sa.String(), nullable=False),
-        sa.Column("raised_org", sa.String(), nullable=True),
-        sa.Column("raised_at", MOMENT, nullable=False),
-        sa.Column("statement", sa.String(), nullable=False),
-        sa.Column("evidence", JSON_TYPE, nullable=False),
-        sa.Column("answer_until", MOMENT, nullable=False),
-        sa.Column("answer", sa.String(), nullable=False),
-        sa.Column("answered_by", sa.String(), nullable=True),
-        sa.Column("answered_at", MOMENT, nullable=True),
-        sa.Column("decided_by", sa.String(), nullable=True),
-        sa.Column("decided_at", MOMENT, nullable=True),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_objection_asset_id")),
-        sa.ForeignKeyConstraint(["notice_id"], ["public_notice.id"], name=op.f("fk_objection_notice_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_objection")),
-    )
-    with op.batch_alter_table("objection", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_objection_asset_id"), ["asset_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_objection_notice_id"), ["notice_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_objection_raised_by"), ["raised_by"], unique=False)
-        batch_op.create_index(
-            "uq_objection_open",
-            ["notice_id", "raised_by"],
-            unique=True,
-            sqlite_where=sa.text("state IN ('raised', 'answered')"),
-            postgresql_where=sa.text("state IN ('raised', 'answered')"),
-        )
 
     op.create_table(
         "registration_step",
@@ -2053,184 +2520,95 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_registration_step_asset_id"), ["asset_id"], unique=False)
 
     op.create_table(
-        "certificate",
+        "revenue_cap",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("asset_id", sa.String(), nullable=False),
-        sa.Column("serial", sa.Integer(), nullable=False),
-        sa.Column("number", sa.String(), nullable=False),
-        sa.Column("content", JSON_TYPE, nullable=False),
-        sa.Column("content_hash", sa.String(), nullable=False),
-        sa.Column("issued_at", MOMENT, nullable=False),
-        sa.Column("document", JSON_TYPE, nullable=True),
-        sa.Column("pdf_sha256", sa.String(), nullable=True),
-        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_certificate_asset_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate")),
-        sa.UniqueConstraint("asset_id", "serial", name=op.f("uq_certificate_asset_id_serial")),
-    )
-    with op.batch_alter_table("certificate", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_certificate_asset_id"), ["asset_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_certificate_number"), ["number"], unique=False)
-
-    op.create_table(
-        "data_item",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("code", sa.String(), nullable=False),
-        sa.Column("name_zh", sa.String(), nullable=False),
-        sa.Column("name_en", sa.String(), nullable=False),
-        sa.Column("definition", sa.String(), nullable=False),
-        sa.Column("kept_by", sa.String(), nullable=False),
-        sa.Column("kept_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_item")),
-        sa.UniqueConstraint("code", name=op.f("uq_data_item_code")),
-    )
-    op.create_table(
-        "item_source",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("item_id", sa.String(), nullable=False),
-        sa.Column("asset_id", sa.String(), nullable=False),
-        sa.Column("field", sa.String(), nullable=False),
-        sa.Column("collector", sa.String(), nullable=False),
-        sa.Column("approver", sa.String(), nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
-        sa.Column("authoritative", sa.Boolean(), nullable=False),
-        sa.Column("since", MOMENT, nullable=True),
-        sa.Column("named_by", sa.String(), nullable=False),
-        sa.Column("named_at", MOMENT, nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("mandator_id", sa.String(), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("cap_fen", BIG, nullable=False),
+        sa.Column("carried_fen", BIG, nullable=False),
+        sa.Column("collected_fen", BIG, nullable=False),
+        sa.Column(
+            "step",
+            sa.Enum(
+                "below",
+                "warned",
+                "stopped",
+                name="capstep_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("document_no", sa.String(), nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", MOMENT, nullable=False),
         sa.CheckConstraint(
-            "NOT authoritative OR (collector <> '' AND approver <> '' AND provider <> '')",
-            name=op.f("ck_item_source_three_roles"),
+            "cap_fen >= 0 AND carried_fen >= 0", name=op.f("ck_revenue_cap_amounts_not_negative")
         ),
-        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_item_source_asset_id")),
-        sa.ForeignKeyConstraint(["item_id"], ["data_item.id"], name=op.f("fk_item_source_item_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_item_source")),
-        sa.UniqueConstraint("item_id", "asset_id", name=op.f("uq_item_source_item_id_asset_id")),
+        sa.CheckConstraint("last_day > first_day", name=op.f("ck_revenue_cap_span_positive")),
+        sa.ForeignKeyConstraint(["mandator_id"], ["party.id"], name=op.f("fk_revenue_cap_mandator_id")),
+        sa.ForeignKeyConstraint(["operator_id"], ["party.id"], name=op.f("fk_revenue_cap_operator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revenue_cap")),
+        sa.UniqueConstraint("operator_id", "first_day", name=op.f("uq_revenue_cap_operator_id_first_day")),
     )
-    with op.batch_alter_table("item_source", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_item_source_asset_id"), ["asset_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_item_source_item_id"), ["item_id"], unique=False)
-        batch_op.create_index(
-            "uq_item_source_authoritative",
-            ["item_id"],
-            unique=True,
-            sqlite_where=sa.text("authoritative"),
-            postgresql_where=sa.text("authoritative"),
-        )
+    with op.batch_alter_table("revenue_cap", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_revenue_cap_mandator_id"), ["mandator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_revenue_cap_operator_id"), ["operator_id"], unique=False)
 
     op.create_table(
-        "cross_check",
+        "secrecy_review",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("left_asset_id", sa.String(), nullable=False),
-        sa.Column("right_asset_id", sa.String(), nullable=False),
-        sa.Column("left_sha256", sa.String(), nullable=False),
-        sa.Column("right_sha256", sa.String(), nullable=False),
-        sa.Column("item_id", sa.String(), nullable=True),
-        sa.Column("result", JSON_TYPE, nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "not_needed",
+                "pending",
+                "passed",
+                "refused",
+                name="secrecy_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("contents", sa.String(), nullable=False),
+        sa.Column("personal", sa.Boolean(), nullable=False),
+        sa.Column("export", sa.Boolean(), nullable=False),
+        sa.Column("statement", sa.String(), nullable=False),
         sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_org", sa.String(), nullable=False),
         sa.Column("asked_at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(["item_id"], ["data_item.id"], name=op.f("fk_cross_check_item_id")),
-        sa.ForeignKeyConstraint(["left_asset_id"], ["asset.id"], name=op.f("fk_cross_check_left_asset_id")),
-        sa.ForeignKeyConstraint(["right_asset_id"], ["asset.id"], name=op.f("fk_cross_check_right_asset_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_cross_check")),
+        sa.Column("reviewed_by", sa.String(), nullable=True),
+        sa.Column("reviewed_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("evidence", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "state = 'pending' OR reviewed_by IS NOT NULL",
+            name=op.f("ck_secrecy_review_reviewed_by_somebody"),
+        ),
+        sa.CheckConstraint(
+            "reviewed_by IS NULL OR reviewed_by <> asked_by", name=op.f("ck_secrecy_review_another_person")
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_secrecy_review_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_secrecy_review")),
     )
-    with op.batch_alter_table("cross_check", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_cross_check_left_asset_id"), ["left_asset_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_cross_check_right_asset_id"), ["right_asset_id"], unique=False)
-
-    op.create_table(
-        "directory_entry",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("provider_code", sa.String(), nullable=False),
-        sa.Column("provider_name", sa.String(), nullable=False),
-        sa.Column("code", sa.String(), nullable=False),
-        sa.Column("title_zh", sa.String(), nullable=False),
-        sa.Column("title_en", sa.String(), nullable=False),
-        sa.Column("abstract", sa.String(), nullable=False),
-        sa.Column("system", sa.String(), nullable=False),
-        sa.Column("category", sa.String(), nullable=False),
-        sa.Column(
-            "format_kind",
-            sa.Enum(
-                "1",
-                "2",
-                "3",
-                "4",
-                "5",
-                "6",
-                "7",
-                name="formatkind_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=True,
-        ),
-        sa.Column("format", sa.String(), nullable=False),
-        sa.Column(
-            "share_type",
-            sa.Enum(
-                "1", "2", "3", name="sharetype_known", native_enum=False, create_constraint=True, length=40
-            ),
-            nullable=False,
-        ),
-        sa.Column("share_condition", sa.String(), nullable=False),
-        sa.Column(
-            "open_attr",
-            sa.Enum(
-                "U", "K", "N", name="openattr_known", native_enum=False, create_constraint=True, length=40
-            ),
-            nullable=False,
-        ),
-        sa.Column("open_condition", sa.String(), nullable=False),
-        sa.Column(
-            "update_cycle",
-            sa.Enum(
-                "realtime",
-                "daily",
-                "weekly",
-                "monthly",
-                "quarterly",
-                "yearly",
-                "irregular",
-                name="updatecycle_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=True,
-        ),
-        sa.Column("items", JSON_TYPE, nullable=False),
-        sa.Column("scale", BIG, nullable=True),
-        sa.Column("scale_unit", sa.String(), nullable=False),
-        sa.Column("published_on", sa.Date(), nullable=True),
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("changed_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_directory_entry")),
-        sa.UniqueConstraint("provider_code", "code", name=op.f("uq_directory_entry_provider_code_code")),
-    )
-    with op.batch_alter_table("directory_entry", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_directory_entry_system"), ["system"], unique=False)
-
-    op.create_table(
-        "directory_import",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("asked_by", sa.String(), nullable=False),
-        sa.Column("org_id", sa.String(), nullable=True),
-        sa.Column("began_at", MOMENT, nullable=False),
-        sa.Column("ended_at", MOMENT, nullable=True),
-        sa.Column("rows", sa.Integer(), nullable=False),
-        sa.Column("created", sa.Integer(), nullable=False),
-        sa.Column("updated", sa.Integer(), nullable=False),
-        sa.Column("unchanged", sa.Integer(), nullable=False),
-        sa.Column("refused", sa.Integer(), nullable=False),
-        sa.Column("refusals", JSON_TYPE, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_directory_import")),
-    )
-    with op.batch_alter_table("directory_import", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_directory_import_org_id"), ["org_id"], unique=False)
+    with op.batch_alter_table("secrecy_review", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_secrecy_review_asked_org"), ["asked_org"], unique=False)
+        batch_op.create_index(batch_op.f("ix_secrecy_review_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_secrecy_review_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "uq_secrecy_review_pending",
+            ["asset_id"],
+            unique=True,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
 
     op.create_table(
         "shelf_version",
@@ -2273,6 +2651,19 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("scenario", sa.String(), nullable=False),
+        sa.Column("evidence", sa.String(), nullable=False),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
         sa.Column("months", sa.Integer(), nullable=False),
         sa.Column("fee_fen", BIG, nullable=False),
         sa.Column("prepay_fen", BIG, nullable=False),
@@ -2307,6 +2698,10 @@ def upgrade() -> None:
         sa.Column("placed_at", MOMENT, nullable=False),
         sa.Column("expires_at", MOMENT, nullable=True),
         sa.CheckConstraint(
+            "tier = 'commercial' OR due_fen + prepay_fen + fee_fen = 0",
+            name=op.f("ck_trade_order_public_good_is_free"),
+        ),
+        sa.CheckConstraint(
             "due_fen >= 0 AND prepay_fen >= 0 AND fee_fen >= 0",
             name=op.f("ck_trade_order_amounts_not_negative"),
         ),
@@ -2327,6 +2722,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_trade_order_seller_id"), ["seller_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_trade_order_state"), ["state"], unique=False)
 
+    op.create_table(
+        "list_version",
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "open",
+                "negative",
+                name="listkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("edit_id", sa.String(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("published_at", MOMENT, nullable=False),
+        sa.Column("swept_on", sa.Date(), nullable=True),
+        sa.CheckConstraint("number > 0", name=op.f("ck_list_version_number_positive")),
+        sa.ForeignKeyConstraint(["edit_id"], ["list_edit.id"], name=op.f("fk_list_version_edit_id")),
+        sa.PrimaryKeyConstraint("kind", "number", name=op.f("pk_list_version")),
+        sa.UniqueConstraint("edit_id", name=op.f("uq_list_version_edit_id")),
+    )
     op.create_table(
         "listing",
         sa.Column("id", sa.String(), nullable=False),
@@ -2375,6 +2795,18 @@ def upgrade() -> None:
         sa.Column("submitted_at", MOMENT, nullable=True),
         sa.Column("listed_at", MOMENT, nullable=True),
         sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column(
+            "hold",
+            sa.Enum(
+                "negative_list",
+                "mandate",
+                name="hold_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
         sa.Column("reason", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["approval_case.id"], name=op.f("fk_listing_case_id")),
         sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_listing_product_id")),
@@ -2391,6 +2823,52 @@ def upgrade() -> None:
             sqlite_where=sa.text("state <> 'delisted'"),
             postgresql_where=sa.text("state <> 'delisted'"),
         )
+
+    op.create_table(
+        "mandate_assessment",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("mandate_id", sa.String(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column(
+            "verdict",
+            sa.Enum(
+                "good",
+                "improve",
+                "failed",
+                name="assessed_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mandate_id"], ["mandate.id"], name=op.f("fk_mandate_assessment_mandate_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mandate_assessment")),
+        sa.UniqueConstraint("mandate_id", "year", name=op.f("uq_mandate_assessment_mandate_id_year")),
+    )
+    with op.batch_alter_table("mandate_assessment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandate_assessment_mandate_id"), ["mandate_id"], unique=False)
+
+    op.create_table(
+        "mandated_license",
+        sa.Column("license_id", sa.String(), nullable=False),
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("mandate_id", sa.String(), nullable=False),
+        sa.Column("operator_id", sa.String(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.Column("issued_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["mandate_id"], ["mandate.id"], name=op.f("fk_mandated_license_mandate_id")),
+        sa.PrimaryKeyConstraint("license_id", name=op.f("pk_mandated_license")),
+    )
+    with op.batch_alter_table("mandated_license", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandated_license_mandate_id"), ["mandate_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandated_license_operator_id"), ["operator_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mandated_license_product_id"), ["product_id"], unique=False)
 
     op.create_table(
         "plan",
@@ -2485,6 +2963,83 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("product_version", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_product_version_product_id"), ["product_id"], unique=False)
+
+    op.create_table(
+        "public_notice",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column("amendment_id", sa.String(), nullable=True),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("opened_at", MOMENT, nullable=False),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("runs_from", MOMENT, nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("ends_at", MOMENT, nullable=False),
+        sa.Column("settled", sa.Boolean(), nullable=False),
+        sa.Column("paused_at", MOMENT, nullable=True),
+        sa.Column("remaining", sa.Integer(), nullable=True),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["amendment_id"], ["asset_amendment.id"], name=op.f("fk_public_notice_amendment_id")
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_public_notice_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_public_notice")),
+        sa.UniqueConstraint("number", name=op.f("uq_public_notice_number")),
+    )
+    with op.batch_alter_table("public_notice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_public_notice_amendment_id"), ["amendment_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_public_notice_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_public_notice_ends_at"), ["ends_at"], unique=False)
+
+    op.create_table(
+        "objection",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("notice_id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "raised",
+                "answered",
+                "sustained",
+                "dismissed",
+                "moot",
+                name="objectionstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("raised_by", sa.String(), nullable=False),
+        sa.Column("raised_org", sa.String(), nullable=True),
+        sa.Column("raised_at", MOMENT, nullable=False),
+        sa.Column("statement", sa.String(), nullable=False),
+        sa.Column("evidence", JSON_TYPE, nullable=False),
+        sa.Column("answer_until", MOMENT, nullable=False),
+        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("answered_by", sa.String(), nullable=True),
+        sa.Column("answered_at", MOMENT, nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_objection_asset_id")),
+        sa.ForeignKeyConstraint(["notice_id"], ["public_notice.id"], name=op.f("fk_objection_notice_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_objection")),
+    )
+    with op.batch_alter_table("objection", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_objection_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_objection_notice_id"), ["notice_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_objection_raised_by"), ["raised_by"], unique=False)
+        batch_op.create_index(
+            "uq_objection_open",
+            ["notice_id", "raised_by"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('raised', 'answered')"),
+            postgresql_where=sa.text("state IN ('raised', 'answered')"),
+        )
     connection = op.get_bind()
     for statement in BY_HAND[connection.dialect.name]:
         connection.exec_driver_sql(statement)
@@ -2494,67 +3049,6 @@ def downgrade() -> None:
     connection = op.get_bind()
     for statement in BY_HAND_DOWN[connection.dialect.name]:
         connection.exec_driver_sql(statement)
-    with op.batch_alter_table("product_version", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_product_version_product_id"))
-
-    op.drop_table("product_version")
-    with op.batch_alter_table("plan", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_plan_product_id"))
-
-    op.drop_table("plan")
-    with op.batch_alter_table("listing", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_listing_living",
-            sqlite_where=sa.text("state <> 'delisted'"),
-            postgresql_where=sa.text("state <> 'delisted'"),
-        )
-        batch_op.drop_index(batch_op.f("ix_listing_state"))
-        batch_op.drop_index(batch_op.f("ix_listing_provider_id"))
-        batch_op.drop_index(batch_op.f("ix_listing_product_id"))
-
-    op.drop_table("listing")
-    with op.batch_alter_table("trade_order", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_trade_order_state"))
-        batch_op.drop_index(batch_op.f("ix_trade_order_seller_id"))
-        batch_op.drop_index(batch_op.f("ix_trade_order_product_id"))
-        batch_op.drop_index(batch_op.f("ix_trade_order_expires_at"))
-        batch_op.drop_index(batch_op.f("ix_trade_order_buyer_id"))
-
-    op.drop_table("trade_order")
-    op.drop_table("shelf_version")
-    with op.batch_alter_table("directory_import", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_directory_import_org_id"))
-
-    op.drop_table("directory_import")
-    with op.batch_alter_table("directory_entry", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_directory_entry_system"))
-
-    op.drop_table("directory_entry")
-    with op.batch_alter_table("cross_check", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_cross_check_right_asset_id"))
-        batch_op.drop_index(batch_op.f("ix_cross_check_left_asset_id"))
-
-    op.drop_table("cross_check")
-    with op.batch_alter_table("item_source", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_item_source_authoritative",
-            sqlite_where=sa.text("authoritative"),
-            postgresql_where=sa.text("authoritative"),
-        )
-        batch_op.drop_index(batch_op.f("ix_item_source_item_id"))
-        batch_op.drop_index(batch_op.f("ix_item_source_asset_id"))
-
-    op.drop_table("item_source")
-    op.drop_table("data_item")
-    with op.batch_alter_table("certificate", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_certificate_number"))
-        batch_op.drop_index(batch_op.f("ix_certificate_asset_id"))
-
-    op.drop_table("certificate")
-    with op.batch_alter_table("registration_step", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_registration_step_asset_id"))
-
-    op.drop_table("registration_step")
     with op.batch_alter_table("objection", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_objection_open",
@@ -2572,6 +3066,157 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_public_notice_amendment_id"))
 
     op.drop_table("public_notice")
+    with op.batch_alter_table("product_version", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_product_version_product_id"))
+
+    op.drop_table("product_version")
+    with op.batch_alter_table("plan", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_plan_product_id"))
+
+    op.drop_table("plan")
+    with op.batch_alter_table("mandated_license", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mandated_license_product_id"))
+        batch_op.drop_index(batch_op.f("ix_mandated_license_operator_id"))
+        batch_op.drop_index(batch_op.f("ix_mandated_license_mandate_id"))
+
+    op.drop_table("mandated_license")
+    with op.batch_alter_table("mandate_assessment", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mandate_assessment_mandate_id"))
+
+    op.drop_table("mandate_assessment")
+    with op.batch_alter_table("listing", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_listing_living",
+            sqlite_where=sa.text("state <> 'delisted'"),
+            postgresql_where=sa.text("state <> 'delisted'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_listing_state"))
+        batch_op.drop_index(batch_op.f("ix_listing_provider_id"))
+        batch_op.drop_index(batch_op.f("ix_listing_product_id"))
+
+    op.drop_table("listing")
+    op.drop_table("list_version")
+    with op.batch_alter_table("trade_order", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_trade_order_state"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_seller_id"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_product_id"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_trade_order_buyer_id"))
+
+    op.drop_table("trade_order")
+    op.drop_table("shelf_version")
+    with op.batch_alter_table("secrecy_review", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_secrecy_review_pending",
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_secrecy_review_state"))
+        batch_op.drop_index(batch_op.f("ix_secrecy_review_asset_id"))
+        batch_op.drop_index(batch_op.f("ix_secrecy_review_asked_org"))
+
+    op.drop_table("secrecy_review")
+    with op.batch_alter_table("revenue_cap", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_revenue_cap_operator_id"))
+        batch_op.drop_index(batch_op.f("ix_revenue_cap_mandator_id"))
+
+    op.drop_table("revenue_cap")
+    with op.batch_alter_table("registration_step", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_registration_step_asset_id"))
+
+    op.drop_table("registration_step")
+    with op.batch_alter_table("registered_content", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_registered_content_asset_id"))
+
+    op.drop_table("registered_content")
+    with op.batch_alter_table("product", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_product_zone"))
+        batch_op.drop_index(batch_op.f("ix_product_tier"))
+        batch_op.drop_index(batch_op.f("ix_product_state"))
+        batch_op.drop_index(batch_op.f("ix_product_provider_id"))
+        batch_op.drop_index(batch_op.f("ix_product_listed_at"))
+        batch_op.drop_index(batch_op.f("ix_product_asset_id"))
+
+    op.drop_table("product")
+    with op.batch_alter_table("price_ceiling", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_price_ceiling_valid_until"))
+        batch_op.drop_index(batch_op.f("ix_price_ceiling_product"))
+        batch_op.drop_index(batch_op.f("ix_price_ceiling_mandator_id"))
+
+    op.drop_table("price_ceiling")
+    with op.batch_alter_table("one_time_link", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_one_time_link_user_id"))
+
+    op.drop_table("one_time_link")
+    with op.batch_alter_table("membership", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_membership_user_id"))
+        batch_op.drop_index(batch_op.f("ix_membership_party_id"))
+
+    op.drop_table("membership")
+    with op.batch_alter_table("mandate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mandate_valid_until"))
+        batch_op.drop_index(batch_op.f("ix_mandate_state"))
+        batch_op.drop_index(batch_op.f("ix_mandate_operator_id"))
+        batch_op.drop_index(batch_op.f("ix_mandate_mandator_id"))
+
+    op.drop_table("mandate")
+    with op.batch_alter_table("login_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_login_session_user_id"))
+
+    op.drop_table("login_session")
+    with op.batch_alter_table("list_edit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_list_edit_state"))
+        batch_op.drop_index(batch_op.f("ix_list_edit_proposed_org"))
+        batch_op.drop_index(batch_op.f("ix_list_edit_kind"))
+
+    op.drop_table("list_edit")
+    with op.batch_alter_table("license", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_license_state"))
+        batch_op.drop_index(batch_op.f("ix_license_serve_until"))
+        batch_op.drop_index(batch_op.f("ix_license_seller_id"))
+        batch_op.drop_index(batch_op.f("ix_license_product_id"))
+        batch_op.drop_index(batch_op.f("ix_license_contract_id"))
+        batch_op.drop_index(batch_op.f("ix_license_buyer_id"))
+
+    op.drop_table("license")
+    with op.batch_alter_table("ledger_posting", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ledger_posting_source"))
+        batch_op.drop_index(batch_op.f("ix_ledger_posting_destination"))
+
+    op.drop_table("ledger_posting")
+    with op.batch_alter_table("item_source", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_item_source_authoritative",
+            sqlite_where=sa.text("authoritative"),
+            postgresql_where=sa.text("authoritative"),
+        )
+        batch_op.drop_index(batch_op.f("ix_item_source_item_id"))
+        batch_op.drop_index(batch_op.f("ix_item_source_asset_id"))
+
+    op.drop_table("item_source")
+    with op.batch_alter_table("invoice_line", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_invoice_line_license_id"))
+
+    op.drop_table("invoice_line")
+    with op.batch_alter_table("cross_check", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_cross_check_right_asset_id"))
+        batch_op.drop_index(batch_op.f("ix_cross_check_left_asset_id"))
+
+    op.drop_table("cross_check")
+    with op.batch_alter_table("certificate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_certificate_number"))
+        batch_op.drop_index(batch_op.f("ix_certificate_asset_id"))
+
+    op.drop_table("certificate")
+    with op.batch_alter_table("asset_grading", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_asset_grading_asset_id"))
+
+    op.drop_table("asset_grading")
+    with op.batch_alter_table("asset_file", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_asset_file_sha256"))
+        batch_op.drop_index(batch_op.f("ix_asset_file_asset_id"))
+
+    op.drop_table("asset_file")
     with op.batch_alter_table("asset_amendment", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_asset_amendment_open",
@@ -2588,55 +3233,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_asset_amendment_asset_id"))
 
     op.drop_table("asset_amendment")
-    with op.batch_alter_table("registered_content", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_registered_content_asset_id"))
-
-    op.drop_table("registered_content")
-    with op.batch_alter_table("product", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_product_zone"))
-        batch_op.drop_index(batch_op.f("ix_product_tier"))
-        batch_op.drop_index(batch_op.f("ix_product_state"))
-        batch_op.drop_index(batch_op.f("ix_product_provider_id"))
-        batch_op.drop_index(batch_op.f("ix_product_listed_at"))
-        batch_op.drop_index(batch_op.f("ix_product_asset_id"))
-
-    op.drop_table("product")
-    with op.batch_alter_table("one_time_link", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_one_time_link_user_id"))
-
-    op.drop_table("one_time_link")
-    with op.batch_alter_table("membership", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_membership_user_id"))
-        batch_op.drop_index(batch_op.f("ix_membership_party_id"))
-
-    op.drop_table("membership")
-    with op.batch_alter_table("login_session", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_login_session_user_id"))
-
-    op.drop_table("login_session")
-    with op.batch_alter_table("license", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_license_state"))
-        batch_op.drop_index(batch_op.f("ix_license_serve_until"))
-        batch_op.drop_index(batch_op.f("ix_license_seller_id"))
-        batch_op.drop_index(batch_op.f("ix_license_product_id"))
-        batch_op.drop_index(batch_op.f("ix_license_contract_id"))
-        batch_op.drop_index(batch_op.f("ix_license_buyer_id"))
-
-    op.drop_table("license")
-    with op.batch_alter_table("ledger_posting", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ledger_posting_source"))
-        batch_op.drop_index(batch_op.f("ix_ledger_posting_destination"))
-
-    op.drop_table("ledger_posting")
-    with op.batch_alter_table("invoice_line", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_invoice_line_license_id"))
-
-    op.drop_table("invoice_line")
-    with op.batch_alter_table("asset_file", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_asset_file_sha256"))
-        batch_op.drop_index(batch_op.f("ix_asset_file_asset_id"))
-
-    op.drop_table("asset_file")
     with op.batch_alter_table("approval_decision", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_approval_decision_case_id"))
 
@@ -2660,20 +3256,22 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_usage_anomaly_provider_id"))
 
     op.drop_table("usage_anomaly")
-    op.drop_table("refusal_hour")
     op.drop_table("upstream")
     op.drop_table("token_key")
+    with op.batch_alter_table("tier_finding", schema=None) as batch_op:
+        batch_op.drop_index("ix_tier_finding_subject_term")
+
+    op.drop_table("tier_finding")
+    with op.batch_alter_table("tier_decision", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_tier_decision_subject"))
+        batch_op.drop_index(batch_op.f("ix_tier_decision_decision"))
+
+    op.drop_table("tier_decision")
     with op.batch_alter_table("suspense_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_suspense_item_state"))
         batch_op.drop_index(batch_op.f("ix_suspense_item_payment_id"))
 
     op.drop_table("suspense_item")
-    with op.batch_alter_table("refund", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_refund_state"))
-        batch_op.drop_index(batch_op.f("ix_refund_license_id"))
-        batch_op.drop_index(batch_op.f("ix_refund_buyer_id"))
-
-    op.drop_table("refund")
     with op.batch_alter_table("stripe_checkout", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stripe_checkout_payment_id"))
 
@@ -2681,6 +3279,14 @@ def downgrade() -> None:
     op.drop_table("stored_object")
     op.drop_table("shelf_item")
     op.drop_table("sequence")
+    with op.batch_alter_table("rule_switch", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rule_switch_rule"))
+
+    op.drop_table("rule_switch")
+    with op.batch_alter_table("rule_pack", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rule_pack_adopted_at"))
+
+    op.drop_table("rule_pack")
     with op.batch_alter_table("revoked_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_revoked_token_until"))
 
@@ -2689,6 +3295,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_report_key_org_id"))
 
     op.drop_table("report_key")
+    op.drop_table("refusal_hour")
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_refund_state"))
+        batch_op.drop_index(batch_op.f("ix_refund_license_id"))
+        batch_op.drop_index(batch_op.f("ix_refund_buyer_id"))
+
+    op.drop_table("refund")
     with op.batch_alter_table("refinery_run", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_refinery_run_org"))
         batch_op.drop_index(batch_op.f("ix_refinery_run_lease_until"))
@@ -2706,7 +3319,23 @@ def downgrade() -> None:
     op.drop_table("payment_request")
     op.drop_table("party")
     op.drop_table("open_usage")
+    with op.batch_alter_table("mandated_revenue", schema=None) as batch_op:
+        batch_op.drop_index("ix_mandated_revenue_operator_period")
+        batch_op.drop_index(batch_op.f("ix_mandated_revenue_license_id"))
+
+    op.drop_table("mandated_revenue")
     op.drop_table("mail")
+    with op.batch_alter_table("list_entry", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_list_entry_current",
+            sqlite_where=sa.text("until_version IS NULL"),
+            postgresql_where=sa.text("until_version IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_list_entry_until_version"))
+        batch_op.drop_index(batch_op.f("ix_list_entry_resource"))
+        batch_op.drop_index(batch_op.f("ix_list_entry_kind"))
+
+    op.drop_table("list_entry")
     with op.batch_alter_table("lineage_edge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lineage_edge_to_id"))
         batch_op.drop_index(batch_op.f("ix_lineage_edge_to_hash"))
@@ -2741,12 +3370,22 @@ def downgrade() -> None:
 
     op.drop_table("gate")
     op.drop_table("document_key")
+    with op.batch_alter_table("directory_import", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_directory_import_org_id"))
+
+    op.drop_table("directory_import")
+    with op.batch_alter_table("directory_entry", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_directory_entry_system"))
+
+    op.drop_table("directory_entry")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_license_id"))
 
     op.drop_table("delivery")
+    op.drop_table("data_item")
     with op.batch_alter_table("credential", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_credential_org_id"))
+        batch_op.drop_index(batch_op.f("ix_credential_kept_by"))
 
     op.drop_table("credential")
     with op.batch_alter_table("contract", schema=None) as batch_op:

@@ -14,6 +14,7 @@ from market.catalogue.rules import ListingState, PlanKind, Price, ProductState, 
 from market.catalogue.tables import Plan, Product
 from market.identity.problems import Forbidden, OwnDecision, PartyUnverified
 from market.identity.rules import Actor, OrgKind, Role
+from market.policy import queries as policy
 from market.policy.inputs import DataGrade, OpenAttr, SupplyKind
 from market.registry.rules import AssetState
 from market.registry.tables import Asset
@@ -21,7 +22,7 @@ from metering.tables import ShelfItem
 from storage.journal import Entry
 from storage.kernel.problem import Invalid, NotFound, WrongState
 from storage.unit import Store
-from tests.market.assets import registered
+from tests.market.assets import registered, screen
 from tests.market.people import (
     APPROVER,
     BUYER,
@@ -98,6 +99,33 @@ def test_commercial_from_public_supply_needs_two_people(store: Store) -> None:
     assert states(store, product.id) == ("draft", "submitted")
     approve(store, case_id, COMPLIANCE)
     assert states(store, product.id) == ("listed", "listed")
+
+
+def test_public_data_is_not_listed_before_its_secrecy_review(store: Store) -> None:
+    asset = registered(store, screened=False)
+    product = ready_product(store, asset_id=asset.id)
+    with pytest.raises(Invalid) as refusal:
+        submit(store, product)
+    assert [fault.rule for fault in refusal.value.faults] == ["T01"]
+    assert "保密审查" in refusal.value.faults[0].words.zh
+    screen(store, asset)
+    approve(store, submit(store, product))
+    assert states(store, product.id) == ("listed", "listed")
+
+
+def test_every_decision_is_kept_and_replays_under_its_own_pack(store: Store) -> None:
+    product = listed_product(store)
+    with store.view() as view:
+        living = queries.living_listing(view, product.id)
+        assert living is not None
+        kept = policy.decisions(view, f"listing:{living.id}")
+        assert [(row.moment, row.inputs["purpose"]) for row in kept] == [
+            ("submitted", "industry"), ("submitted", "internal_business"),
+            ("approved", "industry"), ("approved", "internal_business"),
+        ]  # fmt: skip
+        assert all(policy.replayed(view, row)[1] for row in kept)
+        assert {row.outcome["rule_ids"][0] for row in kept} == {"T10"}
+    assert kinds(store, "tier.") == ["tier.decided"] * 4
 
 
 def test_enterprise_supply_needs_one(store: Store) -> None:
@@ -349,7 +377,7 @@ def test_what_is_on_offer_is_what_was_accepted(store: Store) -> None:
         offered = queries.on_offer(view, product.id, plan.id)
         assert queries.on_offer(view, "prd_other", plan.id) is None
     assert offered is not None
-    assert (offered.accepted_by, offered.version, offered.needs) == (PROVIDER.id, 1, 2)
+    assert (offered.accepted_by, offered.version, offered.supply) == (PROVIDER.id, 1, SupplyKind.PUBLIC)
     assert offered.offer.hash == plan.offer_hash
     assert offered.offer.price.call_fen == 50
     assert offered.offer.seller.id == PROVIDER.org

@@ -1,0 +1,18 @@
+"""Why a review cannot be asked for or given."""
+
+from storage.kernel.problem import Conflict
+from storage.kernel.words import Words
+
+
+class ReviewWaiting(Conflict):
+    """审查中. The asset is waiting for its secrecy review already."""
+
+    title = Words("该数据资产正在保密审查中", "The asset is waiting for its secrecy review")
+    remedy = Words("请等待审查结论。", "Wait for the outcome.")
+
+
+class ContentsChanged(Conflict):
+    """内容已变. The asset's files are not those the review was asked for."""
+
+    title = Words("数据文件在送审后已变更", "The files changed after the review was asked for")
+    remedy = Words("请重新申请保密审查。", "Ask for a review of the present contents.")

@@ -1,0 +1,57 @@
+"""Secrecy reviews 保密审查 and gradings 分级, each of one asset; rows are added, never taken back."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from market.policy.inputs import DataGrade, Secrecy
+from storage.columns import choice, json_field
+
+
+class SecrecyReview(SQLModel, table=True):
+    """保密审查. One request, for the very contents it names, and what another person said to it."""
+
+    __tablename__ = "secrecy_review"
+    __table_args__ = (
+        sa.Index(
+            "uq_secrecy_review_pending",
+            "asset_id",
+            unique=True,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        ),
+        sa.CheckConstraint("reviewed_by IS NULL OR reviewed_by <> asked_by", name="another_person"),
+        sa.CheckConstraint("state = 'pending' OR reviewed_by IS NOT NULL", name="reviewed_by_somebody"),
+    )
+
+    id: str = Field(primary_key=True)
+    asset_id: str = Field(foreign_key="asset.id", index=True)
+    state: Secrecy = Field(default=Secrecy.PENDING, sa_type=choice(Secrecy), index=True)
+    contents: str  # hash over the hashes of the asset's files, as they were
+    personal: bool
+    export: bool
+    statement: str
+    asked_by: str
+    asked_org: str = Field(index=True)
+    asked_at: datetime
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
+    reason: str = ""
+    evidence: str = ""
+
+
+class Grading(SQLModel, table=True):
+    """分级. What grade follows from the harms named for each field, and why."""
+
+    __tablename__ = "asset_grading"
+
+    id: str = Field(primary_key=True)
+    asset_id: str = Field(foreign_key="asset.id", index=True)
+    grade: DataGrade = Field(sa_type=choice(DataGrade))
+    fields: dict[str, Any] = json_field()  # field → grade
+    facts: dict[str, Any] = json_field()  # what it was graded from
+    reasons: list[dict[str, Any]] = json_field()
+    graded_by: str
+    graded_at: datetime
