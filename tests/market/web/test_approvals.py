@@ -51,7 +51,7 @@ def test_a_decision_needs_a_verdict_and_a_reason(market: Market) -> None:
 
 def test_others_do_not_decide(market: Market) -> None:
     order = market.placed()
-    for name in ("buyer", "provider", "finance", "auditor", "compliance"):
+    for name in ("buyer", "provider", "finance", "auditor"):
         market[name].get("/approvals", 403)
         market[name].get(f"/approvals/{order.case_id}", 403)
         market[name].post(f"/approvals/{order.case_id}", 403, verdict="approve", reason="我来同意")
