@@ -198,17 +198,16 @@ def _given(form: Form) -> Inputs:
 
 
 def _filled(given: Inputs) -> dict[str, Any]:
-    plain = given.canonical()
-    return {
-        name: value
-        if isinstance(value, list)
-        else ""
-        if value is None
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-        for name, value in plain.items()
-    }
+    """The facts as a form's fields hold them."""
+    return {name: _field(TERMS[name], value) for name, value in given.canonical().items()}
+
+
+def _field(term: Term, plain: Any) -> str | list[str]:
+    if term.shape is Shape.SET:
+        return list(plain or ())
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    return ", ".join(plain) if isinstance(plain, list) else "" if plain is None else str(plain)
 
 
 def _asked(term: Term) -> tuple[Term, list[tuple[str, Words]]]:

@@ -30,7 +30,7 @@ from tests.market.people import AUDITOR, BUYER, OTHER_PROVIDER, PROVIDER, REGIST
 
 
 def test_an_asset_goes_from_draft_to_a_checked_number(store: Store) -> None:
-    asset = registered(store)
+    asset = registered(store, screened=False)
     assert asset.state is AssetState.REGISTERED
     assert asset.number is not None
     assert asset.number.startswith("SG-370200-R-")
