@@ -169,7 +169,7 @@ def _bring_in(
     done = []
     for number, row, faults, fields in read:
         if row is None:
-            done.append(RowReport(number, str(fields.get("code") or "")[:64], Outcome.REFUSED, tuple(faults)))
+            done.append(RowReport(number, _shown(fields.get("code")), Outcome.REFUSED, tuple(faults)))
             continue
         key, now = (row.provider_code, row.code), row.digest()
         before = known.get(key)
@@ -214,3 +214,8 @@ def imports(view: View, actor: Actor, *, limit: int = 20) -> list[DirectoryImpor
     if not actor.may(Permission.DIRECTORY_KEEP):
         query = query.where(DirectoryImport.org_id == actor.own_org)
     return list(view.session.exec(query))
+
+
+def _shown(code: object) -> str:
+    """A code as a report can keep it: PostgreSQL refuses the null character in text."""
+    return str(code or "").replace("\0", "\N{REPLACEMENT CHARACTER}")[:64]
