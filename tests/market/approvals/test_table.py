@@ -32,8 +32,16 @@ DECIDERS = {
     CaseKind.LISTING: Role.APPROVER,
     CaseKind.ORDER: Role.APPROVER,
     CaseKind.REVOCATION: Role.COMPLIANCE,
+    CaseKind.LIST_EDIT: Role.COMPLIANCE,
+    CaseKind.MANDATE: Role.COMPLIANCE,
 }
-ASKERS = {CaseKind.LISTING: Role.PROVIDER, CaseKind.ORDER: Role.BUYER, CaseKind.REVOCATION: Role.PROVIDER}
+ASKERS = {
+    CaseKind.LISTING: Role.PROVIDER,
+    CaseKind.ORDER: Role.BUYER,
+    CaseKind.REVOCATION: Role.PROVIDER,
+    CaseKind.LIST_EDIT: Role.MANDATOR,
+    CaseKind.MANDATE: Role.MANDATOR,
+}
 
 
 def actor_for(kind: CaseKind, part: Part) -> Actor:

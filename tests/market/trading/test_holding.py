@@ -35,7 +35,7 @@ from metering.tables import Gate
 from storage.kernel import clock
 from storage.kernel.problem import Invalid
 from tests.market.mandates_made import ceiling, civil, negative, published, signed_mandate
-from tests.market.people import APPROVER, BUYER, COMPLIANCE, MANDATOR, PROVIDER, SECOND_APPROVER
+from tests.market.people import APPROVER, BUYER, COMPLIANCE, MANDATOR, PROVIDER
 from tests.market.products import approve, ready_product, seated, submit, terms_of
 from tests.market.web.trade import Market, settled
 
@@ -256,7 +256,7 @@ def test_orders_wait_for_a_ceiling_and_running_licenses_go_on(market: Market) ->
     with pytest.raises(AwaitCeiling):
         order_again(market)
     with pytest.raises((AwaitCeiling, Invalid)):
-        for by in (APPROVER, SECOND_APPROVER):
+        for by in (APPROVER, COMPLIANCE):
             with market.house.store.unit(by.id, by.org) as unit:
                 trading.decide_order(
                     unit, by, str(waiting.case_id), approve=True, reason="用途明确，同意", expected_version=None,

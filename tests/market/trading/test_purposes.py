@@ -22,7 +22,7 @@ from metering.tables import Gate
 from storage.kernel.problem import Invalid
 from storage.unit import Store
 from tests.market.assets import registered
-from tests.market.people import APPROVER, BUYER, COMPLIANCE, PROVIDER, SECOND_APPROVER
+from tests.market.people import APPROVER, BUYER, COMPLIANCE, PROVIDER
 from tests.market.products import listed_product, seated
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "doc-1"})
@@ -71,10 +71,10 @@ def test_welfare_is_free_once_people_have_checked_its_evidence(store: Store) -> 
     assert (order.tier, order.due_fen, order.prepay_fen, order.fee_fen) == (Tier.PUBLIC_GOOD, 0, 0, 0)
     decided(store, order, APPROVER)
     with pytest.raises(TierUndecided) as waiting:
-        decided(store, order, SECOND_APPROVER)
+        decided(store, order, COMPLIANCE)
     assert [hit["rule"] for hit in waiting.value.members["hits"]] == ["T13"]
     proven(store, order)
-    approved = decided(store, order, SECOND_APPROVER)
+    approved = decided(store, order, COMPLIANCE)
     assert approved.state is OrderState.APPROVED
     with store.view() as view:
         kept = policy.decisions(view, f"order:{order.id}")
@@ -89,7 +89,7 @@ def test_a_free_order_is_contracted_and_active_without_a_payment(store: Store) -
     product = listed_product(store, **SOLD)
     order = ordered(store, product, Purpose.PUBLIC_WELFARE, evidence="民政局来函〔2026〕8 号")
     proven(store, order)
-    for by in (APPROVER, SECOND_APPROVER):
+    for by in (APPROVER, COMPLIANCE):
         order = decided(store, order, by)
     with store.view() as view:
         content = contracts.one_contract(view, order.contract_id or "")
