@@ -212,6 +212,7 @@ class Installation:
         assert "@db:5432/" in environment(service)["SHUGANG_STORAGE__DATABASE_URL"]
         env["SHUGANG_STORAGE__DATABASE_URL"] = self.database_url
         env["SHUGANG_HOST"] = "127.0.0.1"
+        env["SHUGANG_REGISTRY__NOTICE_DAYS"] = "0"  # ten working days are longer than a test
         env["SHUGANG_PORT"] = str(self.ports.get(service, 8000))
         (self.folder / service).mkdir(exist_ok=True)
         return env

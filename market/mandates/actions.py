@@ -12,7 +12,7 @@ from market.identity.problems import Forbidden
 from market.identity.queries import party
 from market.identity.rules import Actor, Permission, Verification
 from market.mandates import queries
-from market.mandates.problems import AgreementDiffers, MandateNotFound, NoticeRunning
+from market.mandates.problems import AgreementDiffers, MandateNotFound, MandateNoticeRunning
 from market.mandates.rules import (
     MANDATE,
     MANDATOR_KINDS,
@@ -178,7 +178,7 @@ def take_back_notice(unit: Unit, actor: Actor, mandate_id: str, *, reason: str) 
 def sign_mandate(unit: Unit, actor: Actor, mandate_id: str, *, sha256: str) -> Mandate:
     """签署. The operator accepts exactly the agreement with this hash, once its public notice is over.
 
-    In force at once when its term has begun. Raises Forbidden, MandateNotFound, WrongState, NoticeRunning,
+    In force at once when its term has begun. Raises Forbidden, MandateNotFound, WrongState, MandateNoticeRunning,
     AgreementDiffers, Invalid (the term is over).
     """
     actor.require(Permission.MANDATE_SIGN)
@@ -186,7 +186,7 @@ def sign_mandate(unit: Unit, actor: Actor, mandate_id: str, *, sha256: str) -> M
     after = MANDATE.after(mandate.state, "sign")
     now = clock.now()
     if mandate.notice_until is None or now < mandate.notice_until:
-        raise NoticeRunning(until=mandate.notice_until.isoformat() if mandate.notice_until else None)
+        raise MandateNoticeRunning(until=mandate.notice_until.isoformat() if mandate.notice_until else None)
     if sha256 != mandate.sha256:
         raise AgreementDiffers(sha256=mandate.sha256)
     if mandate.valid_until <= now:

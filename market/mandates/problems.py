@@ -58,7 +58,7 @@ class CapOverlaps(Conflict):
     remedy = Words("请核对起止日期。", "Check the first and the last day.")
 
 
-class NoticeRunning(Conflict):
+class MandateNoticeRunning(Conflict):
     """公示未满. A mandate is signed after its public notice; `until` says when that ends."""
 
     title = Words("公示期未满，不能签署", "The public notice is not over")

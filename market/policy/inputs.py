@@ -1,7 +1,6 @@
 """What the line between public-good and commercial is drawn from: supply, source, openness, grade, and the facts around them."""
 
 from dataclasses import Field, dataclass, field, fields
-from enum import StrEnum
 from typing import Any
 
 from contracts.terms import DeliveryMode, Purpose
@@ -137,14 +136,14 @@ class TwinState(Worded):
     WITHDRAWN = "withdrawn", "已撤下", "Taken down"
 
 
-class Shape(StrEnum):
-    """How a term's values compare in a rule's condition."""
+class Shape(Worded):
+    """要素类型. How a term's values compare in a rule's condition."""
 
-    CHOICE = "choice"
-    FLAG = "flag"
-    AMOUNT = "amount"
-    SET = "set"
-    NAMES = "names"
+    CHOICE = "choice", "择一", "One of several"
+    FLAG = "flag", "是否", "Yes or no"
+    AMOUNT = "amount", "数额", "An amount"
+    SET = "set", "多选", "Several at once"
+    NAMES = "names", "名称", "Names"
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "edit_id": _row("list_edit"),
     "entry_id": _row("directory_entry"),
     "file_id": _row("asset_file"),
+    "rule": lambda _world: "T11",
     "hold_id": _row("legal_hold"),
     "user_id": lambda world: world.owner_member.user.id,
     "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),

@@ -15,7 +15,7 @@ from market.mandates.problems import (
     CapOverlaps,
     CeilingOverlaps,
     MandateNotFound,
-    NoticeRunning,
+    MandateNoticeRunning,
 )
 from market.mandates.rules import NOTICE_DAYS, Assessed, MandateState, Resource
 from market.mandates.tables import Mandate, RevenueCap
@@ -61,7 +61,7 @@ def test_from_draft_to_force(store: Store) -> None:
     mandate = noticed_mandate(store)
     assert mandate.state is MandateState.PUBLIC_NOTICE
     assert (mandate.number or "").startswith("SQ-")
-    with pytest.raises(NoticeRunning):
+    with pytest.raises(MandateNoticeRunning):
         do(store, holding.sign_mandate, PROVIDER, mandate.id, sha256=mandate.sha256)
     with clock.held(clock.now() + timedelta(days=NOTICE_DAYS, seconds=1)):
         with pytest.raises(AgreementDiffers):
