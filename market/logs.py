@@ -5,6 +5,11 @@ import sys
 import structlog
 
 
+def _on_stderr(*_: object) -> structlog.PrintLogger:
+    """Looked up at each line: who runs us may have put another file in its place."""
+    return structlog.PrintLogger(sys.stderr)
+
+
 def configure() -> None:
     """Set up structured logs on standard error; again is harmless."""
     structlog.configure(
@@ -15,6 +20,6 @@ def configure() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_on_stderr,
         cache_logger_on_first_use=False,
     )

@@ -299,7 +299,7 @@ def _order(house: House, login: str, slug: str, *, prepay_fen: int) -> Order:
 
 def _approve_order(house: House, order: Order) -> None:
     assert order.case_id is not None
-    for login in ("approver", "approver2"):  # two, where public data is sold
+    for login in ("approver", "compliance"):  # two, where public data is sold
         decider = acting(house, login)
         with house.store.unit(decider.id, decider.org) as unit:
             done = trading.decide_order(
