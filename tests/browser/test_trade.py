@@ -144,7 +144,7 @@ def test_a_deal_from_order_to_license(office: Office, offered: tuple[str, str], 
     desk.get_by_role("button", name="提交意见").click()
     approver.see(shot="approval-refused")
     desk.get_by_label("同意", exact=True).check()
-    desk.get_by_label("理由", exact=True).fill("用途明确，买方已核验，同意")
+    desk.locator("#f-reason").fill("用途明确，买方已核验，同意")
     desk.get_by_role("button", name="提交意见").click()
     desk.get_by_text("审批意见已记录").wait_for()
     approver.see(shot="approvals-empty")
