@@ -145,13 +145,14 @@ def build_api(house: House) -> FastAPI:
         lifespan=None,
     )
     app.state.house = house
+    # The framework builds a router's routes when a request first looks there: pages, the portal above all, come first.
+    pages = (*PAGES, demo) if house.settings.demo else PAGES
+    frame.install(app, [page.router for page in pages])
     for module in API:
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(problems.router)
     app.include_router(operations.router)
     app.include_router(stripe_hook.router)
-    pages = (*PAGES, demo) if house.settings.demo else PAGES
-    frame.install(app, [page.router for page in pages])
     install(app)
     describe(app)
     return app

@@ -89,7 +89,7 @@ class Reader:
 def page(request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:
     """Render `templates/web/{template}` for this reader."""
     house = house_of(request)
-    caller = visitor(request, house)
+    caller = visitor(request)
     reader = Reader(lang_of(request), house.settings.timezone)
     body = (
         environment()

@@ -42,11 +42,12 @@ def house_of(request: Request) -> House:
 HouseDep = Annotated[House, Depends(house_of)]
 
 
-def visitor(request: Request, house: HouseDep) -> Visitor:
+def visitor(request: Request) -> Visitor:
     """Resolve the caller once per request. A bad API token is refused; a stale cookie is nobody."""
+    # Called by the checks below rather than declared by each: the framework walks every declared chain per route.
     known: Visitor | None = getattr(request.state, "visitor", None)
     if known is None:
-        known = _resolve(request, house)
+        known = _resolve(request, house_of(request))
         request.state.visitor = known
     return known
 
@@ -96,11 +97,12 @@ async def csrf_field(request: Request, caller: VisitorDep) -> None:
         raise CsrfMissing
 
 
-def signed_in(caller: VisitorDep) -> Actor:
+def signed_in(request: Request) -> Actor:
     """The actor, or Unauthenticated."""
-    if caller.actor is None:
+    actor = visitor(request).actor
+    if actor is None:
         raise Unauthenticated
-    return caller.actor
+    return actor
 
 
 ActorDep = Annotated[Actor, Depends(signed_in)]
@@ -109,9 +111,10 @@ ActorDep = Annotated[Actor, Depends(signed_in)]
 def allow(*permissions: Permission) -> Any:
     """A route's permission: any one of these. Roles that move money or rights need the second factor."""
 
-    def check(request: Request, caller: VisitorDep, actor: ActorDep) -> None:
+    def check(request: Request) -> None:
+        actor = signed_in(request)
         if request.url.path.startswith("/api/"):
-            csrf_header(request, caller)
+            csrf_header(request, visitor(request))
         if not any(actor.may(permission) for permission in permissions):
             actor.require(permissions[0])
         if actor.roles & SECOND_FACTOR and not actor.second_factor and Permission.SELF not in permissions:

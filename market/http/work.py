@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 
 from market.house import House
-from market.http.who import ActorDep, HouseDep
+from market.http.who import ActorDep, house_of
 from market.identity.rules import Actor
 from storage.idempotency import IdempotencyKeyMissing, once
 from storage.kernel.problem import invalid
@@ -45,7 +45,7 @@ class Worker:
         return view.model_validate(answer)
 
 
-async def _worker(request: Request, house: HouseDep, actor: ActorDep) -> Worker:
+async def _worker(request: Request, actor: ActorDep) -> Worker:
     key = request.headers.get("idempotency-key")
     if key is not None and not (1 <= len(key) <= 200 and key.isprintable()):
         raise invalid(
@@ -54,11 +54,11 @@ async def _worker(request: Request, house: HouseDep, actor: ActorDep) -> Worker:
     digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
     if key is not None:
         digest.update(await request.body())
-    return Worker(house, actor, key, digest.hexdigest())
+    return Worker(house_of(request), actor, key, digest.hexdigest())
 
 
-def _carrier(house: HouseDep, actor: ActorDep) -> Worker:
-    return Worker(house, actor, None, "")
+def _carrier(request: Request, actor: ActorDep) -> Worker:
+    return Worker(house_of(request), actor, None, "")
 
 
 Work = Annotated[Worker, Depends(_worker)]

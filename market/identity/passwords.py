@@ -1,6 +1,7 @@
 """The only door to argon2, TOTP and the seal that keeps TOTP secrets."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import unicodedata
@@ -13,8 +14,12 @@ from storage.kernel import clock
 from storage.unit import slow
 
 _argon2 = PasswordHash.recommended()
-# Compared when the login is unknown, so that the time taken does not tell.
-_NOBODY = _argon2.hash("nobody's password")
+
+
+@functools.cache
+def _nobody() -> str:
+    """Compared when the login is unknown, so that the time taken does not tell."""
+    return _argon2.hash("nobody's password")
 
 
 def hash_password(password: str) -> str:
@@ -26,7 +31,7 @@ def hash_password(password: str) -> str:
 def password_matches(password: str, kept: str | None) -> bool:
     """Whether `password` is the one kept; takes as long for nobody as for somebody."""
     slow("password hashing")
-    matches = _argon2.verify(password, kept or _NOBODY)
+    matches = _argon2.verify(password, kept or _nobody())
     return matches and kept is not None
 
 

@@ -122,7 +122,7 @@ def organizations(request: Request) -> list[tuple[Membership, Party]]:
     known: list[tuple[Membership, Party]] | None = getattr(request.state, "organizations", None)
     if known is None:
         house = house_of(request)
-        caller = visitor(request, house)
+        caller = visitor(request)
         known = []
         if caller.user is not None:
             try:

@@ -1,6 +1,7 @@
 """Serve an ASGI application from this one process until it is told to stop."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +30,12 @@ def serve_until_told(app: ASGIApp, host: str, port: int, trusted_proxies: tuple[
             asyncio.get_running_loop().add_signal_handler(number, told.set)
         await serve(app, host, port, told)
 
-    uvloop.run(until_told())
+    gc.collect()
+    gc.freeze()  # what stands now stays until the end: no collection walks through it again
+    try:
+        uvloop.run(until_told())
+    finally:
+        gc.unfreeze()
 
 
 async def serve(app: ASGIApp, host: str, port: int, told: asyncio.Event) -> None:
