@@ -3,6 +3,7 @@
 What a signature proves is remembered; what time, place and purpose decide is judged on every call.
 """
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -240,7 +241,9 @@ class Verifier:
             if secret is None:
                 raise _unknown_key()
             signed, _, given = raw.rpartition(b".")
-            if not hmac.compare_digest(hmac.digest(secret, signed, "sha256"), urlsafe_b64decode(given)):
+            mac = _begun(secret).copy()
+            mac.update(signed)
+            if not hmac.compare_digest(mac.digest(), urlsafe_b64decode(given)):
                 raise InvalidToken
             return _ticket(self._ours(orjson.loads(urlsafe_b64decode(signed.partition(b".")[2]))))
         except (ValueError, KeyError, TypeError):
@@ -250,6 +253,12 @@ class Verifier:
         if claims["iss"] != self.issuer:
             raise InvalidToken
         return claims
+
+
+@functools.lru_cache(maxsize=16)
+def _begun(secret: bytes) -> hmac.HMAC:
+    """A MAC to be copied: beginning one takes OpenSSL eight times as long."""
+    return hmac.new(secret, digestmod="sha256")
 
 
 def _bytes(token: str) -> bytes:

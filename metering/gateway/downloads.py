@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -183,7 +184,13 @@ async def _named(plane: Plane, ticket: Ticket) -> FileToSend:
     manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
     if manifest is None:
         manifest = await plane.in_thread(plane.shelf.manifest, ticket.product_id, ticket.version)
-    return FileToSend(ticket.sha256, ticket.size, manifest["files"][ticket.file]["name"], ticket.file)
+    return _file(ticket.sha256, ticket.size, manifest["files"][ticket.file]["name"], ticket.file)
+
+
+@lru_cache(maxsize=4096)
+def _file(sha256: str, size: int, name: str, kind: str) -> FileToSend:
+    """One object for one file, because it remembers what is said about it."""
+    return FileToSend(sha256, size, name, kind)
 
 
 def _standing(plane: Plane, ticket: Ticket) -> None:
