@@ -1,5 +1,6 @@
 """The pages without a browser: an application in this process, on a data folder of its own."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +18,10 @@ OWN = {"Origin": HOST, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(sqlite_template: Path, tmp_path: Path) -> Iterator[House]:
+    (tmp_path / "var").mkdir()
+    shutil.copyfile(sqlite_template, tmp_path / "var" / "market.db")
     house = House(Settings(data_dir=tmp_path / "var", registry=QUICK))
-    house.migrate()
     yield house
     house.close()
 
