@@ -174,33 +174,36 @@ class RemoteSource:
 class LocalSource:
     """A span of a file on our disk.
 
-    What the system has in memory is read at once, without a thread: 2 GB/s instead of 1.3. The kernel says when it
-    would have to wait for the disk (RWF_NOWAIT); only then a thread waits. One buffer that stays in the processor's
-    cache is faster than larger pieces.
+    What the system has in memory is read at once, without a thread: 2 GB/s instead of 1.3. Whether it has the end of
+    a piece is asked first (RWF_NOWAIT); if not, a thread waits for the disk. Pieces are small enough for the
+    processor's cache and go out as they were read.
     """
 
     def __init__(self, plane: Plane, path: Path, start: int, end: int) -> None:
         self._plane, self._at, self._end = plane, start, end
-        self._buffer = memoryview(bytearray(min(_PIECE, max(1, end - start))))
         self._handle = os.open(path, os.O_RDONLY)
+        self._probe = bytearray(1)
         self._pieces = 0
 
     async def read(self) -> bytes:
-        view = self._buffer[: self._end - self._at]
         self._pieces += 1
         if self._pieces % _TURN == 0:
             await asyncio.sleep(0)  # a fast client must not keep the loop from the others
-        count = self._read_now(view) or await self._plane.in_thread(os.preadv, self._handle, [view], self._at)
-        self._at += count
-        return bytes(view[:count])
+        size = min(_PIECE, self._end - self._at)
+        if self._at_hand(self._at + size - 1):
+            data = os.pread(self._handle, size, self._at)
+        else:
+            data = await self._plane.in_thread(os.pread, self._handle, size, self._at)
+        self._at += len(data)
+        return data
 
-    def _read_now(self, view: memoryview) -> int:
-        if not _NOWAIT or not view:
-            return 0
+    def _at_hand(self, offset: int) -> bool:
+        if not _NOWAIT:
+            return False
         try:
-            return os.preadv(self._handle, [view], self._at, _NOWAIT)
+            return os.preadv(self._handle, [self._probe], offset, _NOWAIT) == 1
         except OSError:  # would wait, or this file system cannot say
-            return 0
+            return False
 
     def close(self) -> None:
         os.close(self._handle)
