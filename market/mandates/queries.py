@@ -147,8 +147,19 @@ def covering(
         if not missing:
             return Cover(held)
         lacking += [Words(f"{held.number}：{words.zh}", f"{held.number}: {words.en}") for words in missing]
-    nothing = Words("该单位没有生效中的授权", "the provider has no mandate in force")
-    return Cover(None, tuple(lacking) or (nothing,))
+    return Cover(None, tuple(lacking) or (_last_one(view, operator_id, moment),))
+
+
+def _last_one(view: View, operator_id: str, moment: datetime) -> Words:
+    """Why an operator has no mandate in force: what became of the one that lasted longest."""
+    query = select(Mandate).where(
+        Mandate.operator_id == operator_id, col(Mandate.signed_at).is_not(None), Mandate.valid_from <= moment
+    )
+    held = view.session.exec(query.order_by(sa.desc(col(Mandate.valid_until))).limit(1)).first()
+    if held is None:
+        return Words("该单位没有生效中的授权", "the provider has no mandate in force")
+    state = MandateState.EXPIRED if held.state in _IN_FORCE else held.state
+    return Words(f"{held.number}：已{state.words.zh}", f"{held.number}: {state.words.en.lower()}")
 
 
 def covered_until(

@@ -15,6 +15,8 @@ from market.trading.span import settle_span
 from metering import actions as metering
 from storage.unit import Unit, View
 
+_TRANSFERRED = "数据登记已转移至另一登记主体 the registration was transferred to another registrant"
+
 
 def apply_amendment(
     unit: Unit, actor: Actor, amendment_id: str, *, reason: str, office: RegistrySettings
@@ -25,7 +27,10 @@ def apply_amendment(
         _stop(unit, asset, "数据登记已注销 the registration was cancelled")
     else:
         for product_id in products_of_asset(unit, asset.id):
-            listing.recheck_listing(unit, product_id)
+            if asked.kind is AmendmentKind.TRANSFER:
+                listing.suspend_groundless(unit, product_id, reason=_TRANSFERRED)
+            else:
+                listing.recheck_listing(unit, product_id)
         if asked.kind is AmendmentKind.RENEWAL:
             _extend(unit, asset, office.timezone)
     return asked
