@@ -179,7 +179,7 @@ def find_faketime() -> str:
     """The library that shows a process another time."""
     for path in sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
         return str(path)
-    raise CannotStart("faketime: install the Debian package faketime")
+    raise CannotStart("faketime: install the Debian package libfaketime")
 
 
 def find_small_disk() -> str:

@@ -41,7 +41,7 @@ ANSWER = "采集设备已于 2025 年整体移交，移交协议见来源佐证�
 RULING = "移交协议有效，异议人未能证明权属，异议不成立"
 PROFILE: dict[str, Any] = {
     "title_zh": TITLE, "title_en": "Car park visits", "summary_zh": "逐小时进出车次",
-    "summary_en": "Arrivals and departures by hour", "description": "清洗后的逐小时记录。", "kind": "analysed",
+    "summary_en": "Arrivals and departures by hour", "description": "清洗后的逐小时记录。", "kind": "dataset",
     "zone": "parking", "tier": "commercial", "delivery": ["api"], "scenarios": ["选址"], "keywords": ["停车"],
 }  # fmt: skip
 PLAN: dict[str, Any] = {
@@ -402,10 +402,19 @@ def capped(town: Town) -> None:
         bureau.post("/price-ceilings", ceiling, status=201)
 
 
+def screened(town: Town, asset_id: str) -> None:
+    """Public data passes its secrecy review by somebody of another organization."""
+    asked = {"statement": "不含个人信息与涉密内容，按小时汇总。", "personal": False, "export": False}
+    review = town.cast.provider.post(f"/assets/{asset_id}/secrecy-reviews", asked, status=201)["id"]
+    verdict = {"passing": True, "reason": "经审查不涉密", "evidence": "青密审〔2026〕1 号"}
+    town.cast.compliance.post(f"/secrecy-reviews/{review}/decision", verdict)
+
+
 def sold(town: Town, asset: str) -> dict[str, Any]:
     """A product on the shelf and a license in force; the pages of these steps have tests of their own."""
     capped(town)
     asset_id = asset.rsplit("/", maxsplit=1)[-1]
+    screened(town, asset_id)
     file = town.cast.provider.get(f"/assets/{asset_id}/files")[0]["id"]
     run = cleansed(town.cast, asset_id, file, {"steps": [{"step": "dedupe"}]}, ["lot_id"])
     product, plan = listed(town.cast, asset_id, run, SLUG, PROFILE, PLAN, STANDING)
