@@ -1,9 +1,13 @@
 """A clock that a test puts forward for a whole process: libfaketime reads from a file how far ahead it runs."""
 
+import math
 import time
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+
+import httpx2
 
 from storage.kernel import clock
 from tests import servers
@@ -34,15 +38,23 @@ class Clock:
         """The same moment for this process: for what a test does in the market's own database."""
         return clock.held(self.now())
 
-    def forward(self, moment: datetime) -> None:
-        """Jump to `moment` (aware), and wait until every process has seen it. Raises ValueError for one in the past."""
+    def forward(self, moment: datetime, url: str) -> None:
+        """Jump to `moment` (aware), and wait until the server at `url` dates its answers so.
+
+        Raises ValueError for a moment in the past, RuntimeError when the server does not follow.
+        """
         if moment <= self.now():
             raise ValueError("a clock is put forward only")
         self._ahead += moment - self.now()
         self._write()
-        time.sleep(_READ_AGAIN + 0.2)
+        for _ in range(200):
+            shown = httpx2.get(f"{url}/healthz", trust_env=False).headers["Date"]
+            if parsedate_to_datetime(shown) >= moment.replace(microsecond=0):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"the server shows {shown}, not {moment}")
 
     def _write(self) -> None:
         part = self._file.with_suffix(".part")
-        part.write_text(f"+{self._ahead.total_seconds():.0f}\n")
+        part.write_text(f"+{math.ceil(self._ahead.total_seconds())}\n")
         part.replace(self._file)

@@ -87,7 +87,7 @@ class Town:
         return self.visitors.tab(lang, phone=phone, session=session)
 
     def jump(self, moment: datetime) -> None:
-        self.clock.forward(moment)
+        self.clock.forward(moment, self.server.url)
         with self.clock.held():
             for person in self.cast.people.values():
                 person.sign_in()
@@ -459,7 +459,7 @@ def test_from_an_objection_to_a_token_refused_when_the_mandate_ends(
     served = program.rows(token)
     assert (served.status_code, len(served.json()["rows"])) == (200, 5), served.text
 
-    town.clock.forward(mandate.valid_until + timedelta(seconds=1))
+    town.clock.forward(mandate.valid_until + timedelta(seconds=1), server.url)
     refused = program.rows(token)
     assert refused.status_code == 403, refused.text
     assert refused.json()["reason"] == "mandate_expired"
