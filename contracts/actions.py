@@ -231,10 +231,10 @@ def activate_license(
 def extend_license(
     unit: Unit, license_id: str, *, zone: str = "Asia/Shanghai", ends: Sequence[datetime] = ()
 ) -> License:
-    """许可顺延. An end that had cut the agreed term short moved; serve as long as agreed, never longer.
+    """许可顺延. An end that cuts the agreed term short moved; serve as long as agreed, never longer.
 
-    The gate is moved by the caller in the same Unit. ends: as for `activate_license`, as they are now.
-    Raises LicenseNotFound, WrongState.
+    Nothing is recorded when the end stays where it is. The gate is moved by the caller in the same Unit.
+    ends: as for `activate_license`, as they are now. Raises LicenseNotFound, WrongState.
     """
     license = _license(unit, license_id)  # noqa: A001
     if license.state not in {LicenseState.ACTIVE, LicenseState.SUSPENDED} or license.serve_from is None:
@@ -242,10 +242,15 @@ def extend_license(
             thing="license", state=str(license.state), verb="extend", allowed=LICENSE.verbs(license.state)
         )
     policy = compile_policy(license.frozen_terms(), starts_at=license.serve_from, zone=zone, ends=ends)
-    license.serve_until = policy.serve_until
+    before, after = license.serve_until, policy.serve_until
+    if before == after:
+        return license
+    license.serve_until = after
     unit.session.add(license)
     unit.record(
-        "license.extended",
+        "license.shortened"
+        if before is None or (after is not None and after < before)
+        else "license.extended",
         f"license:{license.id}",
         serve_until=policy.serve_until.isoformat() if policy.serve_until else None,
     )

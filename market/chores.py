@@ -105,10 +105,11 @@ def keep_grounds(house: House) -> None:
     with house.store.view() as view:
         begun, over = to_begin(view, clock.now()), to_expire(view, clock.now())
         sweep_now = sweep_due(view)
+    zone = house.settings.timezone
+    for mandate_id in begun:  # first, so that what follows without a gap carries on what ends
+        _alone(house, lambda unit, i=mandate_id: holding.begin_mandate(unit, i, zone=zone))  # type: ignore[misc]  # bound default
     for mandate_id in over:
-        _alone(house, lambda unit, i=mandate_id: holding.expire_mandate(unit, i))  # type: ignore[misc]  # bound default
-    for mandate_id in begun:
-        _alone(house, lambda unit, i=mandate_id: holding.begin_mandate(unit, i))  # type: ignore[misc]  # bound default
+        _alone(house, lambda unit, i=mandate_id: holding.expire_mandate(unit, i, zone=zone))  # type: ignore[misc]  # bound default
     if sweep_now:
         _alone(house, holding.sweep_negative)
 

@@ -116,12 +116,13 @@ def open_gate(
     policy: Policy,
     tariff: Tariff | None = None,
     until_reason: str | None = None,
+    stands_on: str | None = None,
 ) -> Gate:
     """开闸. Let a license be served as its policy says.
 
     tariff: steps over the whole term, counted instead of the policy's flat prices; fee and minimum are the
     bill's affair. until_reason: what a caller is told after `serve_until`, when something else than the agreed
-    term ends it (`mandate_expired`). Raises NotOnShelf, Invalid (pinned to an unknown version; a tariff the gate cannot count by).
+    term ends it (`mandate_expired`). stands_on: the number of the mandate, to be named. Raises NotOnShelf, Invalid (pinned to an unknown version; a tariff the gate cannot count by).
     """
     if tariff is not None and Tier(policy.tier) is not Tier.COMMERCIAL:
         raise invalid("tariff", "tariff.free", "公益产品没有价目。", "A public good has no tariff.")
@@ -138,6 +139,7 @@ def open_gate(
         serve_from=policy.serve_from,
         serve_until=policy.serve_until,
         until_reason=until_reason,
+        stands_on=stands_on,
         limit_calls=policy.limit_calls,
         limit_rows=policy.limit_rows,
         limit_bytes=policy.limit_bytes,
@@ -219,6 +221,15 @@ def extend_gate(
     unit.record(
         "gate.extended", f"license:{license_id}", until=serve_until.isoformat() if serve_until else None
     )
+    return row
+
+
+def rebase_gate(unit: Unit, license_id: str, *, stands_on: str | None) -> Gate:
+    """改依据. Name another mandate as what the license is served under. Raises NotFound."""
+    row = _gate(unit, license_id)
+    row.stands_on = stands_on
+    unit.session.add(row)
+    unit.record("gate.rebased", f"license:{license_id}", stands_on=stands_on)
     return row
 
 

@@ -207,6 +207,7 @@ class GateState:
     row_fen: int
     download_fen: int
     per_hit: bool
+    stands_on: str | None
     purposes: list[str]
     tariff: Tariff | None = None  # steps over the whole term, instead of the flat prices
 
@@ -223,7 +224,7 @@ class GateState:
             if self.serve_until is not None and now >= self.serve_until
             else None
         )
-        return LicenseNotInForce(license=self.license_id, reason=reason) if reason else None
+        return LicenseNotInForce.because(self.license_id, reason, self.stands_on) if reason else None
 
     @property
     def left_calls(self) -> int | None:

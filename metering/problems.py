@@ -1,5 +1,6 @@
 """Why the counted door refuses, and what to do about it."""
 
+from metering.words import ON_A_MANDATE, told
 from storage.kernel.problem import Conflict, NotFound, Problem, Unavailable
 from storage.kernel.words import Words
 
@@ -45,6 +46,12 @@ class LicenseNotInForce(Problem):
     remedy = Words(
         "请查看许可状态；如需继续使用请续期或重新下单。", "See the license; renew it or order again."
     )
+
+    @classmethod
+    def because(cls, license_id: str, reason: str, stands_on: str | None = None) -> "LicenseNotInForce":
+        """The refusal for a code, with its words; `stands_on` is the mandate's number where that is what ended."""
+        named = {"stands_on": stands_on} if stands_on and reason in ON_A_MANDATE else {}
+        return cls(told(reason, stands_on), license=license_id, reason=reason, **named)
 
 
 class QuotaExhausted(Problem):

@@ -164,7 +164,7 @@ def refuse(standing: Standing, item: ShelfItem, access: Access, mode: str, now: 
             reason="other_product",
         )
     if reason := why_shut(gate, now):
-        raise LicenseNotInForce(license=gate.license_id, reason=reason)
+        raise LicenseNotInForce.because(gate.license_id, reason, gate.stands_on)
     if gate.purposes and access.purpose not in gate.purposes:
         raise PurposeRefused(license=gate.license_id, purposes=gate.purposes)
     if mode not in gate.delivery:

@@ -149,6 +149,7 @@ class Gate(SQLModel, table=True):
     serve_from: datetime
     serve_until: datetime | None = None  # exclusive; None is without end
     until_reason: str | None = None  # why it ends then, when not because the agreed term is over
+    stands_on: str | None = None  # the number of the mandate it is served under, named when that ends it
     limit_calls: int | None = big(None, nullable=True)
     limit_rows: int | None = big(None, nullable=True)
     limit_bytes: int | None = big(None, nullable=True)

@@ -1,6 +1,6 @@
 """The few words the counted door uses for its choices, in both languages."""
 
-from storage.kernel.words import Worded
+from storage.kernel.words import Worded, Words
 
 
 class Kind(Worded):
@@ -49,6 +49,55 @@ class HitTest(Worded):
     EXISTS = "exists", "存在", "Exists"
     EQUALS = "equals", "等于", "Equals"
     NON_EMPTY = "non_empty", "非空", "Is not empty"
+
+
+class Shut(Worded):
+    """拒绝服务的原因. The code a caller is told when a license is not served, and its words."""
+
+    NOT_BEGUN = "not_begun", "许可期限尚未开始", "the term of the license has not begun"
+    EXPIRED = "expired", "许可期限已届满", "the term of the license is over"
+    SUSPENDED = "suspended", "许可已中止", "the license is suspended"
+    REVOKED = "revoked", "许可已撤销", "the license was revoked"
+    TERMINATED = "terminated", "许可已终止", "the license was terminated"
+    TAKEN_DOWN = "taken_down", "产品已下架", "the product was taken off the shelf"
+    NEGATIVE_LIST = "negative_list", "数据已列入负面清单", "the data is on the negative list"
+    MANDATE_EXPIRED = "mandate_expired", "所依据的授权运营已到期", "the mandate it stands on has expired"
+    MANDATE_SUSPENDED = (
+        "mandate_suspended",
+        "所依据的授权运营已暂停",
+        "the mandate it stands on is suspended",
+    )
+    MANDATE_TERMINATED = (
+        "mandate_terminated",
+        "所依据的授权运营已终止",
+        "the mandate it stands on was terminated",
+    )
+    REGISTRATION_EXPIRED = (
+        "registration_expired",
+        "所依据的数据登记已到期",
+        "the registration it stands on has expired",
+    )
+    RESTORED = "restored", "平台刚从备份恢复，正在对账", "the market was restored and is being checked"
+
+
+# What ends with something that has a number of its own, so that a refusal can name it.
+ON_A_MANDATE = frozenset({Shut.MANDATE_EXPIRED, Shut.MANDATE_SUSPENDED, Shut.MANDATE_TERMINATED})
+
+
+def told(code: str, stands_on: str | None) -> Words | None:
+    """Why a license is not served, in words; None for a code without any.
+
+    stands_on: the number of the mandate a license is served under, named when it is what ended.
+
+    >>> told("mandate_expired", "SQ-2026-000001-C").en
+    'the mandate it stands on has expired (SQ-2026-000001-C)'
+    """
+    known = next((each for each in Shut if each.value == code), None)
+    if known is None:
+        return None
+    if known not in ON_A_MANDATE or stands_on is None:
+        return known.words
+    return Words(f"{known.words.zh}（{stands_on}）", f"{known.words.en} ({stands_on})")
 
 
 class BreakerState(Worded):

@@ -37,6 +37,7 @@ _FIND: dict[str, Callable[[], object]] = {
     "browser": servers.find_chromium,
     "curl": lambda: servers.find_program("curl"),
     "wget": lambda: servers.find_program("wget"),
+    "faketime": servers.find_faketime,
     "disk": servers.find_small_disk,
 }
 _missing: dict[str, str] = {}

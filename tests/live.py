@@ -5,10 +5,11 @@ import email.policy
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
+from types import MappingProxyType
 
 from market.house import House
 from market.identity import actions, entrance, passwords
@@ -81,7 +82,9 @@ class Stage:
 class Server(Stage):
     """A running market: its address, its data folder, and a house of our own on the same database."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(
+        self, data_dir: Path, *, environment: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> None:
         port = servers.free_port()
         # relative, as the default is: nothing may depend on where a process stands
         given = {
@@ -91,7 +94,8 @@ class Server(Stage):
             **settings,
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
-        self._environment = inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
+        named = {f"SHUGANG_{name}": value for name, value in given.items()}
+        self._environment = inherited | named | dict(environment)
         data_dir.mkdir(parents=True, exist_ok=True)
         self._log = data_dir / "server.log"
         self.url = f"http://127.0.0.1:{port}"
@@ -113,6 +117,14 @@ class Server(Stage):
             self.kill()
             raise RuntimeError(f"the market did not start: {self.log()[-2000:]}")
 
+    def program(self, *arguments: str) -> str:
+        """What `shugang …` prints about this market, run beside the server. Raises CalledProcessError."""
+        command = [sys.executable, "-m", "market.cli", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
     def kill(self) -> None:
         """SIGKILL: nothing is finished, flushed or said goodbye to."""
         self.process.kill()
@@ -133,9 +145,11 @@ class Server(Stage):
 
 
 @contextmanager
-def live_server(data_dir: Path, **settings: str) -> Iterator[Server]:
+def live_server(
+    data_dir: Path, *, environment: Mapping[str, str] = MappingProxyType({}), **settings: str
+) -> Iterator[Server]:
     """Start `shugang serve` on a free port with SHUGANG_{name}=value settings; stop it afterwards."""
-    server = Server(data_dir, **settings)
+    server = Server(data_dir, environment=environment, **settings)
     try:
         yield server
     finally:

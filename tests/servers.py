@@ -175,6 +175,13 @@ def find_chromium() -> str:
     raise CannotStart("browser: install the Debian package chromium")
 
 
+def find_faketime() -> str:
+    """The library that shows a process another time."""
+    for path in sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
+        return str(path)
+    raise CannotStart("faketime: install the Debian package libfaketime")
+
+
 def find_small_disk() -> str:
     """Whether this user may mount a tmpfs of a few megabytes, to be filled; returns the program."""
     folder = tempfile.mkdtemp(prefix="shugang-disk-")

@@ -174,6 +174,12 @@ def _done(work: Worker, act: Callable[[Unit], Mandate]) -> MandateView:
     return work.once(MandateView, lambda unit: MandateView.model_validate(act(unit)))
 
 
+def _moved(work: Worker, verb: Callable[..., Mandate], mandate_id: str, body: Reason) -> MandateView:
+    """A step with a reason that licenses feel."""
+    zone = work.house.settings.timezone
+    return _done(work, lambda unit: verb(unit, work.actor, mandate_id, reason=body.reason, zone=zone))
+
+
 @router.post("/mandates/{mandate_id}/submission", dependencies=[GRANT])
 def submit(work: Work, mandate_id: str, body: Submission) -> MandateView:
     """提交审议 · With the minutes of the collective decision; compliance checks it as the second person."""
@@ -196,27 +202,29 @@ def take_back(work: Work, mandate_id: str, body: Reason) -> MandateView:
 @router.post("/mandates/{mandate_id}/signature", dependencies=[SIGN])
 def sign(work: Work, mandate_id: str, body: Signature) -> MandateView:
     """签署 · The operator accepts exactly this agreement, after its public notice."""
-    return _done(work, lambda unit: holding.sign_mandate(unit, work.actor, mandate_id, sha256=body.sha256))
+    zone = work.house.settings.timezone
+    return _done(
+        work,
+        lambda unit: holding.sign_mandate(unit, work.actor, mandate_id, sha256=body.sha256, zone=zone),
+    )
 
 
 @router.post("/mandates/{mandate_id}/suspension", dependencies=[GRANT])
 def suspend(work: Work, mandate_id: str, body: Reason) -> MandateView:
     """暂停授权 · Its listings leave the shelf at once; tokens answer 403 `mandate_suspended`."""
-    return _done(work, lambda unit: holding.suspend_mandate(unit, work.actor, mandate_id, reason=body.reason))
+    return _moved(work, holding.suspend_mandate, mandate_id, body)
 
 
 @router.post("/mandates/{mandate_id}/resumption", dependencies=[GRANT])
 def resume(work: Work, mandate_id: str, body: Reason) -> MandateView:
     """恢复授权 · Listings held for it return."""
-    return _done(work, lambda unit: holding.resume_mandate(unit, work.actor, mandate_id, reason=body.reason))
+    return _moved(work, holding.resume_mandate, mandate_id, body)
 
 
 @router.post("/mandates/{mandate_id}/termination", dependencies=[GRANT])
 def terminate(work: Work, mandate_id: str, body: Reason) -> MandateView:
     """终止授权 · For good: its listings are held and its licenses end at once."""
-    return _done(
-        work, lambda unit: holding.terminate_mandate(unit, work.actor, mandate_id, reason=body.reason)
-    )
+    return _moved(work, holding.terminate_mandate, mandate_id, body)
 
 
 @router.post("/mandates/{mandate_id}/handover", dependencies=[GRANT])

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from contracts.terms import DeliveryMode, Purpose
+from market.catalogue.queries import living_listing
 from market.catalogue.rules import PRICES, Standing
 from market.catalogue.tables import Listing, Plan, Product
 from market.lists.matching import Declared, Hit
@@ -101,6 +103,27 @@ def grounds_of_listing(view: View, product: Product, listing: Listing) -> Ground
     """What a listed product stands on now, for everything it is offered for; its prices are left aside."""
     asset = source_of_product(view, product.asset_id, product.provider_id)
     return grounds(view, product, asset, (), Standing(**listing.standing).purposes)
+
+
+def mandated_until(
+    view: View, product_id: str, purposes: Collection[Purpose], *, bound: str
+) -> datetime | None:
+    """授权续接. Until when mandates that follow one another cover a product from now on; None when none does.
+
+    They must cover all it is listed for, as its listing must; `purposes` count when it is listed no more.
+    bound: the mandate that counts even while it is suspended.
+    """
+    product = view.session.get_one(Product, product_id)
+    asset = view.session.get_one(Asset, product.asset_id)
+    living = living_listing(view, product_id)
+    wanted = Standing(**living.standing).purposes if living is not None else purposes
+    return mandates.covered_until(
+        view,
+        operator_id=product.provider_id,
+        resource=resource_of(product, asset),
+        purposes=[purpose for purpose in wanted if purpose in SALE],
+        bound=bound,
+    )
 
 
 def grounds_of_order(view: View, product: Product, plan: Plan, purpose: Purpose) -> Grounds:

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from contracts.offers import Offer
+from contracts.tables import License
 from contracts.terms import Tier
 from market.catalogue.rules import Hold, ListingState, ProductState, Zone
 from market.catalogue.search import hits, query_words
@@ -123,12 +124,13 @@ def _facet(view: View, column: Any, found: Subquery | None, chosen: dict[str, An
 def visible_to(actor: Actor | None) -> SelectOfScalar[Product]:
     """The products the caller may know of.
 
-    Everybody: those listed. Members: their organization's. Approvers, compliance and auditors:
-    also those that were ever submitted.
+    Everybody: those listed. Members: their organization's, and those it holds or held a license of.
+    Approvers, compliance and auditors: also those that were ever submitted.
     """
     seen = [col(Product.state) == ProductState.LISTED]
     if actor is not None and actor.org is not None:
         seen.append(col(Product.provider_id) == actor.org)
+        seen.append(col(Product.id).in_(select(License.product_id).where(License.buyer_id == actor.org)))
     desk = (Permission.LISTING_APPROVE, Permission.LICENSE_SUSPEND, Permission.JOURNAL_READ)
     if actor is not None and any(actor.may(permission) for permission in desk):
         seen.append(col(Product.id).in_(select(Listing.product_id)))

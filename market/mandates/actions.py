@@ -301,7 +301,7 @@ def rebind_license(unit: Unit, license_id: str, mandate: Mandate) -> MandatedLic
     row = unit.session.get(MandatedLicense, license_id, with_for_update=True)
     if row is None:
         raise NotFound(license=license_id)
-    before, row.mandate_id = row.mandate_id, mandate.id
+    before, row.mandate_id, row.until = row.mandate_id, mandate.id, mandate.valid_until
     unit.session.add(row)
     unit.record("mandate.licensed", f"mandate:{mandate.id}", license=license_id, before=before)
     return row

@@ -53,6 +53,10 @@ class Cover:
         return [Fault(field, "T15.mandate", words)]
 
 
+# A signed mandate is in force from its first day on; the clock notes it within a minute.
+_IN_FORCE = (MandateState.ACTIVE, MandateState.SIGNED)
+
+
 def today(at: datetime | None = None) -> date:
     """The day of the mandates' civil calendar."""
     return (at or clock.now()).astimezone(ZONE).date()
@@ -133,7 +137,7 @@ def covering(
     moment = at or clock.now()
     query = select(Mandate).where(
         Mandate.operator_id == operator_id,
-        Mandate.state == MandateState.ACTIVE,
+        col(Mandate.state).in_(_IN_FORCE),
         Mandate.valid_from <= moment,
         Mandate.valid_until > moment,
     )
@@ -143,8 +147,43 @@ def covering(
         if not missing:
             return Cover(held)
         lacking += [Words(f"{held.number}：{words.zh}", f"{held.number}: {words.en}") for words in missing]
-    nothing = Words("该单位没有生效中的授权", "the provider has no mandate in force")
-    return Cover(None, tuple(lacking) or (nothing,))
+    return Cover(None, tuple(lacking) or (_last_one(view, operator_id, moment),))
+
+
+def _last_one(view: View, operator_id: str, moment: datetime) -> Words:
+    """Why an operator has no mandate in force: what became of the one that lasted longest."""
+    query = select(Mandate).where(
+        Mandate.operator_id == operator_id, col(Mandate.signed_at).is_not(None), Mandate.valid_from <= moment
+    )
+    held = view.session.exec(query.order_by(sa.desc(col(Mandate.valid_until))).limit(1)).first()
+    if held is None:
+        return Words("该单位没有生效中的授权", "the provider has no mandate in force")
+    state = MandateState.EXPIRED if held.state in _IN_FORCE else held.state
+    return Words(f"{held.number}：已{state.words.zh}", f"{held.number}: {state.words.en.lower()}")
+
+
+def covered_until(
+    view: View, *, operator_id: str, resource: Resource, purposes: Collection[Purpose], bound: str
+) -> datetime | None:
+    """授权续接. Until when mandates that follow one another without a gap cover a resource from now on.
+
+    bound: the mandate that counts even while it is suspended. None when none covers it now.
+    """
+    now = reach = clock.now()
+    query = select(Mandate).where(
+        Mandate.operator_id == operator_id,
+        sa.or_(
+            col(Mandate.state).in_(_IN_FORCE),
+            sa.and_(col(Mandate.id) == bound, col(Mandate.state) == MandateState.SUSPENDED),
+        ),
+        Mandate.valid_until > now,
+    )
+    for held in view.session.exec(query.order_by(col(Mandate.valid_from), col(Mandate.id))):
+        if held.valid_from > reach:
+            break
+        if held.valid_until > reach and not gaps(held.terms(), resource, purposes):
+            reach = held.valid_until
+    return reach if reach > now else None
 
 
 def limits(view: View, product: str, at: datetime | None = None) -> list[Limit]:

@@ -153,7 +153,7 @@ class MandatedRevenue(SQLModel, table=True):
 
 
 class MandatedLicense(SQLModel, table=True):
-    """授权许可. A license of public data: the mandate it was issued under and until when that was to last."""
+    """授权许可. A license of public data: the mandate it is served under and until when that lasts."""
 
     __tablename__ = "mandated_license"
 
@@ -161,5 +161,5 @@ class MandatedLicense(SQLModel, table=True):
     product_id: str = Field(index=True)
     mandate_id: str = Field(foreign_key="mandate.id", index=True)
     operator_id: str = Field(index=True)
-    until: datetime  # the mandate's end, frozen into the gate
+    until: datetime  # the mandate's own end
     issued_at: datetime

@@ -121,9 +121,14 @@ def _notice(notice: Mapping[str, Any] | None) -> Words:
         f"{notice['number']}，{notice['days']} 个工作日，异议 {notice['objections']} 件，均不成立"
         if notice["objections"]
         else f"{notice['number']}，{notice['days']} 个工作日，无异议",
-        f"{notice['number']}, {notice['days']} working days, {notice['objections'] or 'no'} objections"
+        f"{notice['number']}, {_counted(notice['days'], 'working day')}, "
+        f"{_counted(notice['objections'], 'objection')}"
         + (", none sustained" if notice["objections"] else ""),
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}" if number == 1 else f"{number or 'no'} {noun}s"
 
 
 def _moment(at: str | None) -> str:

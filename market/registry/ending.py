@@ -11,7 +11,7 @@ from market.registry.life import AMENDMENT, AmendmentKind, StepKind
 from market.registry.notices import close_notice
 from market.registry.register import enter, free_contents, open_amendment
 from market.registry.rules import ASSET, AssetState
-from market.registry.tables import Amendment, Asset
+from market.registry.tables import Asset
 from storage.kernel import clock
 from storage.kernel.problem import invalid
 from storage.unit import Unit, View
@@ -67,9 +67,3 @@ def _lapse(unit: Unit, asset: Asset, *, kept: AmendmentKind | None = None) -> No
     unit.session.add(waiting)
     close_notice(unit, asset, waiting, outcome="lapsed")
     unit.record("amendment.lapsed", f"asset:{asset.id}", amendment=waiting.id)
-
-
-def end_of(view: View, amendment_id: str) -> datetime | None:
-    """When the registration an application is about ends as things stand; None for an unknown one."""
-    query = select(Asset.valid_until).join(Amendment, col(Amendment.asset_id) == col(Asset.id))
-    return view.session.exec(query.where(Amendment.id == amendment_id)).first()

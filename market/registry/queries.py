@@ -164,6 +164,17 @@ def source_of_product(view: View, asset_id: str, registrant_id: str) -> Asset:
     return found
 
 
+def asset_behind(view: View, asset_id: str) -> Asset:
+    """产品所据资产. The asset behind a product, whoever has its registration now: for what is public of it.
+
+    Raises NotFound.
+    """
+    found = view.session.get(Asset, asset_id)
+    if found is None:
+        raise NotFound(asset=asset_id)
+    return found
+
+
 def steps_of(view: View, asset_id: str) -> Sequence[RegistrationStep]:
     """登记沿革. Every change of a registration's standing, oldest first; public."""
     query = select(RegistrationStep).where(RegistrationStep.asset_id == asset_id)

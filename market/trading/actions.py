@@ -29,14 +29,7 @@ from market.mandates import actions as mandating
 from market.policy import actions as policy
 from market.trading import purposes
 from market.trading.asking import ground_of
-from market.trading.ground import (
-    MANDATE_EXPIRED,
-    MANDATE_TERMINATED,
-    REGISTRATION_EXPIRED,
-    is_held,
-    refuse_unsold,
-    serving_mandate,
-)
+from market.trading.ground import is_held, refuse_unsold, serving_mandate
 from market.trading.problems import (
     NotOnOffer,
     OfferChanged,
@@ -54,9 +47,11 @@ from market.trading.rules import (
     unpaid_for,
     unsigned_for,
 )
+from market.trading.span import known_ends
 from market.trading.tables import Order
 from metering import actions as metering
 from metering.queries import gate as gate_of
+from metering.words import Shut
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
@@ -314,11 +309,9 @@ def _activate(unit: Unit, order: Order, zone: str) -> None:
     terms = contract_queries.one_contract(unit, order.contract_id).frozen_terms()
     license = contracts.issue_license(unit, terms, contract_id=order.contract_id, zone=zone)  # noqa: A001
     # Every end known in advance is frozen into the gate, with what a caller is told from then on.
-    ends = {REGISTRATION_EXPIRED: catalogue.registered_until(unit, order.product_id)}
+    known = known_ends(unit, order.product_id, terms.purposes, mandate)
     if mandate is not None:
-        ends[MANDATE_EXPIRED] = mandate.valid_until
         mandating.bind_license(unit, license_id=license.id, product_id=order.product_id, mandate=mandate)
-    known = {end: why for why, end in ends.items() if end is not None}
     policy = contracts.activate_license(unit, license.id, zone=zone, ends=sorted(known))
     metering.open_gate(
         unit,
@@ -327,6 +320,7 @@ def _activate(unit: Unit, order: Order, zone: str) -> None:
         buyer_id=order.buyer_id,
         policy=policy,
         until_reason=known.get(policy.serve_until) if policy.serve_until else None,
+        stands_on=mandate.number if mandate is not None else None,
     )
     if not catalogue.is_grounded(unit, order.product_id):  # ended between signing and payment
         metering.shut_gate(unit, license.id, reason="suspended")
@@ -425,7 +419,7 @@ def expire_license(unit: Unit, license_id: str) -> License:
 
 def end_with_mandate(unit: Unit, license_id: str, *, reason: str) -> License:
     """随授权终止. End a license whose mandate was terminated; what is left of its prepayment can be asked back."""
-    metering.shut_gate(unit, license_id, reason=MANDATE_TERMINATED)
+    metering.shut_gate(unit, license_id, reason=Shut.MANDATE_TERMINATED)
     ended = contracts.terminate_license(unit, license_id, reason=reason)
     complete_order(unit, license_id)
     return ended

@@ -15,12 +15,6 @@ from market.mandates.tables import Mandate
 from market.trading.tables import Order
 from storage.unit import Unit
 
-# What a gate tells from the moment an end that was known in advance has come.
-MANDATE_EXPIRED = "mandate_expired"
-MANDATE_SUSPENDED = "mandate_suspended"
-MANDATE_TERMINATED = "mandate_terminated"
-REGISTRATION_EXPIRED = "registration_expired"
-
 
 def refuse_unsold(unit: Unit, product_id: str, plan_id: str, purpose: Use) -> Grounds | None:
     """可否成交. What an order of a plan stands on now; None for no such plan.

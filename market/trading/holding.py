@@ -21,7 +21,8 @@ from market.mandates.rules import MandateState
 from market.mandates.tables import Mandate
 from market.registry.queries import source_of_product
 from market.trading import actions as trading
-from market.trading.ground import MANDATE_EXPIRED, MANDATE_SUSPENDED, MANDATE_TERMINATED
+from market.trading.span import carry_on, settle_span, settle_spans
+from metering.words import Shut
 from storage.unit import Unit
 
 
@@ -77,62 +78,83 @@ def sweep_negative(unit: Unit) -> list[str]:
     return caught
 
 
-def sign_mandate(unit: Unit, actor: Actor, mandate_id: str, *, sha256: str) -> Mandate:
-    """签署授权. In force at once when its term has begun; what waited for it goes on. Raises as the room does."""
+def sign_mandate(
+    unit: Unit, actor: Actor, mandate_id: str, *, sha256: str, zone: str = "Asia/Shanghai"
+) -> Mandate:
+    """签署授权. In force at once when its term has begun; what waited for it goes on. Raises as the room does.
+
+    Licenses that the end of the mandate before would cut short are served on, if this one follows without a gap.
+    """
     lists.steady(unit)
     mandate = mandating.sign_mandate(unit, actor, mandate_id, sha256=sha256)
     if mandate.state is MandateState.ACTIVE:
         _release(unit, mandate)
+    settle_spans(unit, mandate.operator_id, zone)
     return mandate
 
 
-def begin_mandate(unit: Unit, mandate_id: str) -> Mandate:
+def begin_mandate(unit: Unit, mandate_id: str, *, zone: str = "Asia/Shanghai") -> Mandate:
     """授权生效. The clock's: what waited for this mandate goes on. Raises as the room does."""
     lists.steady(unit)
     mandate = mandating.begin_mandate(unit, mandate_id)
     _release(unit, mandate)
+    settle_spans(unit, mandate.operator_id, zone)
     return mandate
 
 
-def suspend_mandate(unit: Unit, actor: Actor, mandate_id: str, *, reason: str) -> Mandate:
+def suspend_mandate(
+    unit: Unit, actor: Actor, mandate_id: str, *, reason: str, zone: str = "Asia/Shanghai"
+) -> Mandate:
     """暂停授权. Every listing that stood on it leaves the shelf in this Unit; its gates say `mandate_suspended`."""
     lists.steady(unit)
     mandate = mandating.suspend_mandate(unit, actor, mandate_id, reason=reason)
-    _hold(unit, mandate, code=MANDATE_SUSPENDED)
+    _hold(unit, mandate, code=Shut.MANDATE_SUSPENDED)
+    settle_spans(unit, mandate.operator_id, zone)
     return mandate
 
 
-def resume_mandate(unit: Unit, actor: Actor, mandate_id: str, *, reason: str) -> Mandate:
+def resume_mandate(
+    unit: Unit, actor: Actor, mandate_id: str, *, reason: str, zone: str = "Asia/Shanghai"
+) -> Mandate:
     """恢复授权. Listings held for it return, if everything else they stand on still holds."""
     lists.steady(unit)
     mandate = mandating.resume_mandate(unit, actor, mandate_id, reason=reason)
     _release(unit, mandate)
+    settle_spans(unit, mandate.operator_id, zone)
     return mandate
 
 
-def terminate_mandate(unit: Unit, actor: Actor, mandate_id: str, *, reason: str) -> Mandate:
+def terminate_mandate(
+    unit: Unit, actor: Actor, mandate_id: str, *, reason: str, zone: str = "Asia/Shanghai"
+) -> Mandate:
     """终止授权. Listings that stood on it are held and its licenses end, in this Unit (`mandate_terminated`)."""
     lists.steady(unit)
     mandate = mandating.terminate_mandate(unit, actor, mandate_id, reason=reason)
-    kept = _hold(unit, mandate, code=MANDATE_TERMINATED)
+    kept = _hold(unit, mandate, code=Shut.MANDATE_TERMINATED)
     for license_id in _stranded(unit, mandate, kept):
         trading.end_with_mandate(unit, license_id, reason=mandate.reason)
+    settle_spans(unit, mandate.operator_id, zone)
     return mandate
 
 
-def expire_mandate(unit: Unit, mandate_id: str) -> Mandate:
-    """授权到期. Its gates have refused since by themselves; listings are held, licenses are noted as ended."""
+def expire_mandate(unit: Unit, mandate_id: str, *, zone: str = "Asia/Shanghai") -> Mandate:
+    """授权到期. Its gates have refused since by themselves; listings are held, licenses are noted as ended.
+
+    What the next mandate covers goes on under that one.
+    """
     lists.steady(unit)
     mandate = mandating.expire_mandate(unit, mandate_id)
-    kept = _hold(unit, mandate, code=MANDATE_EXPIRED)
+    kept = _hold(unit, mandate, code=Shut.MANDATE_EXPIRED)
     for license_id in _stranded(unit, mandate, kept):
+        settle_span(unit, license_id, zone)
         held = one_license(unit, license_id)
         if held.serve_until is not None and held.serve_until <= mandate.valid_until:
             trading.expire_license(unit, license_id)
+    settle_spans(unit, mandate.operator_id, zone)
     return mandate
 
 
-def _hold(unit: Unit, mandate: Mandate, *, code: str) -> dict[str, Mandate]:
+def _hold(unit: Unit, mandate: Mandate, *, code: Shut) -> dict[str, Mandate]:
     """Hold what no other mandate covers. Returns product → the mandate that carries it on."""
     kept: dict[str, Mandate] = {}
     for product, living in _of_operator(unit, mandate.operator_id):
@@ -141,9 +163,15 @@ def _hold(unit: Unit, mandate: Mandate, *, code: str) -> dict[str, Mandate]:
             if cover is not None and cover.mandate is not None:
                 kept[product.id] = cover.mandate
             continue
-        reason = f"{mandate.number}：{mandate.state.words.zh}。{mandate.reason}"
-        listing.hold_listing(unit, product.id, Hold.MANDATE, reason=reason, code=code)
+        listing.hold_listing(unit, product.id, Hold.MANDATE, reason=_why(mandate), code=code)
     return kept
+
+
+def _why(mandate: Mandate) -> str:
+    """What the listing's page says; the clock gives no reason of its own."""
+    words = mandate.state.words
+    said = f"授权运营 {mandate.number} 已{words.zh} mandate {mandate.number}: {words.en.lower()}"
+    return said if mandate.state is MandateState.EXPIRED else f"{said}。{mandate.reason}"
 
 
 def _release(unit: Unit, mandate: Mandate) -> None:
@@ -161,7 +189,7 @@ def _stranded(unit: Unit, mandate: Mandate, kept: dict[str, Mandate]) -> list[st
         if LICENSE.ended(state) or state is LicenseState.PENDING:
             continue
         if row.product_id in kept:
-            mandating.rebind_license(unit, row.license_id, kept[row.product_id])
+            carry_on(unit, row.license_id, kept[row.product_id])
         else:
             left.append(row.license_id)
     return left

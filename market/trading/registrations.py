@@ -1,7 +1,5 @@
 """登记变动的后果 What a registration's end, change or renewal does to listings, licenses and gates, in the same Unit."""
 
-from datetime import datetime
-
 from contracts import actions as contracts
 from contracts.queries import licenses_open
 from contracts.rules import LicenseState
@@ -13,23 +11,28 @@ from market.registry.life import AmendmentKind
 from market.registry.rules import ENDED
 from market.registry.settings import RegistrySettings
 from market.registry.tables import Amendment, Asset
+from market.trading.span import settle_span
 from metering import actions as metering
 from storage.unit import Unit, View
+
+_TRANSFERRED = "数据登记已转移至另一登记主体 the registration was transferred to another registrant"
 
 
 def apply_amendment(
     unit: Unit, actor: Actor, amendment_id: str, *, reason: str, office: RegistrySettings
 ) -> Amendment:
     """办结登记申请. What it changes is felt downward at once. Raises what `amending.apply_amendment` raises."""
-    before = ending.end_of(unit, amendment_id)
     asked, asset = amending.apply_amendment(unit, actor, amendment_id, reason=reason, office=office)
     if asset.state in ENDED:
         _stop(unit, asset, "数据登记已注销 the registration was cancelled")
     else:
         for product_id in products_of_asset(unit, asset.id):
-            listing.recheck_listing(unit, product_id)
-        if asked.kind is AmendmentKind.RENEWAL and before is not None:
-            _extend(unit, asset, before, office.timezone)
+            if asked.kind is AmendmentKind.TRANSFER:
+                listing.suspend_groundless(unit, product_id, reason=_TRANSFERRED)
+            else:
+                listing.recheck_listing(unit, product_id)
+        if asked.kind is AmendmentKind.RENEWAL:
+            _extend(unit, asset, office.timezone)
     return asked
 
 
@@ -64,11 +67,8 @@ def _stop(unit: Unit, asset: Asset, reason: str) -> None:
                 contracts.suspend_license(unit, held.id, reason=reason)
 
 
-def _extend(unit: Unit, asset: Asset, before: datetime, zone: str) -> None:
-    """A license that the old end had cut short serves as long as agreed."""
-    assert asset.valid_until is not None
+def _extend(unit: Unit, asset: Asset, zone: str) -> None:
+    """A license that the old end had cut short serves as long as agreed, and as its mandate lets it."""
     for product_id in products_of_asset(unit, asset.id):
         for held in licenses_open(unit, product_id):
-            if held.state is not LicenseState.PENDING and held.serve_until == before:
-                longer = contracts.extend_license(unit, held.id, zone=zone, ends=[asset.valid_until])
-                metering.extend_gate(unit, held.id, serve_until=longer.serve_until)
+            settle_span(unit, held.id, zone)

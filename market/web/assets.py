@@ -110,7 +110,8 @@ def asset(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ass
         amendments = queries.amendments(view, actor, asset_id)
         certificates = queries.certificates(view, actor, asset_id)
         affected = registrations.affected_licenses(view, asset_id)
-        owner = parties(view, {found.registrant_id}).get(found.registrant_id)
+        named = {found.registrant_id} | {row.raised_org for row in objections if row.raised_org}
+        owners = parties(view, named)
     own = found.registrant_id == actor.org and actor.may(Permission.ASSET_DRAFT)
     desk = actor.may(Permission.ASSET_REVIEW)
     mine = found.registrant_id == actor.org or actor.id in {found.created_by, found.submitted_by}
@@ -121,7 +122,8 @@ def asset(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ass
         form=form,
         held=found,
         files=files,
-        owner=owner,
+        owner=owners.get(found.registrant_id),
+        objectors=owners,
         steps=told(history),
         verbs=verbs & ({"edit", "submit", "withdraw"} if own else set()),
         decides=verbs & (DECISIONS if desk and not mine else set()),

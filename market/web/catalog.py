@@ -14,7 +14,7 @@ from market.http.who import ActorDep, HouseDep, VisitorDep, allow
 from market.identity.problems import Unauthenticated
 from market.identity.queries import parties
 from market.identity.rules import Actor, Permission
-from market.registry.queries import source_of_product
+from market.registry.queries import asset_behind
 from market.web.drafts import draft_texts
 from market.web.forms import GUARDED, FormDep, again, leave
 from market.web.prices import limited, priced
@@ -63,7 +63,7 @@ def product(request: Request, house: HouseDep, caller: VisitorDep, form: FormDep
     with house.store.view() as view:
         shown = queries.product_page(view, caller.actor, slug)
         found = shown.product
-        asset = source_of_product(view, found.asset_id, found.provider_id)
+        asset = asset_behind(view, found.asset_id)
         provider = parties(view, {found.provider_id}).get(found.provider_id)
     versions = [
         (row, {kind: file for kind, file in row.manifest["files"].items() if kind != "serving"})

@@ -25,6 +25,8 @@ HAPPENED: dict[str, Words] = {
     "directory.rows_imported": Words("导入目录条目", "Entries of the directory imported"),
     "item.defined": Words("定义数据项", "Data item defined"),
     "license.extended": Words("许可延长", "License extended"),
+    "license.shortened": Words("许可提前截止", "License ends earlier"),
+    "gate.rebased": Words("改挂授权运营", "Served under another mandate"),
     "listing.rechecked": Words("挂牌复核", "Listing checked again"),
     "source.authoritative": Words("认定权威数据源", "Authoritative source named"),
     "source.authority_ended": Words("终止权威数据源", "Authoritative source ended"),

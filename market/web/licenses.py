@@ -28,9 +28,10 @@ from metering.limits import limits_of
 from metering.queries import credentials as credentials_of
 from metering.queries import gate
 from metering.rating import Usage
+from metering.shelf import why_shut
 from metering.tables import Credential
 from metering.usage import span, usage_by
-from metering.words import By
+from metering.words import By, told
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
@@ -86,6 +87,7 @@ def license_page(
     with house.store.view() as view:
         held = readable_license(view, actor, license_id)
         door = gate(view, license_id) if held.serve_from else None
+        shut = why_shut(door, now) if door else None
         begins, ends = span(By.DAY, None, None, days=DAYS)
         used = usage_by(view, By.DAY, license_id=license_id, since=begins, until=ends, zone=zone)
         by = picked(By, form["by"]) or By.DAY
@@ -107,6 +109,8 @@ def license_page(
         license=held,
         terms=held.frozen_terms(),
         gate=door,
+        shut=shut,
+        shut_words=told(shut, door.stands_on) if door and shut else None,
         limits=limits_of(door) if door else [],
         by=by,
         groups=[By.HOUR, By.DAY, By.PURPOSE, By.CREDENTIAL],

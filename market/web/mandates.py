@@ -183,14 +183,14 @@ def step(
         raise invalid("verb", "required", "请选择要办理的事项。", "Choose what to do.")
 
     def once_only(unit: Unit) -> str:
-        act(unit, actor, mandate_id, form)
+        act(unit, actor, mandate_id, form, house.settings.timezone)
         return mandate_id
 
     once(request, house, actor, form, once_only)
     return leave(f"/mandates/{mandate_id}", done="mandate_moved")
 
 
-def _submit(unit: Unit, actor: Actor, mandate_id: str, form: Form) -> object:
+def _submit(unit: Unit, actor: Actor, mandate_id: str, form: Form, _zone: str) -> object:
     minutes_on = day(form, "minutes_on")
     if minutes_on is None:
         raise invalid("minutes_on", "required", "请填写集体审议日期。", "On which day was it decided?")
@@ -199,7 +199,7 @@ def _submit(unit: Unit, actor: Actor, mandate_id: str, form: Form) -> object:
     )
 
 
-def _assess(unit: Unit, actor: Actor, mandate_id: str, form: Form) -> object:
+def _assess(unit: Unit, actor: Actor, mandate_id: str, form: Form, _zone: str) -> object:
     verdict = next((each for each in Assessed if each.value == form["assessed"]), None)
     if verdict is None:
         raise invalid("assessed", "required", "请选择评估结论。", "Choose the judgment.")
@@ -207,20 +207,27 @@ def _assess(unit: Unit, actor: Actor, mandate_id: str, form: Form) -> object:
     return actions.assess(unit, actor, mandate_id, year=year, verdict=verdict, note=form["note"])
 
 
-def _reasoned(act: Callable[..., object]) -> Callable[[Unit, Actor, str, Form], object]:
-    return lambda unit, actor, mandate_id, form: act(unit, actor, mandate_id, reason=form["reason"])
+Step = Callable[[Unit, Actor, str, Form, str], object]  # the last is the zone licenses are dated by
 
 
-STEPS: dict[str, Callable[[Unit, Actor, str, Form], object]] = {
+def _reasoned(act: Callable[..., object]) -> Step:
+    return lambda unit, actor, mandate_id, form, zone: act(
+        unit, actor, mandate_id, reason=form["reason"], zone=zone
+    )
+
+
+STEPS: dict[str, Step] = {
     "submit": _submit,
-    "take_back": _reasoned(actions.take_back_notice),
-    "sign": lambda unit, actor, mandate_id, form: holding.sign_mandate(
-        unit, actor, mandate_id, sha256=form["sha256"]
+    "take_back": lambda unit, actor, mandate_id, form, _zone: actions.take_back_notice(
+        unit, actor, mandate_id, reason=form["reason"]
+    ),
+    "sign": lambda unit, actor, mandate_id, form, zone: holding.sign_mandate(
+        unit, actor, mandate_id, sha256=form["sha256"], zone=zone
     ),
     "suspend": _reasoned(holding.suspend_mandate),
     "resume": _reasoned(holding.resume_mandate),
     "terminate": _reasoned(holding.terminate_mandate),
-    "hand_over": lambda unit, actor, mandate_id, form: actions.hand_over(
+    "hand_over": lambda unit, actor, mandate_id, form, _zone: actions.hand_over(
         unit, actor, mandate_id, note=form["note"]
     ),
     "assess": _assess,

@@ -84,7 +84,7 @@ def product(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, p
     """产品 · Where it stands: profile, versions, plans, listing, and what is still to be done."""
     with house.store.view() as view:
         found = queries.own_product(view, actor, product_id)
-        asset = registry.source_of_product(view, found.asset_id, actor.own_org)
+        asset = registry.asset_behind(view, found.asset_id)
         shown = queries.product_page(view, actor, product_id)
     state = shown.listing.state if shown.listing else None
     return page(

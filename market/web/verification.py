@@ -16,6 +16,7 @@ from market.http.work import Streamed
 from market.identity.queries import parties
 from market.identity.rules import Permission
 from market.registry import notices, queries
+from market.registry.life import OPEN_OBJECTIONS
 from market.registry.rules import number_faults
 from market.registry.verification import verified
 from market.web.forms import GUARDED, Form, FormDep, again, leave
@@ -97,8 +98,12 @@ def public_notice(
     now = clock.now()
     running = held.closed_at is None and (held.paused_at is not None or now < held.ends_at)
     actor = caller.actor
+    objecting = actor is not None and any(
+        row.raised_by == actor.person and row.state in OPEN_OBJECTIONS for row in mine
+    )
     may_object = (
         running
+        and not objecting
         and actor is not None
         and not actor.belongs_to(asset.registrant_id)
         and not actor.may(Permission.ASSET_REVIEW)
@@ -115,6 +120,7 @@ def public_notice(
         objections=mine,
         running=running,
         may_object=may_object,
+        objecting=objecting,
     )
 
 

@@ -199,7 +199,7 @@ def _standing(plane: Plane, ticket: Ticket) -> None:
     if not standing.credential_live or standing.revoked:
         raise InvalidToken
     if reason := why_shut(standing.gate, clock.now()):
-        raise LicenseNotInForce(license=ticket.license_id, reason=reason)
+        raise LicenseNotInForce.because(ticket.license_id, reason, standing.gate.stands_on)
 
 
 def _bought_with(ticket: Ticket) -> Access:

@@ -40,6 +40,7 @@ from metering.tokens import (
     inside,
     mint_access,
 )
+from metering.words import told
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Problem
@@ -150,7 +151,9 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
             plane.refusals.count(client.credential.id)
             raise InvalidTarget("this organization has no such license")
         if reason := why_shut(gate, clock.now()):
-            raise InvalidTarget(f"the license is not in force: {reason[:80]}", status_code=403)
+            words = told(reason, gate.stands_on)  # RFC 6749 5.2: an error_description is ASCII
+            why = f"{reason[:80]}: {words.en}" if words else reason[:80]
+            raise InvalidTarget(f"the license is not in force: {why}", status_code=403)
         purpose = self.request.form.get("purpose") or ""
         if not purpose and len(gate.purposes) > 1:
             raise InvalidTarget(f"name one purpose of: {' '.join(gate.purposes)}")

@@ -88,7 +88,7 @@ def test_the_gate_counts_by_steps_what_the_whole_costs(tariff: Tariff, parts: li
         return
     gate = GateState(
         "lic", "prd", "commercial", True, None, False, None, clock.now(), None, None, None, None, None, None, None,
-        0, 0, 0, 0, 0, 9, 9, 9, False, [], counted,
+        0, 0, 0, 0, 0, 9, 9, 9, False, None, [], counted,
     )  # fmt: skip
     for rows in parts:
         _calls, amount = gate.admit(Charge("lic", "prd", "c", "", "", Kind.ROWS, "k", b"", 1, rows, 5))
@@ -114,7 +114,7 @@ def test_the_till_and_the_bill_agree_to_the_fen(
 ) -> None:
     gate = GateState(
         "lic", "prd", "commercial", True, None, False, None, clock.now(), None, None, None, None, None, None, None,
-        0, 0, 0, 0, 0, call_fen, row_fen, download_fen, False, [],
+        0, 0, 0, 0, 0, call_fen, row_fen, download_fen, False, None, [],
     )  # fmt: skip
     used: dict[Kind, Usage] = {}
     for kind, rows in events:

@@ -668,6 +668,7 @@ def upgrade() -> None:
         sa.Column("serve_from", MOMENT, nullable=False),
         sa.Column("serve_until", MOMENT, nullable=True),
         sa.Column("until_reason", sa.String(), nullable=True),
+        sa.Column("stands_on", sa.String(), nullable=True),
         sa.Column("limit_calls", BIG, nullable=True),
         sa.Column("limit_rows", BIG, nullable=True),
         sa.Column("limit_bytes", BIG, nullable=True),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from contracts.rules import LicenseState
+from contracts.rules import LicenseState, term_bounds
 from contracts.tables import License
 from contracts.terms import Purpose, Tier
 from market import chores
@@ -61,6 +61,14 @@ def reason(market: Market, order: Order) -> str | None:
     """What a call under the order's license is told now."""
     with market.house.store.view() as view:
         return why_shut(view.session.get_one(Gate, order.license_id), clock.now())
+
+
+def agreed_end(market: Market, order: Order) -> datetime | None:
+    """When the license would end if nothing cut its term short."""
+    with market.house.store.view() as view:
+        held = view.session.get_one(License, order.license_id)
+    assert held.serve_from is not None
+    return term_bounds(held.frozen_terms().term, starts_at=held.serve_from, zone="Asia/Shanghai")[1]
 
 
 def standing(market: Market) -> tuple[ProductState, Hold | None]:
@@ -168,8 +176,78 @@ def test_a_mandate_that_ends_first_ends_the_service_to_the_second(house: House) 
         assert reason(market, order) == "mandate_expired"
         with house.store.view() as view:
             assert view.session.get_one(License, order.license_id).state is LicenseState.EXPIRED
+            found = view.session.exec(select(Listing).where(Listing.product_id == market.product.id)).one()
+        assert found.reason == f"授权运营 {mandate.number} 已到期 mandate {mandate.number}: expired"
         signed_mandate(house.store, first_day=civil(-1), last_day=civil(300))
         assert standing(market) == (ProductState.LISTED, None)
+
+
+def served(market: Market, order: Order) -> tuple[datetime | None, str | None, str | None]:
+    """Until when the order's gate serves, why it ends then, and the mandate it names."""
+    with market.house.store.view() as view:
+        gate = view.session.get_one(Gate, order.license_id)
+        held = view.session.get_one(License, order.license_id)
+    assert gate.serve_until == held.serve_until
+    return gate.serve_until, gate.until_reason, gate.stands_on
+
+
+def test_the_next_mandate_carries_on_the_licenses_that_the_end_of_the_first_had_cut(house: House) -> None:
+    first = signed_mandate(house.store, last_day=civil(20))
+    market = Market(house)
+    order = market.paid()
+    agreed = agreed_end(market, order)
+    assert served(market, order) == (first.valid_until, "mandate_expired", first.number)
+    late = signed_mandate(house.store, title="有间隔的授权", first_day=civil(22), last_day=civil(300))
+    assert served(market, order) == (first.valid_until, "mandate_expired", first.number)  # a day is missing
+    next_one = signed_mandate(house.store, title="续期授权", first_day=civil(21), last_day=civil(40))
+    assert next_one.state is MandateState.SIGNED
+    assert served(market, order)[0] == agreed  # the one with the gap follows the next without one
+    assert served(market, order)[1:] == (None, first.number)
+    with clock.held(first.valid_until + timedelta(seconds=1)):
+        assert reason(market, order) is None  # no minute without service, before the clock has noted anything
+        order_again(market)
+        chores.each_minute(house)
+        assert standing(market) == (ProductState.LISTED, None)
+        assert reason(market, order) is None
+        assert served(market, order) == (agreed, None, next_one.number)
+    with clock.held(first.valid_until + timedelta(days=5)):
+        chores.each_minute(house)
+        move(market, holding.terminate_mandate, mandate_id=late.id, reason="另行安排，终止授权")
+        assert served(market, order) == (next_one.valid_until, "mandate_expired", next_one.number)
+        assert reason(market, order) is None
+
+
+def test_a_suspended_follower_does_not_lengthen_and_one_resumed_does(house: House) -> None:
+    first = signed_mandate(house.store, last_day=civil(20))
+    market = Market(house)
+    order = market.paid()
+    second = signed_mandate(house.store, title="续期授权", last_day=civil(200))
+    assert served(market, order)[1] is None
+    move(market, holding.suspend_mandate, mandate_id=second.id, reason=REASON)
+    assert served(market, order) == (first.valid_until, "mandate_expired", first.number)
+    move(market, holding.resume_mandate, mandate_id=second.id, reason="整改完成，恢复")
+    assert served(market, order)[1] is None
+
+
+def test_a_follower_that_does_not_cover_the_product_lengthens_nothing(house: House) -> None:
+    first = signed_mandate(house.store, last_day=civil(20))
+    market = Market(house)
+    order = market.paid()
+    signed_mandate(house.store, last_day=civil(200), purposes=(Purpose.RESALE,))
+    assert served(market, order) == (first.valid_until, "mandate_expired", first.number)
+
+
+def test_a_refusal_names_the_mandate_in_both_languages(market: Market) -> None:
+    order = market.paid()
+    mandate = mandate_of(market)
+    with token(market, order) as program:
+        move(market, holding.suspend_mandate, mandate_id=mandate.id, reason=REASON)
+        said = program.get(f"/data/v1/{market.product.slug}/rows").json()
+    assert (said["reason"], said["stands_on"]) == ("mandate_suspended", mandate.number)
+    assert said["details"] == {
+        "zh": f"所依据的授权运营已暂停（{mandate.number}）",
+        "en": f"the mandate it stands on is suspended ({mandate.number})",
+    }
 
 
 def test_an_edit_that_catches_a_listed_product_stops_it_at_once(market: Market) -> None:

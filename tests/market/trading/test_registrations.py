@@ -1,6 +1,6 @@
 """What happens to a registration is felt downward in the same Unit: listings, licenses, gates."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -22,6 +22,7 @@ from storage.kernel import clock
 from storage.kernel.problem import WrongState
 from storage.unit import Store
 from tests.market.assets import QUICK
+from tests.market.mandates_made import civil, signed_mandate
 from tests.market.people import COMPLIANCE, PROVIDER, REGISTRAR
 from tests.market.products import listed_product
 from tests.market.web.trade import CAST, Market
@@ -123,19 +124,18 @@ def test_the_very_next_request_is_refused_after_the_registration_ended(
     assert gate(market, license_id)[0] is False
 
 
-def test_a_renewal_lengthens_only_what_the_old_end_had_cut(deal: tuple[Market, str, str]) -> None:
-    market, asset_id, license_id = deal
-    store, provider = market.house.store, CAST["provider"]
-    with store.view() as view:
-        agreed = view.session.get_one(License, license_id).serve_until
-    assert agreed is not None
-    cut = agreed - timedelta(days=3)
-    with store.unit("system:test") as unit:  # as if the registration ended three days before the term
-        unit.session.get_one(Asset, asset_id).valid_until = cut
-        unit.session.get_one(License, license_id).serve_until = cut
-        unit.session.get_one(Gate, license_id).serve_until = cut
+def cut_short(market: Market, asset_id: str, license_id: str, end: datetime) -> None:
+    """As if the registration, and the license with it, ended then."""
+    with market.house.store.unit("system:test") as unit:
+        unit.session.get_one(Asset, asset_id).valid_until = end
+        unit.session.get_one(License, license_id).serve_until = end
+        unit.session.get_one(Gate, license_id).serve_until = end
         unit.record("test.cut", f"asset:{asset_id}")
-    with clock.held(cut - timedelta(days=2)):
+
+
+def renewed(market: Market, asset_id: str, at: datetime) -> None:
+    store, provider = market.house.store, CAST["provider"]
+    with clock.held(at):
         with store.unit(provider.id, provider.org) as unit:
             asked = amending.ask_amendment(
                 unit, provider, asset_id, kind=AmendmentKind.RENEWAL, cause=REASON, office=QUICK
@@ -143,9 +143,33 @@ def test_a_renewal_lengthens_only_what_the_old_end_had_cut(deal: tuple[Market, s
         with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
             amending.review_amendment(unit, REGISTRAR, asked.id)
             registrations.apply_amendment(unit, REGISTRAR, asked.id, reason=REASON, office=QUICK)
+
+
+def test_a_renewal_lengthens_only_what_the_old_end_had_cut(deal: tuple[Market, str, str]) -> None:
+    market, asset_id, license_id = deal
+    store = market.house.store
+    with store.view() as view:
+        agreed = view.session.get_one(License, license_id).serve_until
+    assert agreed is not None
+    cut = agreed - timedelta(days=3)
+    cut_short(market, asset_id, license_id, cut)
+    renewed(market, asset_id, cut - timedelta(days=2))
     with store.view() as view:
         assert view.session.get_one(License, license_id).serve_until == agreed
         assert view.session.get_one(Gate, license_id).serve_until == agreed
+
+
+def test_a_renewal_does_not_reach_past_the_end_of_the_mandate(house: House) -> None:
+    mandate = signed_mandate(house.store, last_day=civil(20))
+    market = Market(house)
+    license_id = str(market.paid().license_id)
+    cut = mandate.valid_until - timedelta(days=3)
+    cut_short(market, market.product.asset_id, license_id, cut)
+    renewed(market, market.product.asset_id, cut - timedelta(days=2))
+    with house.store.view() as view:
+        gate = view.session.get_one(Gate, license_id)
+        assert view.session.get_one(License, license_id).serve_until == mandate.valid_until
+    assert (gate.serve_until, gate.until_reason) == (mandate.valid_until, "mandate_expired")
 
 
 def test_the_clock_ends_what_is_due(deal: tuple[Market, str, str]) -> None:

@@ -5,15 +5,25 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from sqlmodel import select
 
 from contracts.rules import LicenseState
 from contracts.tables import License
 from market.house import House
+from market.identity.rules import Verification
+from market.identity.tables import Party
+from market.mandates.tables import Mandate
+from market.registry import amending
+from market.registry.life import AmendmentKind
+from market.trading import holding, registrations
 from market.trading.tables import Order
 from market.web.licenses import bars
 from metering.queries import gate
 from metering.rating import Usage
 from metering.tables import Credential
+from tests.market.assets import QUICK
+from tests.market.people import MANDATOR, OTHER_PROVIDER, PROVIDER, REGISTRAR
+from tests.market.products import seated
 from tests.market.web.trade import Market
 
 
@@ -123,3 +133,45 @@ def test_days_without_use_are_drawn_as_zero() -> None:
     drawn = bars([("2026-11-20", Usage(3, 3, 30, 300, 6))], datetime(2026, 11, 21, tzinfo=UTC))
     assert len(drawn) == 31
     assert drawn[-2:] == [("11-20", 3), ("11-21", 0)]
+
+
+def test_who_holds_a_license_still_finds_the_page_of_a_product_off_the_shelf_and_why(market: Market) -> None:
+    order = market.paid()
+    page = f"/catalog/{market.product.slug}"
+    with market.house.store.unit(MANDATOR.id, MANDATOR.org) as unit:
+        mandate = unit.session.exec(select(Mandate)).one()
+        number = mandate.number
+        holding.suspend_mandate(unit, MANDATOR, mandate.id, reason="安全检查期间暂停")
+    text = market["buyer"].get(page)
+    assert f"授权运营 {number} 已暂停" in text
+    assert "安全检查期间暂停" in text
+    assert "阅读合同全文" not in text
+    license_page = market["buyer"].get(f"/licenses/{order.license_id}")
+    assert f"所依据的授权运营已暂停（{number}）" in license_page
+    assert "<code>mandate_suspended</code>" in license_page
+    market["rival"].get(page, 404)
+
+
+def test_a_transferred_registration_leaves_the_product_page_to_those_it_concerns(market: Market) -> None:
+    order = market.paid()
+    store, asset_id = market.house.store, market.product.asset_id
+    seated(store, OTHER_PROVIDER)
+    with store.unit("system:test") as unit:
+        unit.session.get_one(Party, OTHER_PROVIDER.own_org).verification = Verification.VERIFIED
+        unit.record("party.verified", f"party:{OTHER_PROVIDER.org}")
+    with store.unit(PROVIDER.id, PROVIDER.org) as unit:
+        asked = amending.ask_amendment(
+            unit, PROVIDER, asset_id, kind=AmendmentKind.TRANSFER, cause="业务整体划转，办理转移",
+            office=QUICK, to_party=OTHER_PROVIDER.own_org,
+        )  # fmt: skip
+    with store.unit(OTHER_PROVIDER.id, OTHER_PROVIDER.org) as unit:
+        amending.answer_transfer(unit, OTHER_PROVIDER, asked.id, agree=True)
+    with store.unit(REGISTRAR.id, REGISTRAR.org) as unit:
+        amending.review_amendment(unit, REGISTRAR, asked.id)
+        registrations.apply_amendment(unit, REGISTRAR, asked.id, reason="经核查，依法办理", office=QUICK)
+    for name in ("buyer", "provider"):
+        text = market[name].get(f"/catalog/{market.product.slug}")
+        assert "数据登记已转移至另一登记主体" in text
+    assert "数据登记已转移至另一登记主体" in market["provider"].get(f"/products/{market.product.id}")
+    assert "产品已下架" in market["buyer"].get(f"/licenses/{order.license_id}")
+    market["rival"].get(f"/catalog/{market.product.slug}", 404)
