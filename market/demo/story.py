@@ -24,6 +24,8 @@ from market.registry import actions as registry
 from market.registry.queries import files_of
 from market.registry.rules import Description, FormatKind, Item, Right, ShareType, SourceKind, UpdateCycle
 from market.screening import actions as screening
+from market.screening import filings
+from market.screening.rules import FilingKind
 from market.trading import actions as trading
 from market.trading import queries as trading_queries
 from market.trading.rules import RULES_VERSION
@@ -155,6 +157,25 @@ def _screen(house: House, piece: Piece, asset_id: str) -> None:
         screening.review_secrecy(
             unit, reviewing, review.id, passing=True, reason=REASON, evidence="演示审查表 demo form"
         )
+    if piece.pi_basis:
+        _assessed(house, asking, reviewing, asset_id, piece.pi_basis)
+
+
+def _assessed(house: House, asking: Actor, reviewing: Actor, asset_id: str, basis: str) -> None:
+    """The impact assessment, shown by the provider and checked by a compliance officer."""
+    number = basis.rpartition(" ")[2]
+    with house.store.unit(asking.id, asking.org) as unit:
+        paper = filings.file_paper(
+            unit,
+            asking,
+            asset_id,
+            kind=FilingKind.IMPACT_ASSESSMENT,
+            number=number,
+            authority="演示评估机构 demo assessor",
+            dated=date(2026, 10, 1),
+        )
+    with house.store.unit(reviewing.id, reviewing.org) as unit:
+        filings.check_filing(unit, reviewing, paper.id, accept=True, reason=REASON)
 
 
 def _list(house: House, piece: Piece, asset_id: str) -> None:

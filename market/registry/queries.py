@@ -244,6 +244,14 @@ def open_objections(view: View, notice_id: str) -> Sequence[Objection]:
     return view.session.exec(query).all()
 
 
+def disputed(view: View, asset_id: str) -> bool:
+    """Whether anybody's objection to an asset is not decided."""
+    query = select(Objection.id).where(
+        Objection.asset_id == asset_id, col(Objection.state).in_(OPEN_OBJECTIONS)
+    )
+    return view.session.exec(query.limit(1)).first() is not None
+
+
 def objections(view: View, actor: Actor | None, asset_id: str) -> Sequence[Objection]:
     """异议. The objections to an asset: all for those concerned with it, their own for who raised them."""
     if actor is None:
