@@ -114,6 +114,10 @@ NOTICES: dict[str, Words] = {
     "closed": Words("账期已结账，账单已开具。", "The month is closed and its invoices are issued."),
     "settled": Words("已结清并开具账单。", "Settled; the invoice is issued."),
     "nothing_due": Words("没有需要结算的用量。", "There is no usage to settle."),
+    "misuse_told": Words(
+        "已记录并列入合规待查；许可状态未变。",
+        "Noted for compliance to look into; the license goes on as it was.",
+    ),
     "license_moved": Words(
         "许可状态已变更，下一次请求即按新状态执行。",
         "The license has changed; the very next request feels it.",

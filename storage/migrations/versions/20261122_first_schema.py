@@ -1526,6 +1526,7 @@ def upgrade() -> None:
                 "surge",
                 "night",
                 "probing",
+                "off_purpose",
                 name="anomalykind_known",
                 native_enum=False,
                 create_constraint=True,
