@@ -58,9 +58,13 @@ class DeliveryBook(Notebook[Charged, _Sent]):
     def write(self, connection: Connection, waiting: dict[Charged, _Sent]) -> None:
         # In one order for everybody, so that two gateways wait for each other and never deadlock.
         charged = sorted(waiting, key=lambda each: each.event_id)
-        begin = insert_into(connection, _delivery).on_conflict_do_nothing()
-        connection.execute(begin, [each.begun(waiting[each].at) for each in charged])
-        for some in _portions([each.event_id for each in charged]):
+        begin = insert_into(connection, _delivery).on_conflict_do_nothing().returning(_delivery.c.event_id)
+        new = {
+            bytes(row[0])
+            for row in connection.execute(begin, [_new(each, waiting[each]) for each in charged])
+        }
+        resumed = {each.event_id: each for each in charged if each.event_id not in new}
+        for some in _portions(list(resumed)):
             found = connection.execute(
                 sa.select(_delivery.c.event_id, _delivery.c.ranges, _delivery.c.delivered_at)
                 .where(_delivery.c.event_id.in_(some))
@@ -72,12 +76,16 @@ class DeliveryBook(Notebook[Charged, _Sent]):
                 sa.update(_delivery)
                 .where(_delivery.c.event_id == sa.bindparam("id"))
                 .values(ranges=sa.bindparam("all"), delivered_at=sa.bindparam("when")),
-                [
-                    _after(each, waiting[each], before[each.event_id])
-                    for each in charged
-                    if each.event_id in before
-                ],
+                [_after(resumed[id_], waiting[resumed[id_]], row) for id_, row in before.items()],
             )
+
+
+def _new(charged: Charged, sent: _Sent) -> dict[str, Any]:
+    whole = covers(sent.spans, charged.size)
+    return charged.begun(sent.at) | {
+        "ranges": [list(span) for span in merge(sent.spans)],
+        "delivered_at": clock.now() if whole else None,
+    }
 
 
 def _after(charged: Charged, sent: _Sent, before: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from metering.problems import KeyNotAnnounced
 from metering.settings import MeteringSettings
 from metering.tables import TokenKey
-from metering.tokens import KeyRing, public_jwk
+from metering.tokens import KeyRing, public_jwk, ticket_secret
 from metering.turns import KEYS, take_turn
 from metering.words import KeyState
 from storage.kernel import clock
@@ -155,15 +155,17 @@ def described(row: TokenKey) -> dict[str, Any]:
 
 def load_ring(view: View, seal: Seal) -> KeyRing:
     """The keys as they are now."""
-    public, signing = {}, None
+    public, tickets, signing = {}, {}, None
     trusted = select(TokenKey).where(TokenKey.state != KeyState.DROPPED).order_by(col(TokenKey.made_at))
     for row in view.session.exec(trusted).all():
         if row.state is KeyState.RETIRED and row.retired_at and row.retired_at < clock.now() - TRUST_RETIRED:
             continue
         public[row.kid] = OKPKey.import_key(row.public)
+        private = OKPKey.import_key(seal.open(row.sealed, row.kid))
+        tickets[row.kid] = ticket_secret(private)
         if row.state is KeyState.CURRENT:
-            signing = OKPKey.import_key(seal.open(row.sealed, row.kid))
-    return KeyRing(public, signing)
+            signing = private
+    return KeyRing(public, signing, tickets)
 
 
 class KeyWatch:
@@ -189,5 +191,5 @@ class KeyWatch:
         """Read the keys anew; changes the ring in place."""
         with self._store.view() as view:
             fresh = load_ring(view, self._seal)
-        self.ring.public, self.ring.signing = fresh.public, fresh.signing
+        self.ring.public, self.ring.signing, self.ring.tickets = fresh.public, fresh.signing, fresh.tickets
         self._read_at = time.monotonic()

@@ -61,6 +61,7 @@ class PageDesk:
             plane.settings.page_cache_bytes, lambda page: len(page.body) + 1024
         )
         self._making: Flights[Ready] = Flights()
+        self._opening: Flights[dict[str, Column]] = Flights()
 
     async def question(self, request: Request, item: ShelfItem, pinned: int | None) -> Question:
         """What is asked. Raises Invalid, NotOnShelf, Unavailable, ObjectDamaged."""
@@ -87,7 +88,9 @@ class PageDesk:
         sha256 = manifest["files"]["serving"]["sha256"]
         columns = self._columns.get((item.product_id, version))
         if columns is None:
-            columns = await plane.in_slow_thread(self._read_columns, sha256, manifest)
+            columns = await self._opening.join(
+                sha256, lambda: plane.in_slow_thread(self._read_columns, sha256, manifest)
+            )
             self._columns[item.product_id, version] = columns
         settings = plane.settings
         query = parse(parameters, columns, default=settings.default_rows, most=settings.page_rows)

@@ -1,5 +1,6 @@
 """Open data needs no account, and no till."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +25,12 @@ def test_open_data_needs_no_account_and_never_meets_the_till(served: Served) -> 
     assert served.http.get("/open/v1/product-open/files/serving").status_code == 404
     assert served.http.get("/open/v1/product-1/rows").status_code == 404
     assert served.gateway.plane is not None
-    served.gateway.plane.afterwards.flush()
-    with served.store.view() as view:
-        kept = {row.kind: (row.calls, row.rows) for row in view.session.exec(select(OpenUsage)).all()}
+    kept: dict[Kind, tuple[int, int]] = {}
+    until = time.monotonic() + 10
+    while kept.get(Kind.DOWNLOAD, (0, 0))[0] < 2 and time.monotonic() < until:
+        served.gateway.plane.afterwards.flush()  # bytes are noted after they left: the client may be faster
+        with served.store.view() as view:
+            kept = {row.kind: (row.calls, row.rows) for row in view.session.exec(select(OpenUsage)).all()}
     assert kept[Kind.ROWS] == (1, 5)
     assert kept[Kind.DOWNLOAD][0] == 2
     assert served.events() == []

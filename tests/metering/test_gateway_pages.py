@@ -201,6 +201,26 @@ def test_many_who_ask_for_one_page_wait_for_one_query(
     asyncio.run(run())
 
 
+def test_a_crowd_before_a_cold_gateway_waits_for_one_copy(
+    store: Store,
+    objects: LocalObjects,
+    settings: MeteringSettings,
+    long_manifest: dict[str, Any],
+    shelve: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    shelve(long_manifest, product_id="prd_long", tier="public_good")
+    narrow = settings.model_copy(update={"slow_queries": 1, "slow_queue": 1})
+
+    async def run() -> None:
+        async with opened(store, objects, narrow, tmp_path / "copies") as (desk, ask):
+            asked = await asyncio.gather(*(ask(f"名称=eq.站点{n}") for n in range(1, 40)))
+            pages = await asyncio.gather(*(desk.page(question) for question in asked))
+            assert [page.rows for page in pages] == [1] * len(asked)
+
+    asyncio.run(run())
+
+
 def test_slow_queries_are_refused_in_time_and_never_stall_light_ones(
     store: Store,
     objects: LocalObjects,

@@ -29,6 +29,7 @@ from metering.tokens import (
     mint_ticket,
     public_jwk,
     sign,
+    ticket_secret,
 )
 from storage.unit import Store
 
@@ -39,7 +40,8 @@ OTHER = OKPKey.generate_key("Ed25519", auto_kid=False)
 
 
 def ring(signing: OKPKey = KEY, *trusted: OKPKey) -> KeyRing:
-    return KeyRing({key.thumbprint(): key for key in (signing, *trusted)}, signing)
+    keys = {key.thumbprint(): key for key in (signing, *trusted)}
+    return KeyRing(keys, signing, {kid: ticket_secret(key) for kid, key in keys.items()})
 
 
 def an_access(**changes: Any) -> Access:
@@ -150,10 +152,58 @@ def test_a_tier_never_opens_the_other() -> None:
         check(mint_access(an_access(audience="everything"), issuer=ISSUER, ring=ring()))
 
 
-def test_an_access_token_is_no_ticket() -> None:
+def sealed_with(secret: bytes, head: dict[str, Any], payload: str) -> str:
+    message = f"{b64(head)}.{payload}"
+    return f"{message}.{b64(hmac.digest(secret, message.encode(), 'sha256'))}"
+
+
+def ticket_header(**changes: Any) -> dict[str, Any]:
+    return {"alg": "HS256", "kid": KEY.thumbprint(), "typ": TICKET} | changes
+
+
+def forged_tickets() -> dict[str, str]:
+    written = mint_ticket(a_ticket(), issuer=ISSUER, ring=ring())
+    payload, mac = written.split(".")[1:]
+    secret, public = ticket_secret(KEY), public_jwk(KEY)
+    return {
+        "an access token": good(),
+        "no signature": f"{b64(ticket_header(alg='none'))}.{payload}.",
+        "an empty signature": f"{b64(ticket_header())}.{payload}.",
+        "half a signature": f"{b64(ticket_header())}.{payload}.{mac[:20]}",
+        "changed claims": f"{b64(ticket_header())}.{b64({'iss': ISSUER})}.{mac}",
+        "the public key as secret": sealed_with(json.dumps(public).encode(), ticket_header(), payload),
+        "the public bytes as secret": sealed_with(public["x"].encode(), ticket_header(), payload),
+        "an empty secret": sealed_with(b"", ticket_header(), payload),
+        "another key's secret": sealed_with(ticket_secret(OTHER), ticket_header(), payload),
+        "an unknown key": sealed_with(ticket_secret(OTHER), ticket_header(kid=OTHER.thumbprint()), payload),
+        "signed as a token": sign_with(KEY, ticket_header(alg="Ed25519"), payload),
+        "the wrong type": sealed_with(secret, ticket_header(typ=ACCESS), payload),
+        "a header too many": sealed_with(secret, ticket_header(crit=["exp"]), payload),
+        "another issuer": mint_ticket(a_ticket(), issuer="https://evil.example", ring=ring()),
+        "claims missing": sealed_with(secret, ticket_header(), b64({"iss": ISSUER})),
+        "not an object": sealed_with(secret, ticket_header(), b64([1])),
+        "not base64": f"{b64(ticket_header())}.{payload}.!",
+        "nothing": "",
+        "too large": written + "A" * 4096,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(forged_tickets()))
+def test_a_forged_ticket_is_refused(name: str) -> None:
     with pytest.raises(InvalidToken):
-        Verifier(ISSUER, ring()).ticket(good(), now=NOW, address="")
-    assert sign({}, TICKET, ring()).count(".") == 2
+        Verifier(ISSUER, ring()).ticket(forged_tickets()[name], now=NOW, address="")
+
+
+def test_the_forged_tickets_fail_for_their_own_fault_only() -> None:
+    payload = mint_ticket(a_ticket(), issuer=ISSUER, ring=ring()).split(".")[1]
+    by_hand = sealed_with(ticket_secret(KEY), ticket_header(), payload)
+    assert Verifier(ISSUER, ring()).ticket(by_hand, now=NOW, address="") == a_ticket()
+
+
+def test_the_secret_of_tickets_signs_no_token() -> None:
+    payload = good().split(".")[1]
+    with pytest.raises(InvalidToken):
+        check(sealed_with(ticket_secret(KEY), header(alg="HS256"), payload))
 
 
 def test_time_is_judged_at_every_call_with_five_seconds_of_leeway() -> None:
@@ -196,6 +246,7 @@ def test_keys_are_sealed_rotated_and_dropped(store: Store, settings: MeteringSet
     watch = KeyWatch(store, seal)
     assert watch.ring.signing is not None
     token = mint_access(an_access(), issuer=ISSUER, ring=watch.ring)
+    ticket = mint_ticket(a_ticket(), issuer=ISSUER, ring=watch.ring)
     first = watch.ring.signing.thumbprint()
     with store.view() as view:
         row = view.session.get(TokenKey, first)
@@ -208,11 +259,14 @@ def test_keys_are_sealed_rotated_and_dropped(store: Store, settings: MeteringSet
     assert watch.ring.signing.thumbprint() != first
     assert len(watch.ring.jwks()["keys"]) == 3
     check(token, Verifier(ISSUER, watch.ring))
+    assert Verifier(ISSUER, watch.ring).ticket(ticket, now=NOW, address="") == a_ticket()
     with store.unit("system:test") as unit:
         drop_key(unit, seal, first, reason="leaked")
     watch.refresh()
     with pytest.raises(InvalidToken):
         check(token, Verifier(ISSUER, watch.ring))
+    with pytest.raises(InvalidToken):
+        Verifier(ISSUER, watch.ring).ticket(ticket, now=NOW, address="")
     other = SecretStr(base64.b64encode(bytes(32)).decode())
     with store.view() as view, pytest.raises(RuntimeError, match="another master key"):
         load_ring(view, Seal(MeteringSettings(master_key=other)))
