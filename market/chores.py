@@ -26,7 +26,7 @@ from market.trading import holding, living, watching
 from market.trading.queries import overdue, paid_but_waiting
 from market.trading.registrations import expire_registration
 from market.wiring import issue_certificate
-from metering.anomalies import findings, note_anomaly
+from metering.anomalies import findings, note_anomaly, strayed
 from metering.keys import Seal, rotate_when_due
 from metering.sealing import counted_hour, seal_hour, unsealed
 from metering.thresholds import licenses_with_new_steps
@@ -134,7 +134,7 @@ def note_anomalies(house: House) -> None:
     for finding in found:
         _alone(house, lambda unit, f=finding: note_anomaly(unit, f))  # type: ignore[misc]  # bound default
     with house.store.view() as view:
-        astray = living.strayed(view, clock.now())
+        astray = strayed(view, clock.now())
     for each in astray:
         _alone(house, lambda unit, e=each: living.stop_strayed(unit, e))  # type: ignore[misc]  # bound default
 

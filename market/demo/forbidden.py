@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sqlmodel import select
-
 from contracts.terms import DeliveryMode, Tier
 from market.catalogue import listing, offers
 from market.catalogue.queries import products_of_asset
@@ -16,8 +14,8 @@ from market.house import House
 from market.policy.inputs import DataGrade, OpenAttr, ProductForm, SourceKind, SupplyKind
 from market.policy.queries import in_force
 from market.registry import actions as registry
+from market.registry.queries import by_code
 from market.registry.rules import AssetState
-from market.registry.tables import Asset
 from storage.kernel.problem import Invalid
 from storage.kernel.words import Words
 
@@ -132,10 +130,7 @@ def _register(house: House, piece: Piece) -> str:
     """The asset, registered; one that was refused before is submitted again. Raises Invalid."""
     owner = acting(house, piece.owner)
     with house.store.view() as view:
-        query = select(Asset).where(
-            Asset.code == f"370200-demo-{piece.slug}", Asset.registrant_id == owner.own_org
-        )
-        known = view.session.exec(query).first()
+        known = by_code(view, f"370200-demo-{piece.slug}", owner.own_org)
     if known is None:
         return registered(house, piece, submitted(house, piece))
     if known.state is AssetState.DRAFT:

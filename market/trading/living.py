@@ -1,11 +1,8 @@
 """存续检查 What a living license is used for, compared with what it was granted for: rule T24 of the pack."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-
-import sqlalchemy as sa
-from sqlmodel import col, select
+from dataclasses import replace
+from datetime import datetime
 
 from contracts import actions as contracts
 from contracts.rules import LICENSE
@@ -21,62 +18,11 @@ from market.trading.problems import NotOnOffer
 from market.trading.purposes import facts_of_order
 from market.trading.queries import of_license
 from metering import actions as metering
-from metering.anomalies import Finding, note_anomaly
-from metering.tables import Gate, UsageAnomaly, UsageHour
-from metering.words import AnomalyKind, Kind
+from metering.anomalies import Finding, Strayed, note_anomaly
+from metering.words import AnomalyKind
 from storage.kernel import clock
 from storage.kernel.problem import NotFound, invalid
 from storage.unit import Unit, View
-
-LOOK_BACK = timedelta(days=7)  # what is reported later than this is for people to find
-
-
-@dataclass(frozen=True, slots=True)
-class Strayed:
-    """超范围使用. Use of a license in one hour for purposes it does not grant; `counted` at our own gate."""
-
-    license_id: str
-    hour: datetime
-    purposes: tuple[str, ...]
-    calls: int
-    rows: int
-    counted: bool
-
-
-def strayed(view: View, now: datetime) -> list[Strayed]:
-    """超范围检查. For each license the latest hour in which it was used for another purpose, not yet noted."""
-    query = (
-        sa.select(
-            col(UsageHour.license_id),
-            col(UsageHour.hour),
-            col(UsageHour.purpose),
-            col(UsageHour.kind),
-            sa.func.sum(col(UsageHour.calls)),
-            sa.func.sum(col(UsageHour.rows)),
-        )
-        .where(col(UsageHour.hour) >= now - LOOK_BACK)
-        .group_by(col(UsageHour.license_id), col(UsageHour.hour), col(UsageHour.purpose), col(UsageHour.kind))
-        .order_by(col(UsageHour.hour))
-    )
-    granted: dict[str, list[str]] = {}
-    found: dict[str, Strayed] = {}
-    for license_id, hour, purpose, kind, calls, rows in view.session.execute(query):
-        if license_id not in granted:
-            gate = view.session.get(Gate, license_id)
-            granted[license_id] = gate.purposes if gate else []
-        if not granted[license_id] or purpose in granted[license_id]:
-            continue
-        before = found.get(license_id)
-        same = before if before is not None and before.hour == hour else None
-        found[license_id] = Strayed(
-            license_id,
-            hour,
-            tuple(sorted({*(same.purposes if same else ()), purpose})),
-            (same.calls if same else 0) + int(calls),
-            (same.rows if same else 0) + int(rows),
-            (same.counted if same else False) or kind != Kind.REPORTED,
-        )
-    return [each for each in found.values() if not _noted(view, each)]
 
 
 def stop_strayed(unit: Unit, found: Strayed) -> Sequence[Hit]:
@@ -148,12 +94,3 @@ def _facts(view: View, row: License) -> Inputs:
     except NotOnOffer:  # off the shelf since; the license lives on
         given = Inputs(purpose=Purpose(order.purpose))
     return replace(given, off_purpose=True)
-
-
-def _noted(view: View, each: Strayed) -> bool:
-    query = select(UsageAnomaly.id).where(
-        UsageAnomaly.kind == AnomalyKind.OFF_PURPOSE,
-        UsageAnomaly.subject == f"license:{each.license_id}",
-        UsageAnomaly.since == each.hour,
-    )
-    return view.session.exec(query).first() is not None

@@ -16,7 +16,14 @@ from tests.live import Server
 
 _HAN = re.compile("[\u4e00-\u9fff]")
 # What moves by itself: the clock seals, signs and watches usage, and refusals themselves are counted.
-_RESTLESS = {"journal_cursor", "usage_seal", "usage_step", "usage_anomaly", "refusal_hour", "journal_signed_head"}
+_RESTLESS = {
+    "journal_cursor",
+    "usage_seal",
+    "usage_step",
+    "usage_anomaly",
+    "refusal_hour",
+    "journal_signed_head",
+}
 _CLOCK = "system:clock"
 
 

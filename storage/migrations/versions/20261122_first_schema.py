@@ -131,6 +131,7 @@ def upgrade() -> None:
                 "revocation",
                 "list_edit",
                 "mandate",
+                "refund",
                 name="casekind_known",
                 native_enum=False,
                 create_constraint=True,
