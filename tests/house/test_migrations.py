@@ -1,4 +1,4 @@
-"""Migrations: up equals the tables, down leaves nothing, on both databases."""
+"""Law: migrations up equal the tables, down leaves nothing, on both databases."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from storage import migrations
 from storage.database import Database
 from storage.kernel.ids import new_id
+from tests.house.tree import caught
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -34,6 +35,34 @@ def test_up_equals_the_tables_and_down_leaves_nothing(empty: Database) -> None:
     assert migrations.differences(empty) == []
     migrations.upgrade(empty)  # again is harmless
     migrations.downgrade(empty)
-    with empty.reading() as connection:
-        left = set(sa.inspect(connection).get_table_names())
-    assert left <= {"alembic_version"}
+    assert left_behind(empty) == []
+
+
+def left_behind(database: Database) -> list[str]:
+    with database.reading() as connection:
+        return sorted(set(sa.inspect(connection).get_table_names()) - {"alembic_version"})
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TABLE stray (id INTEGER)",
+        "DROP TABLE revoked_token",
+        "ALTER TABLE credential ADD COLUMN stray INTEGER",
+        "ALTER TABLE usage_hour DROP COLUMN events",
+        "DROP INDEX ix_usage_hour_product_id",
+    ],
+)
+def test_a_schema_of_its_own_is_caught(empty: Database, planted: str) -> None:
+    migrations.upgrade(empty)
+    with empty.writing() as connection:
+        connection.exec_driver_sql(planted)
+    caught("migrations up equal the tables", [str(each) for each in migrations.differences(empty)])
+
+
+def test_a_table_left_behind_is_caught(empty: Database) -> None:
+    migrations.upgrade(empty)
+    with empty.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE stray (id INTEGER)")
+    migrations.downgrade(empty)
+    caught("migrations down leave nothing", left_behind(empty))
