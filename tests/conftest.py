@@ -66,7 +66,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, reason in _missing.items():
         terminalreporter.section(f"NOT TESTED: {name}", sep="!", red=True, bold=True)
         terminalreporter.line(reason)
-    said = (line for report in terminalreporter.getreports("passed") for line in report.capstdout.splitlines())
+    said = (
+        line for report in terminalreporter.getreports("passed") for line in report.capstdout.splitlines()
+    )
     caught = Counter(line.partition(" → caught")[0] for line in said if " → caught" in line)
     if caught:
         terminalreporter.section("laws that caught what was planted against them")
