@@ -11,6 +11,7 @@ from market.approvals import actions, autorules, chasing, queries
 from market.approvals.procedures import PROCEDURES
 from market.approvals.rules import CaseKind, CaseState, Command, Ground, Verdict, bulk_faults, changed
 from market.approvals.tables import Case
+from market.billing import refunding
 from market.catalogue import asking as listing_facts
 from market.catalogue import listing
 from market.catalogue import queries as catalogue
@@ -92,6 +93,13 @@ MATTERS: dict[CaseKind, Matter] = {
         settle=lambda unit, case, reason, _zone: mandates.settle_mandate(unit, case, reason),
         ground=lambda view, case: mandates.ground_of(mandate_of_case(view, case.id)),
         facts=mandates.FACTS,
+        correct=lambda _view, case: f"/requests/{case.id}",
+        product=lambda _view, _case: None,
+    ),
+    CaseKind.REFUND: Matter(
+        settle=lambda unit, case, reason, _zone: refunding.settle_refund_case(unit, case, reason),
+        ground=lambda view, case: refunding.ground_of(refunding.refund_of_case(view, case)),
+        facts=refunding.FACTS,
         correct=lambda _view, case: f"/requests/{case.id}",
         product=lambda _view, _case: None,
     ),

@@ -22,11 +22,11 @@ from market.refinery.queries import queued_runs
 from market.registry.ending import registrations_due
 from market.registry.queries import certificates_to_sign
 from market.trading import actions as trading
-from market.trading import holding, watching
+from market.trading import holding, living, watching
 from market.trading.queries import overdue, paid_but_waiting
 from market.trading.registrations import expire_registration
 from market.wiring import issue_certificate
-from metering.anomalies import findings, note_anomaly
+from metering.anomalies import findings, note_anomaly, strayed
 from metering.keys import Seal, rotate_when_due
 from metering.sealing import counted_hour, seal_hour, unsealed
 from metering.thresholds import licenses_with_new_steps
@@ -128,12 +128,16 @@ def watch_usage(house: House) -> None:
 
 
 def note_anomalies(house: House) -> None:
-    """异常守望. Note what stood out in usage, for people to judge."""
+    """异常守望. Note what stood out in usage, for people to judge; stop what is used for another purpose."""
     settings = house.settings
     with house.store.view() as view:
         found = findings(view, clock.now(), zone=settings.timezone, settings=settings.metering)
     for finding in found:
         _alone(house, lambda unit, f=finding: note_anomaly(unit, f))  # type: ignore[misc]  # bound default
+    with house.store.view() as view:
+        astray = strayed(view, clock.now())
+    for each in astray:
+        _alone(house, lambda unit, e=each: living.stop_strayed(unit, e))  # type: ignore[misc]  # bound default
 
 
 def each_hour(house: House) -> None:

@@ -19,6 +19,7 @@ from storage.kernel.ids import new_id
 from storage.unit import Unit, View
 
 BASELINE = timedelta(days=14)
+LOOK_BACK = timedelta(days=7)  # what is reported later than this is for people to find
 NIGHT_ENDS = time(6)
 # A download is a whole file by agreement, and a report comes late: only questions have a usual hour.
 _ASKED = (Kind.ROWS, Kind.CALL)
@@ -124,6 +125,63 @@ def probing(view: View, hour: datetime, settings: MeteringSettings) -> Iterator[
     for row in view.session.exec(query):
         figures = {"refusals": row.refusals, "usually": settings.probing_refusals}
         yield Finding(AnomalyKind.PROBING, f"credential:{row.credential_id}", hour, figures)
+
+
+@dataclass(frozen=True, slots=True)
+class Strayed:
+    """超范围使用. Use of a license in one hour for purposes it does not grant; `counted` at our own gate."""
+
+    license_id: str
+    hour: datetime
+    purposes: tuple[str, ...]
+    calls: int
+    rows: int
+    counted: bool
+
+
+def strayed(view: View, now: datetime) -> list[Strayed]:
+    """超范围检查. For each license the latest hour in which it was used for another purpose, not yet noted."""
+    query = (
+        sa.select(
+            col(UsageHour.license_id),
+            col(UsageHour.hour),
+            col(UsageHour.purpose),
+            col(UsageHour.kind),
+            sa.func.sum(col(UsageHour.calls)),
+            sa.func.sum(col(UsageHour.rows)),
+        )
+        .where(col(UsageHour.hour) >= now - LOOK_BACK)
+        .group_by(col(UsageHour.license_id), col(UsageHour.hour), col(UsageHour.purpose), col(UsageHour.kind))
+        .order_by(col(UsageHour.hour))
+    )
+    granted: dict[str, list[str]] = {}
+    found: dict[str, Strayed] = {}
+    for license_id, hour, purpose, kind, calls, rows in view.session.execute(query):
+        if license_id not in granted:
+            gate = view.session.get(Gate, license_id)
+            granted[license_id] = gate.purposes if gate else []
+        if not granted[license_id] or purpose in granted[license_id]:
+            continue
+        before = found.get(license_id)
+        same = before if before is not None and before.hour == hour else None
+        found[license_id] = Strayed(
+            license_id,
+            hour,
+            tuple(sorted({*(same.purposes if same else ()), purpose})),
+            (same.calls if same else 0) + int(calls),
+            (same.rows if same else 0) + int(rows),
+            (same.counted if same else False) or kind != Kind.REPORTED,
+        )
+    return [each for each in found.values() if not _noted(view, each)]
+
+
+def _noted(view: View, each: Strayed) -> bool:
+    query = select(UsageAnomaly.id).where(
+        UsageAnomaly.kind == AnomalyKind.OFF_PURPOSE,
+        UsageAnomaly.subject == f"license:{each.license_id}",
+        UsageAnomaly.since == each.hour,
+    )
+    return view.session.exec(query).first() is not None
 
 
 def note_anomaly(unit: Unit, finding: Finding) -> UsageAnomaly | None:

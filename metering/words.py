@@ -151,3 +151,4 @@ class AnomalyKind(Worded):
     SURGE = "surge", "用量激增", "Surge"
     NIGHT = "night", "非工作时段批量提取", "Bulk pull at night"
     PROBING = "probing", "越权试探", "Scope probing"
+    OFF_PURPOSE = "off_purpose", "超出许可目的使用", "Used for another purpose than granted"

@@ -17,7 +17,7 @@ from market.api.usage import UsageView, usage_view
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
 from market.identity.rules import Permission
-from market.trading import actions, revocation
+from market.trading import actions, living, revocation
 from market.trading.closing import settle_license
 from market.trading.queries import readable_license
 from metering.limits import Limit, limits_of
@@ -72,6 +72,11 @@ class LicenseUsageView(UsageView):
     left_fen: int | None
 
 
+class MisuseView(BaseModel):
+    license: str
+    rules: list[str]
+
+
 class SettledView(BaseModel):
     invoice: str | None
     gross_fen: int
@@ -114,6 +119,21 @@ def _stop(work: Worker, license_id: str, body: Reason, act: Callable[..., Licens
 def terminate(work: Work, license_id: str, body: Reason) -> LicenseView:
     """终止许可 · Give a license back before its term is over."""
     return _stop(work, license_id, body, actions.terminate_license)
+
+
+@router.post(
+    "/{license_id}/misuse",
+    status_code=201,
+    dependencies=[allow(Permission.LICENSE_SUSPEND, Permission.OFFER_ACCEPT)],
+)
+def misuse(work: Work, license_id: str, body: Reason) -> MisuseView:
+    """举报超范围使用 · The data was seen used for another purpose; compliance looks into it (rule T24)."""
+
+    def run(unit: Unit) -> MisuseView:
+        hits = living.report_misuse(unit, work.actor, license_id, reason=body.reason)
+        return MisuseView(license=license_id, rules=[hit.rule for hit in hits])
+
+    return work.once(MisuseView, run)
 
 
 @router.get("/{license_id}/usage", dependencies=[allow(Permission.USAGE_READ)])

@@ -88,6 +88,13 @@ PROCEDURES: dict[CaseKind, Procedure] = {
             decide=Permission.MANDATE_APPROVE,
             table=without_return(TABLE),
         ),
+        # Whether it is given; sending and confirming it are two people's, in `billing.refunding`.
+        Procedure(
+            CaseKind.REFUND,
+            ask=(Permission.REFUND_ASK,),
+            decide=Permission.PAYMENT_CONFIRM,
+            table=without_return(TABLE),
+        ),
     )
 }
 # Every permission that opens the approval desk.

@@ -19,6 +19,7 @@ class CaseKind(Worded):
     REVOCATION = "revocation", "撤销许可", "License revocation"
     LIST_EDIT = "list_edit", "清单修订", "Edit of a list"
     MANDATE = "mandate", "授权运营", "Mandate"
+    REFUND = "refund", "退款", "Refund"
 
 
 class CaseState(Worded):

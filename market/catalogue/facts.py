@@ -10,6 +10,7 @@ from market.catalogue.grounds import SALE as SALE
 from market.catalogue.grounds import declared, resource_of
 from market.catalogue.rules import PERMIT_ZONES, ProductState
 from market.catalogue.tables import Plan, Product
+from market.identity.queries import verified
 from market.identity.rules import OrgKind
 from market.lists.queries import negative_hits, open_entry
 from market.mandates import queries as mandates
@@ -29,7 +30,9 @@ from market.policy.inputs import (
 )
 from market.registry.rules import AssetState
 from market.registry.tables import Asset
-from market.screening.queries import screened
+from market.screening.filings import in_dispute
+from market.screening.queries import in_force, screened
+from market.screening.rules import FilingKind, day_of
 from storage.kernel import clock
 from storage.unit import View
 
@@ -51,7 +54,7 @@ class Buying:
     """使用方. Who asks and what they showed; at listing, any verified buyer with every paper in order."""
 
     kind: BuyerKind = BuyerKind.ENTERPRISE
-    verified: bool = True
+    verified: bool | None = True
     evidence: Evidence = Evidence.PROVEN
 
 
@@ -63,7 +66,6 @@ def facts_of(
     purpose: Purpose,
     *,
     provider_kind: OrgKind,
-    provider_verified: bool = True,
     territory: Territory = Territory.MAINLAND,
     buying: Buying | None = None,
 ) -> Inputs:
@@ -71,6 +73,8 @@ def facts_of(
     who = buying or Buying()
     seen = screened(view, asset)
     ground = grounds_of(view, product, asset, plans, purpose)
+    today = day_of(clock.now())
+    papers = in_force(view, asset.id, today)
     personal = _personal(asset)
     form = product.form or (
         ProductForm.RAW_OPEN if product.tier is Tier.PUBLIC_GOOD else ProductForm.CLEANSED
@@ -90,29 +94,29 @@ def facts_of(
         registered=_registered(asset),
         source_proven=bool(asset.source_kind and asset.source_statement.strip() and asset.source_evidence),
         rights_proven=any(right["kind"] == RightKind.OPERATE for right in asset.rights),
-        disputed=False,  # nothing in dispute is registered, and what is disputed later loses its registration
+        disputed=in_dispute(view, asset.id, today),
         secrecy=seen.secrecy,
         negative_hits=ground.negative_hits,
-        provider_verified=provider_verified,
+        provider_verified=verified(view, product.provider_id),
         buyer_verified=who.verified,
         payee_department=provider_kind is OrgKind.DEPARTMENT,
         mandate=ground.mandate,
         ceiling=ground.ceiling,
         ceiling_fen=ground.ceiling_fen,
-        risk_assessment=False,  # none can be filed here yet
+        risk_assessment=FilingKind.RISK_ASSESSMENT in papers,
         consent=bool(asset.pi_basis.strip()),
-        pia=bool(asset.pi_basis.strip()),
+        pia=FilingKind.IMPACT_ASSESSMENT in papers,
         foreign=territory is Territory.WORLDWIDE,
         export_gate=seen.export and seen.secrecy is Secrecy.PASSED,
-        bonded=False,
+        bonded=False,  # this market keeps no bonded zone
         permit=_permit(product),
         purpose_evidence=who.evidence,
-        emergency_declared=False,
+        emergency_declared=False,  # until a compliance officer establishes it for an order
         named_purpose=ground.named_purpose,
         free_twin=_twin(view, product),
         open_terms=product.tier is Tier.PUBLIC_GOOD,
-        eligible=False,
-        off_purpose=False,
+        eligible=False,  # established likewise, for a verified buyer
+        off_purpose=False,  # a living license's: `trading.living`
     )
 
 
@@ -161,6 +165,8 @@ def highest_price(plans: Sequence[Plan]) -> int:
 
 def evidenced(given: Inputs, found: dict[str, object]) -> Inputs:
     """复核认定. The facts with what people established about them."""
+    if not given.buyer_verified:
+        found = found | {"eligible": False}  # nobody gets a discount who is not verified
     return replace(given, **found)  # type: ignore[arg-type]  # each value was read as its own term's
 
 

@@ -24,21 +24,20 @@ def demo(as_json: JsonFlag = False) -> None:
         stocked = fill(house, quiet=as_json)
         refused = refusals(house)
     if as_json:
-        told = {each.title.en: list(outcome.rule_ids) for each, outcome in refused}
+        told = {each.title.en: {"stage": each.stage.en, "rules": each.rule_ids} for each in refused}
         logins = [login for login, _name, _roles in accounts()]
         say(as_json, "", made=made, stocked=stocked, refused=told, accounts=logins)
         return
     console.print(f"新上架产品 products put on the shelf: {stocked}")
-    console.print("以下六项被规则拒绝 these six are refused by the rules:")
-    for each, outcome in refused:
-        console.print(
-            f"✗ {each.title.zh} {each.title.en} — {outcome.decision.words.zh} {outcome.decision.words.en}"
-        )
-        for hit in outcome.hits:
-            console.print(f"   {hit.rule} {hit.words.zh} {hit.words.en}")
-            sources = [f"{source.zh} {source.en}" for source in hit.sources]
-            console.print(f"      依据 source: {'; '.join(sources)}")
-            console.print(f"      办法 way out: {hit.remedy.zh} {hit.remedy.en}")
+    console.print("以下六项已实际申请并被市场拒绝 these six were applied for and the market refused them:")
+    for each in refused:
+        console.print(f"✗ {each.title.zh} {each.title.en} — {each.stage.zh} {each.stage.en}")
+        for ground in each.grounds:
+            console.print(f"   {ground.rule} {ground.words.zh} {ground.words.en}")
+            if ground.sources:
+                sources = [f"{source.zh} {source.en}" for source in ground.sources]
+                console.print(f"      依据 source: {'; '.join(sources)}")
+                console.print(f"      办法 way out: {ground.remedy.zh} {ground.remedy.en}")
 
 
 def fill(house: House, *, quiet: bool = False) -> int:

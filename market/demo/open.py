@@ -3,10 +3,8 @@
 from collections.abc import Callable
 
 from market.demo import cast, stocking, story
-from market.demo.forbidden import Forbidden, tried
+from market.demo.forbidden import Refused, tried
 from market.house import House
-from market.policy.engine import Outcome
-from market.policy.queries import in_force
 
 
 def prepare(house: House, say: Callable[[str], None]) -> bool:
@@ -29,11 +27,9 @@ def stock(house: House, say: Callable[[str], None]) -> int:
     return stocking.stock(house, say)
 
 
-def refusals(house: House) -> list[tuple[Forbidden, Outcome]]:
-    """What the market must refuse, and what its rules say of it."""
-    with house.store.view() as view:
-        rules = in_force(view)
-    return list(tried(rules))
+def refusals(house: House) -> list[Refused]:
+    """What the market must refuse, tried the real way, and where and why it did."""
+    return list(tried(house))
 
 
 def accounts() -> list[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.terms import DeliveryMode, Tier
 from market.catalogue.rules import PlanKind, Price, Zone
 from market.demo import sources
-from market.policy.inputs import DataGrade, OpenAttr, ProductForm, SupplyKind
+from market.policy.inputs import DataGrade, OpenAttr, ProductForm, SourceKind, SupplyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Piece:
     pi_basis: str = ""
     unit: str = ""  # the supplying unit, where it is not the owner
     prepay_fen: int = 10_000
+    source: SourceKind = SourceKind.SELF_COLLECTED
+    assessed: bool = True  # whether the impact assessment of personal information is shown
 
 
 HOLIDAYS = Piece(

@@ -22,8 +22,10 @@ from market.refinery.cleanse import cleanse
 from market.refinery.rules import parse
 from market.registry import actions as registry
 from market.registry.queries import files_of
-from market.registry.rules import Description, FormatKind, Item, Right, ShareType, SourceKind, UpdateCycle
+from market.registry.rules import Description, FormatKind, Item, Right, ShareType, UpdateCycle
 from market.screening import actions as screening
+from market.screening import filings
+from market.screening.rules import FilingKind
 from market.trading import actions as trading
 from market.trading import queries as trading_queries
 from market.trading.rules import RULES_VERSION
@@ -53,7 +55,7 @@ def tell(house: House, say: Callable[[str], None]) -> None:
 
 def put(house: House, piece: Piece) -> None:
     """Register, cleanse and list one piece, through everybody it takes."""
-    _list(house, piece, _register(house, piece))
+    _list(house, piece, registered(house, piece, submitted(house, piece)))
 
 
 def _describe(piece: Piece) -> Description:
@@ -82,7 +84,7 @@ def _describe(piece: Piece) -> Description:
         industry="I65",
         system="演示系统",
         items=tuple(Item(name=name, type="text") for name in columns),
-        source_kind=SourceKind.SELF_COLLECTED,
+        source_kind=piece.source,
         source_statement="演示数据：按固定规则虚构，或来自自由许可的软件包。",
         rights=(
             Right(kind=RightKind.HOLD, scope="持有"),
@@ -99,7 +101,8 @@ def _describe(piece: Piece) -> Description:
     )
 
 
-def _submitted(house: House, piece: Piece) -> str:
+def submitted(house: House, piece: Piece) -> str:
+    """Described, uploaded and handed to the registrar. Raises Invalid where the register refuses."""
     actor = acting(house, piece.owner)
     path = house.incoming / f"demo-{piece.slug}"
     path.write_bytes(piece.content())
@@ -121,12 +124,13 @@ def _submitted(house: House, piece: Piece) -> str:
             profile=found["profile"],
         )
         registry.attach_evidence(unit, actor, asset.id, stored=paper, name="来源说明.txt")
+    with house.store.unit(actor.id, actor.org) as unit:
         registry.submit_asset(unit, actor, asset.id)
     return asset.id
 
 
-def _register(house: House, piece: Piece) -> str:
-    asset_id = _submitted(house, piece)
+def registered(house: House, piece: Piece, asset_id: str) -> str:
+    """Taken through the registrar's desk and the secrecy review."""
     registrar = acting(house, "registrar")
     with house.store.unit(registrar.id, registrar.org) as unit:
         registry.accept_asset(unit, registrar, asset_id)
@@ -155,12 +159,31 @@ def _screen(house: House, piece: Piece, asset_id: str) -> None:
         screening.review_secrecy(
             unit, reviewing, review.id, passing=True, reason=REASON, evidence="演示审查表 demo form"
         )
+    if piece.pi_basis and piece.assessed:
+        _assessed(house, asking, reviewing, asset_id, piece.pi_basis)
+
+
+def _assessed(house: House, asking: Actor, reviewing: Actor, asset_id: str, basis: str) -> None:
+    """The impact assessment, shown by the provider and checked by a compliance officer."""
+    number = basis.rpartition(" ")[2]
+    with house.store.unit(asking.id, asking.org) as unit:
+        paper = filings.file_paper(
+            unit,
+            asking,
+            asset_id,
+            kind=FilingKind.IMPACT_ASSESSMENT,
+            number=number,
+            authority="演示评估机构 demo assessor",
+            dated=date(2026, 10, 1),
+        )
+    with house.store.unit(reviewing.id, reviewing.org) as unit:
+        filings.check_filing(unit, reviewing, paper.id, accept=True, reason=REASON)
 
 
 def _list(house: House, piece: Piece, asset_id: str) -> None:
     actor = acting(house, piece.owner)
-    product_id = _build(house, piece, asset_id, actor)
-    standing = _standing(piece)
+    product_id = built(house, piece, asset_id, actor)
+    standing = standing_of(piece)
     with house.store.view() as view:
         accepted = offers.standing_hash(view, actor, product_id, standing)
     with house.store.unit(actor.id, actor.org) as unit:
@@ -176,7 +199,8 @@ def _list(house: House, piece: Piece, asset_id: str) -> None:
             return
 
 
-def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
+def built(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
+    """A product with a version and a plan, made of a registered asset."""
     with house.store.view() as view:
         file = files_of(view, asset_id)[0]
     with house.store.unit(actor.id, actor.org) as unit:
@@ -222,7 +246,8 @@ def _build(house: House, piece: Piece, asset_id: str, actor: Actor) -> str:
         return product.id
 
 
-def _standing(piece: Piece) -> Standing:
+def standing_of(piece: Piece) -> Standing:
+    """What the product is offered under: template, purposes, term."""
     source = {"zh": "演示数据，虚构或自由许可", "en": "demo data, invented or freely licensed"}
     cycle = {"zh": "每年", "en": "yearly"}
     content = {"zh": piece.summary_zh, "en": piece.summary_en}
@@ -268,14 +293,15 @@ def _standing(piece: Piece) -> Standing:
 
 
 def _sale(piece: Piece) -> tuple[Purpose, ...]:
-    """What it is sold for; public data serves governance and welfare from the same shelf, free."""
+    """What it is sold for; public data serves governance and welfare from the same shelf, free, unless it is closed."""
     sale = (Purpose.INDUSTRY, Purpose.SECTOR, Purpose.INTERNAL_BUSINESS)
-    return (Purpose.GOVERNANCE, Purpose.PUBLIC_WELFARE, *sale) if piece.supply is SupplyKind.PUBLIC else sale
+    shared = piece.supply is SupplyKind.PUBLIC and piece.open_attr is not OpenAttr.CLOSED
+    return (Purpose.GOVERNANCE, Purpose.PUBLIC_WELFARE, *sale) if shared else sale
 
 
 def _leave_waiting(house: House) -> None:
     """An asset on the registrar's desk."""
-    _submitted(house, PARKS)
+    submitted(house, PARKS)
 
 
 def _order(house: House, login: str, slug: str, *, prepay_fen: int) -> Order:

@@ -61,6 +61,12 @@ def members_of(view: View, party_id: str) -> set[str]:
     return set(view.session.exec(select(Membership.user_id).where(Membership.party_id == party_id)))
 
 
+def verified(view: View, party_id: str) -> bool | None:
+    """是否已核验. Whether a party's identity is verified now; None for one nobody knows."""
+    row = view.session.get(Party, party_id)
+    return None if row is None else row.verification is Verification.VERIFIED
+
+
 def verified_of(view: View, kinds: frozenset[OrgKind]) -> list[Party]:
     """已核验机构. Verified organizations of these kinds, by name: to choose from in a form."""
     query = select(Party).where(col(Party.org_kind).in_(kinds), Party.verification == Verification.VERIFIED)

@@ -17,7 +17,7 @@ from storage.kernel.problem import NotFound, invalid
 from storage.unit import Unit
 
 # What a person may establish in a manual review; everything else follows from records.
-FINDABLE = frozenset({"purpose_evidence", "emergency_declared", "named_purpose", "value_added"})
+FINDABLE = frozenset({"purpose_evidence", "emergency_declared", "named_purpose", "value_added", "eligible"})
 
 
 def adopt_pack(unit: Unit, actor: Actor, *, text: str, reason: str) -> RulePack:

@@ -9,6 +9,8 @@ from market.policy.engine import Outcome, decide
 from market.policy.inputs import TERMS, Inputs, Shape, Term
 from market.policy.packs import Pack
 
+SOME_ENTRY = ("N00",)  # stands for a hit of the negative list, whichever
+
 
 @dataclass(frozen=True, slots=True)
 class Flip:
@@ -56,6 +58,6 @@ def _others(term: Term, before: Any, given: Inputs) -> Iterator[Any]:
     elif term.shape is Shape.SET:
         yield from (frozenset({mode}) for mode in DeliveryMode if before != frozenset({mode}))
     elif term.shape is Shape.NAMES:
-        yield () if before else ("N00",)
+        yield () if before else SOME_ENTRY
     else:
         yield from (value for value in term.values() if value != before)

@@ -8,7 +8,7 @@ from market.policy.packs import Decision, Pack
 from market.policy.reading import built_in
 from storage.kernel.words import Words
 
-_SOLD: dict[str, Any] = {
+SOLD: dict[str, Any] = {
     "supply": "public", "purpose": "industry", "buyer_kind": "enterprise", "open_attr": "K", "product_kind": "modelled",
     "delivery": ["compute"], "price_fen": 50, "grade": "G2", "pi": "none", "reid_level": "4", "value_added": True,
     "registered": True, "source_proven": True, "rights_proven": True, "disputed": False, "secrecy": "passed",
@@ -54,6 +54,6 @@ def floor_faults(pack: Pack) -> list[Words]:
         for number in sorted(built_in().legal() - pack.legal())
     ]
     for changes, words in PROBES:
-        if decide(Inputs.of(_SOLD | changes), pack).decision is Decision.ALLOW:
+        if decide(Inputs.of(SOLD | changes), pack).decision is Decision.ALLOW:
             faults.append(Words(f"该规则包会放行：{words.zh}", f"the pack would let pass: {words.en}"))
     return faults

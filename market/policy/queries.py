@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from market.policy.engine import Outcome, decide
+from market.policy.engine import Hit, Outcome, decide, watch
 from market.policy.inputs import TERMS, Inputs
 from market.policy.packs import Pack
 from market.policy.reading import built_in, read
@@ -25,6 +25,10 @@ class InForce:
     def decide(self, given: Inputs) -> Outcome:
         """判定. The outcome of `given` now."""
         return decide(given, self.pack, self.off)
+
+    def watch(self, given: Inputs) -> tuple[Hit, ...]:
+        """存续检查. Which rules of a living license `given` breaks now."""
+        return watch(given, self.pack, self.off)
 
 
 def in_force(view: View) -> InForce:

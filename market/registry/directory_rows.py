@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from market.policy.inputs import OpenAttr
-from market.registry.rules import FormatKind, ShareType, UpdateCycle
+from market.registry.rules import LAW, NEEDS_LAW, FormatKind, ShareType, UpdateCycle
 from storage.kernel.numbers import valid_uscc
 from storage.kernel.words import Worded, Words
 
@@ -42,7 +42,6 @@ _OPENNESS = {
     "yes": OpenAttr.UNCONDITIONAL,
     "no": OpenAttr.CLOSED,
 }
-LAW = re.compile(r"《[^》]+》.*第?[0-9一二三四五六七八九十百零〇]+条")
 
 
 def _choice(kind: type[Worded], more: Mapping[str, Worded] | None = None) -> Any:
@@ -163,14 +162,7 @@ def _row_faults(row: Row) -> list[dict[str, Any]]:
             )
         )
     if row.share_type is ShareType.NOT_SHARED and not LAW.search(row.share_condition):
-        faults.append(
-            _told(
-                "share_condition",
-                "share.law",
-                "不予共享须写明法律法规依据及条款，例如《……法》第……条。",
-                "Not sharing needs the law and its article.",
-            )
-        )
+        faults.append(_told("share_condition", "share.law", NEEDS_LAW.zh, NEEDS_LAW.en))
     if row.open_attr is not OpenAttr.UNCONDITIONAL and not row.open_condition:
         faults.append(
             _told(

@@ -255,6 +255,20 @@ def open_objections(view: View, notice_id: str) -> Sequence[Objection]:
     return view.session.exec(query).all()
 
 
+def by_code(view: View, code: str, registrant_id: str) -> Asset | None:
+    """The asset an organization describes under its own resource code, whatever its state."""
+    query = select(Asset).where(Asset.code == code, Asset.registrant_id == registrant_id)
+    return view.session.exec(query.order_by(col(Asset.id))).first()
+
+
+def disputed(view: View, asset_id: str) -> bool:
+    """Whether anybody's objection to an asset is not decided."""
+    query = select(Objection.id).where(
+        Objection.asset_id == asset_id, col(Objection.state).in_(OPEN_OBJECTIONS)
+    )
+    return view.session.exec(query.limit(1)).first() is not None
+
+
 def objections(view: View, actor: Actor | None, asset_id: str) -> Sequence[Objection]:
     """异议. The objections to an asset: all for those concerned with it, their own for who raised them."""
     if actor is None:

@@ -268,18 +268,29 @@ def completeness_faults(said: Description, *, files: int, evidence: int) -> list
     return faults + _dependent_faults(said) + _form_faults(said)
 
 
+# 共享为原则、不共享为例外: whoever does not share names the law and its article, wherever it is entered.
+LAW = re.compile(r"《[^》]+》.*第?\s*[0-9一二三四五六七八九十百零〇]+\s*条", re.DOTALL)
+NEEDS_LAW = Words(
+    "不予共享须写明法律法规依据及条款，例如《……法》第……条。",
+    "Not sharing needs the law and its article, such as 《……法》第……条.",
+)
+
+
 def _dependent_faults(said: Description) -> list[Fault]:
     """What is needed because of another answer."""
     faults = []
-    conditional_share = said.share_type in {ShareType.CONDITIONAL, ShareType.NOT_SHARED}
-    if conditional_share and not said.share_condition.strip():
-        words = Words(
-            "有条件共享或不予共享须说明条件或依据。", "State the condition, or the basis for not sharing."
-        )
+    if said.share_type is ShareType.CONDITIONAL and not said.share_condition.strip():
+        words = Words("请写明共享条件。", "State the condition for sharing.")
         faults.append(Fault("share_condition", "share.condition", words))
+    if said.share_type is ShareType.NOT_SHARED and not LAW.search(said.share_condition):
+        faults.append(Fault("share_condition", "share.law", NEEDS_LAW))
     if said.open_attr is OpenAttr.CONDITIONAL and not said.open_condition.strip():
         words = Words("有条件开放须说明开放条件。", "State the condition for opening.")
         faults.append(Fault("open_condition", "open.condition", words))
+    closed = said.open_attr is OpenAttr.CLOSED and said.supply is not SupplyKind.ENTERPRISE
+    if closed and not said.open_condition.strip():
+        words = Words("不予开放须写明依据和理由。", "State on what basis it is not opened.")
+        faults.append(Fault("open_condition", "open.reason", words))
     if said.contains_spi and said.contains_pi is False:
         words = Words(
             "含敏感个人信息即含个人信息。", "Sensitive personal information is personal information."

@@ -16,3 +16,12 @@ class ContentsChanged(Conflict):
 
     title = Words("数据文件在送审后已变更", "The files changed after the review was asked for")
     remedy = Words("请重新申请保密审查。", "Ask for a review of the present contents.")
+
+
+class PaperFiled(Conflict):
+    """材料已备. The same paper stands with the asset already."""
+
+    title = Words("该材料已登记", "This paper is filed already")
+    remedy = Words(
+        "请核对文号；如已失效，请先终止原记录。", "Check the number; end the old record if it is over."
+    )

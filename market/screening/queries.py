@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import sqlalchemy as sa
 from sqlmodel import col, select
@@ -11,8 +12,8 @@ from market.policy.grading import higher
 from market.policy.inputs import DataGrade, Secrecy
 from market.registry.queries import files_of
 from market.registry.tables import Asset
-from market.screening.rules import review_needed
-from market.screening.tables import Grading, SecrecyReview
+from market.screening.rules import FilingKind, FilingState, review_needed
+from market.screening.tables import AssetFiling, Grading, SecrecyReview
 from storage.kernel.canonical import digest
 from storage.unit import View
 
@@ -79,3 +80,15 @@ def reviews(view: View, asset_id: str) -> Sequence[SecrecyReview]:
     """保密审查. Every review of an asset, newest first."""
     query = select(SecrecyReview).where(SecrecyReview.asset_id == asset_id)
     return view.session.exec(query.order_by(sa.desc(col(SecrecyReview.id)))).all()
+
+
+def in_force(view: View, asset_id: str, today: date) -> frozenset[FilingKind]:
+    """有效材料. Which kinds of papers an asset has that were checked and whose term is not over."""
+    rows = view.session.exec(
+        select(AssetFiling.kind).where(
+            AssetFiling.asset_id == asset_id,
+            col(AssetFiling.state) == FilingState.IN_FORCE,
+            sa.or_(col(AssetFiling.valid_until).is_(None), col(AssetFiling.valid_until) >= today),
+        )
+    ).all()
+    return frozenset(FilingKind(row) for row in rows)

@@ -7,6 +7,7 @@ from market.catalogue import facts as catalogue_facts
 from market.catalogue import queries as catalogue
 from market.catalogue import tiering
 from market.catalogue.rules import Standing
+from market.identity.queries import verified
 from market.identity.rules import Actor, OrgKind, Permission
 from market.policy import actions as policy
 from market.policy.engine import Outcome
@@ -59,6 +60,7 @@ def facts_of_order(view: View, order: Order, buyer_kind: OrgKind | None) -> Inpu
         territory=Standing(**listing.standing).territory,
         buying=catalogue_facts.Buying(
             kind=_KINDS.get(buyer_kind, BuyerKind.ENTERPRISE) if buyer_kind else BuyerKind.PERSON,
+            verified=verified(view, order.buyer_id),
             evidence=Evidence.DOUBTFUL if order.evidence.strip() else Evidence.MISSING,
         ),
     )

@@ -15,6 +15,7 @@ from market.approvals.procedures import DESK, PROCEDURES
 from market.approvals.rules import CaseKind, CaseState, RiskLevel, Verdict, level_of, reason_faults
 from market.approvals.tables import Case, Decision
 from market.audit.queries import history
+from market.billing import refunding
 from market.catalogue import queries as catalogue
 from market.catalogue import tiering
 from market.catalogue.rules import Standing
@@ -105,6 +106,10 @@ def _row(view: View, actor: Actor, case: Case) -> Row:
     if case.kind is CaseKind.MANDATE:
         name = mandates.mandate_of_case(view, case.id).terms().title
         return Row(case, Words(name, name), None, level, bulk=False)
+    if case.kind is CaseKind.REFUND:
+        name = parties(view, {case.submitted_org})[case.submitted_org].name
+        title = Words(f"退款：{name}", f"Refund: {name}")
+        return Row(case, title, None, level, bulk=False, due_fen=case.facts.get("due_fen"))
     product = _product(view, actor, case)
     return Row(
         case,
@@ -157,7 +162,7 @@ def matter(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, ca
     with house.store.view() as view:
         case = queries.case(view, actor, case_id)
         decisions = queries.decisions(view, case.id)
-        if case.kind in {CaseKind.LIST_EDIT, CaseKind.MANDATE}:
+        if case.kind in {CaseKind.LIST_EDIT, CaseKind.MANDATE, CaseKind.REFUND}:
             return _other(request, view, actor, form, case, decisions)
         product = _product(view, actor, case)
         about: dict[str, Any] = {}
@@ -224,12 +229,15 @@ _SAID = {"case.approved", "case.rejected", "case.returned", "case.endorsed"}  # 
 def _other(
     request: Request, view: View, actor: Actor, form: Form, case: Case, decisions: Sequence[Decision]
 ) -> Response:
-    """An edit of a list, or a mandate: what is asked beside the decision."""
+    """An edit of a list, a mandate, or a refund: what is asked beside the decision."""
     orgs = {case.submitted_org} | {decision.org for decision in decisions if decision.org}
     if case.kind is CaseKind.LIST_EDIT:
         edit = lists.edit_of_case(view, case.id)
         template = "approval_list.html"
         about: dict[str, Any] = {"edit": edit, "changes": changes_shown(view, edit.changes), "fields": FIELDS}
+    elif case.kind is CaseKind.REFUND:
+        template = "approval_refund.html"
+        about = {"refund": refunding.refund_of_case(view, case)}
     else:
         mandate = mandates.mandate_of_case(view, case.id)
         orgs |= {mandate.mandator_id, mandate.operator_id}

@@ -16,7 +16,7 @@ from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
 from market.identity.queries import parties, people
 from market.identity.rules import Actor, Permission
-from market.trading import actions
+from market.trading import actions, living
 from market.trading.closing import settle_license
 from market.trading.queries import OVERSEERS, of_license, readable_license
 from market.trading.refunds import left_of
@@ -99,7 +99,7 @@ def license_page(
         story = [
             entry
             for entry in history(view, f"license:{license_id}")
-            if entry.kind != "usage.anomaly" or held.buyer_id != actor.org
+            if entry.kind not in {"usage.anomaly", "license.off_purpose"} or held.buyer_id != actor.org
         ]
         people = parties(view, {held.buyer_id, held.seller_id} | {e.org for e in story if e.org})
     return page(
@@ -124,6 +124,7 @@ def license_page(
         months=months_between(held.serve_from, held.ended_at or now, zone),
         holder=held.buyer_id == actor.org,
         verbs=verbs_for(actor, held.buyer_id, held.state),
+        may_report=watches(actor, held) and not LICENSE.ended(held.state),
         may_settle=actor.may(Permission.INVOICE_ISSUE)
         and held.tier is Tier.COMMERCIAL
         and LICENSE.ended(held.state),
@@ -148,6 +149,15 @@ def verbs_for(actor: Actor, buyer_id: str, state: LicenseState) -> list[str]:
     if actor.may(Permission.CONTRACT_ACCEPT) and actor.org == buyer_id:
         mine.add("terminate")
     return [verb for verb in VERBS if verb in mine and verb in LICENSE.verbs(state)]
+
+
+def watches(actor: Actor, held: License) -> bool:
+    """Whether the reader may report misuse: its provider or compliance, never the holder."""
+    if actor.belongs_to(held.buyer_id):
+        return False
+    return actor.may(Permission.LICENSE_SUSPEND) or (
+        actor.may(Permission.OFFER_ACCEPT) and actor.org == held.seller_id
+    )
 
 
 def bars(used: list[tuple[str, Usage]], today: datetime) -> list[tuple[str, int]]:
@@ -196,6 +206,21 @@ def decide(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, li
         lambda unit: act(unit, actor, license_id, reason=form["reason"]).id,
     )
     return leave(f"/licenses/{license_id}", done="license_moved")
+
+
+@router.post(
+    "/licenses/{license_id}/misuse", dependencies=[allow(Permission.LICENSE_SUSPEND, Permission.OFFER_ACCEPT)]
+)
+@again(license_page)
+def misuse(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, license_id: str) -> Response:
+    """举报超范围使用 · The data was seen used for another purpose; compliance looks into it."""
+
+    def act(unit: Unit) -> str:
+        living.report_misuse(unit, actor, license_id, reason=form["misuse"])
+        return license_id
+
+    once(request, house, actor, form, act)
+    return leave(f"/licenses/{license_id}", done="misuse_told")
 
 
 @router.post("/licenses/{license_id}/settlement", dependencies=[allow(Permission.INVOICE_ISSUE)])

@@ -44,6 +44,14 @@ NOTICES: dict[str, Words] = {
     "decided": Words(
         "核验结论已记录并通知申请方可见。", "The decision is recorded and visible to the applicant."
     ),
+    "paper_filed": Words(
+        "材料已登记，待合规人员核对。", "The paper is filed; a compliance officer checks it."
+    ),
+    "paper_ended": Words("材料已终止。", "The paper has ended."),
+    "dispute_noted": Words(
+        "权属争议已登记，相关产品即时适用。", "The dispute is noted and counts at once for the products."
+    ),
+    "dispute_ended": Words("权属争议已了结。", "The dispute is settled."),
     "review_asked": Words("保密审查申请已提交。", "The secrecy review has been asked for."),
     "rules_adopted": Words("规则包已采用，即刻生效。", "The pack is adopted and in force."),
     "rule_switched": Words("规则开关已变更并记入流水。", "The switch is recorded in the journal."),
@@ -106,6 +114,10 @@ NOTICES: dict[str, Words] = {
     "closed": Words("账期已结账，账单已开具。", "The month is closed and its invoices are issued."),
     "settled": Words("已结清并开具账单。", "Settled; the invoice is issued."),
     "nothing_due": Words("没有需要结算的用量。", "There is no usage to settle."),
+    "misuse_told": Words(
+        "已记录并列入合规待查；许可状态未变。",
+        "Noted for compliance to look into; the license goes on as it was.",
+    ),
     "license_moved": Words(
         "许可状态已变更，下一次请求即按新状态执行。",
         "The license has changed; the very next request feels it.",

@@ -10,7 +10,7 @@ from market.http.render import page
 from market.http.who import ActorDep, HouseDep, VisitorDep, allow
 from market.identity.rules import Permission
 from market.policy import actions, queries
-from market.policy.explain import flips
+from market.policy.explain import SOME_ENTRY, flips
 from market.policy.inputs import TERMS, Inputs, Shape, Term
 from market.policy.packs import Pack, Phase, differences
 from market.policy.reading import built_in
@@ -165,6 +165,8 @@ def shown(term: Term, value: Any) -> Words:
             "、".join(mode.words.zh for mode in modes) or "—",
             ", ".join(mode.words.en for mode in modes) or "—",
         )
+    if value == SOME_ENTRY:
+        return Words("命中任一条目", "any entry of it")
     text = ", ".join(value) if isinstance(value, tuple) else str(value)
     return Words(text or "—", text or "—")
 

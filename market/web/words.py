@@ -102,6 +102,7 @@ KINDS: dict[str, Words] = {
     "payment.suspended": Words("转入待查", "Put into suspense"),
     "token_key.dropped": Words("吊销令牌密钥", "Token key dropped"),
     "token_key.promoted": Words("启用令牌密钥", "Token key in use"),
+    "license.off_purpose": Words("超出许可目的使用", "Used for another purpose than granted"),
     "usage.anomaly": Words("用量异常", "Usage stood out"),
     "usage.sealed": Words("封存一小时用量", "An hour of usage sealed"),
     "usage.threshold": Words("用量达到提醒线", "Usage reached a step of its limit"),

@@ -210,6 +210,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "item_id": _row("suspense_item"),
     "refund_id": _row("refund"),
     "review_id": _row("secrecy_review"),
+    "filing_id": _row("asset_filing"),
     "run_id": _row("refinery_run"),
     "source_id": _row("item_source"),
 }

@@ -18,7 +18,7 @@ from market.catalogue.rules import (
     Zone,
 )
 from market.catalogue.tables import Product
-from market.identity.rules import Actor, IdType, PartyKind
+from market.identity.rules import Actor, IdType, PartyKind, Verification
 from market.identity.tables import Party
 from market.policy.inputs import SupplyKind
 from storage.kernel import clock
@@ -78,6 +78,7 @@ def seated(store: Store, actor: Actor) -> None:
                 id_type=IdType.USCC,
                 id_number=number,
                 address="山东省青岛市市南区 1 号",
+                verification=Verification.VERIFIED,
                 evidence={},
                 created_at=clock.now(),
             )
@@ -89,6 +90,7 @@ def drafted_product(
     store: Store, slug: str = "car-parks", *, actor: Actor = PROVIDER, asset_id: str = "", **changes: Any
 ) -> Product:
     """A draft from a fresh registered asset (or the given one)."""
+    seated(store, actor)
     asset_id = asset_id or registered(store, actor, content=slug).id
     with store.unit(actor.id, actor.org) as unit:
         return actions.draft_product(

@@ -125,7 +125,7 @@ class Book:
 
     def _refuse(self, _fen: int, place: int) -> None:
         self.sums["held"] -= self._move(
-            place, lambda u, r: refunding.refuse_refund(u, ALICE, r, reason="不予")
+            place, lambda u, r: refunding.refuse_refund(u, ALICE, r, reason="不予退款")
         )
 
     def _send(self, _fen: int, place: int) -> None:

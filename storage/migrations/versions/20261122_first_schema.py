@@ -131,6 +131,7 @@ def upgrade() -> None:
                 "revocation",
                 "list_edit",
                 "mandate",
+                "refund",
                 name="casekind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -1527,6 +1528,7 @@ def upgrade() -> None:
                 "surge",
                 "night",
                 "probing",
+                "off_purpose",
                 name="anomalykind_known",
                 native_enum=False,
                 create_constraint=True,
@@ -2561,6 +2563,74 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_revenue_cap_operator_id"), ["operator_id"], unique=False)
 
     op.create_table(
+        "asset_filing",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "risk_assessment",
+                "impact_assessment",
+                "dispute",
+                name="filingkind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "filed",
+                "in_force",
+                "refused",
+                "ended",
+                name="filingstate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("authority", sa.String(), nullable=False),
+        sa.Column("dated", sa.Date(), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("filed_by", sa.String(), nullable=False),
+        sa.Column("filed_org", sa.String(), nullable=False),
+        sa.Column("filed_at", MOMENT, nullable=False),
+        sa.Column("reviewed_by", sa.String(), nullable=True),
+        sa.Column("reviewed_at", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column("end_reason", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "kind = 'dispute' OR reviewed_by IS NULL OR reviewed_by <> filed_by",
+            name=op.f("ck_asset_filing_another_person"),
+        ),
+        sa.CheckConstraint(
+            "state <> 'in_force' OR reviewed_by IS NOT NULL",
+            name=op.f("ck_asset_filing_checked_by_somebody"),
+        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["asset.id"], name=op.f("fk_asset_filing_asset_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_filing")),
+    )
+    with op.batch_alter_table("asset_filing", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_asset_filing_asset_id"), ["asset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_filing_filed_org"), ["filed_org"], unique=False)
+        batch_op.create_index(batch_op.f("ix_asset_filing_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "uq_asset_filing_open",
+            ["asset_id", "kind", "number"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('filed', 'in_force')"),
+            postgresql_where=sa.text("state IN ('filed', 'in_force')"),
+        )
+
+    op.create_table(
         "secrecy_review",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("asset_id", sa.String(), nullable=False),
@@ -3117,6 +3187,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_secrecy_review_asked_org"))
 
     op.drop_table("secrecy_review")
+    with op.batch_alter_table("asset_filing", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_asset_filing_open",
+            sqlite_where=sa.text("state IN ('filed', 'in_force')"),
+            postgresql_where=sa.text("state IN ('filed', 'in_force')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_asset_filing_state"))
+        batch_op.drop_index(batch_op.f("ix_asset_filing_filed_org"))
+        batch_op.drop_index(batch_op.f("ix_asset_filing_asset_id"))
+
+    op.drop_table("asset_filing")
     with op.batch_alter_table("revenue_cap", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_revenue_cap_operator_id"))
         batch_op.drop_index(batch_op.f("ix_revenue_cap_mandator_id"))

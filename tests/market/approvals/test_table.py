@@ -34,6 +34,7 @@ DECIDERS = {
     CaseKind.REVOCATION: Role.COMPLIANCE,
     CaseKind.LIST_EDIT: Role.COMPLIANCE,
     CaseKind.MANDATE: Role.COMPLIANCE,
+    CaseKind.REFUND: Role.FINANCE,
 }
 ASKERS = {
     CaseKind.LISTING: Role.PROVIDER,
@@ -41,6 +42,7 @@ ASKERS = {
     CaseKind.REVOCATION: Role.PROVIDER,
     CaseKind.LIST_EDIT: Role.MANDATOR,
     CaseKind.MANDATE: Role.MANDATOR,
+    CaseKind.REFUND: Role.BUYER,
 }
 
 

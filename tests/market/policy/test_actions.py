@@ -3,12 +3,16 @@
 import pytest
 from sqlmodel import select
 
-from market.identity.problems import Forbidden
+from market.identity.problems import Forbidden, OwnDecision
+from market.identity.rules import Actor
 from market.policy import actions, queries
+from market.policy.engine import decide
+from market.policy.floor import PROBES, SOLD, floor_faults
 from market.policy.inputs import Inputs
 from market.policy.packs import Decision
 from market.policy.problems import LegalRule, PackRefused, PackVersionTaken
 from market.policy.reading import built_in, built_in_text
+from market.policy.tables import TierDecision
 from storage.journal import Entry
 from storage.kernel.problem import Invalid, NotFound
 from storage.unit import Store
@@ -92,6 +96,13 @@ def test_a_decision_is_never_changed(store: Store) -> None:
         ((("when: { grade: CORE }", "when: { grade: CORE, foreign: true }"),), "core data"),
         ((("payee_department: true, price_fen: { above: 0 }", "payee_department: true, price_fen: { above: 1000 }"),), "charges"),
         ((("price_rule: guided", "price_rule: market"),), "above the ceiling"),
+        ((("pi: [pi, spi]", "pi: [pi]"),), "personal information without a basis"),
+        ((("secrecy: [pending, refused]", "secrecy: [pending]"),), "failed the secrecy review"),
+        ((("when: { source_proven: false }", "when: { source_proven: false, foreign: true }"),), "without a source"),
+        ((("when: { rights_proven: false }", "when: { rights_proven: false, foreign: true }"),), "without the right to supply"),
+        ((("when: { registered: false }", "when: { registered: false, foreign: true }"),), "unregistered data"),
+        ((("when: { provider_verified: false }", "when: { provider_verified: false, foreign: true }"),), "unverified provider"),
+        ((("permit: missing, price_fen: { above: 0 }", "permit: missing, price_fen: { above: 100 }"),), "sector permit"),
         ((("      mandate: true\n      purpose: [industry, sector, internal_business, resale]\n      value_added: true\n      ceiling: [in_force, trial]\n    then: { decision: allow, tier: commercial, price_rule: guided", "      purpose: [industry, sector, internal_business, resale]\n      value_added: true\n      ceiling: [in_force, trial]\n    then: { decision: allow, tier: commercial, price_rule: guided"),), "without mandate"),
     ],
 )  # fmt: skip
@@ -104,6 +115,59 @@ def test_a_pack_below_the_floor_is_refused_and_the_old_one_stays(
     with store.view() as view:
         assert queries.in_force(view).pack.version == "2026.1"
         assert queries.versions(view) == []
+
+
+def test_the_floor_probes_every_law() -> None:
+    """Each case passes but for one thing; together they stand on every denial that the law knows."""
+    assert decide(Inputs.of(SOLD), built_in()).decision is Decision.ALLOW
+    stopped = {
+        rule for changes, _ in PROBES for rule in decide(Inputs.of(SOLD | changes), built_in()).rule_ids
+    }
+    assert stopped >= {"T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "T09", "T10", "T15", "T16"}
+    assert floor_faults(built_in()) == []
+
+
+@pytest.mark.parametrize("term", ["purpose_evidence", "eligible"])
+def test_compliance_establishes_what_people_may_and_never_in_its_own_matter(store: Store, term: str) -> None:
+    value = {"purpose_evidence": "proven", "eligible": "true"}[term]
+    said = {"term": term, "value": value, "reason": REASON, "submitted_org": "pty_buyer"}
+
+    def establish(actor: Actor, **changes: str) -> None:
+        with store.unit(actor.id, actor.org) as unit:
+            actions.establish(unit, actor, "order:ord_1", **(said | changes))
+
+    for actor in (PROVIDER, APPROVER, AUDITOR):
+        with pytest.raises(Forbidden):
+            establish(actor)
+    with pytest.raises(OwnDecision):
+        establish(COMPLIANCE, submitted_org=COMPLIANCE.org or "")
+    for wrong in ({"term": "grade", "value": "G1"}, {"value": "perhaps"}, {"reason": "好"}):
+        with pytest.raises(Invalid):
+            establish(COMPLIANCE, **wrong)
+    establish(COMPLIANCE)
+    with store.view() as view:
+        assert set(queries.found(view, "order:ord_1")) == {term}
+
+
+def test_a_replay_notices_another_text_under_the_same_version(store: Store) -> None:
+    judged(store, facts())
+    with store.unit("system:test") as unit:
+        [row] = queries.decisions(unit, "listing:lst_1")
+        fields = row.model_dump() | {"id": "tdc_other", "pack_sha256": "0" * 64}
+        unit.session.add(TierDecision(**fields))
+        unit.record("tier.decided", "listing:lst_1")
+    with store.view() as view:
+        told = {row.id: queries.replayed(view, row)[1] for row in queries.decisions(view, "listing:lst_1")}
+    assert sorted(told.values()) == [False, True]
+    assert told["tdc_other"] is False
+
+
+def test_the_newest_pack_is_in_force(store: Store) -> None:
+    for version in ("2026.2", "2026.3"):
+        adopted(store, next_pack(version=version))
+    with store.view() as view:
+        assert queries.in_force(view).pack.version == "2026.3"
+        assert [row.version for row in queries.versions(view)] == ["2026.3", "2026.2"]
 
 
 def test_a_version_names_one_text_for_ever(store: Store) -> None:

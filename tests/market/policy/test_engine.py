@@ -9,7 +9,7 @@ from market.policy.engine import decide, watch
 from market.policy.explain import flips
 from market.policy.inputs import Inputs
 from market.policy.packs import Charge, Decision, Duty, LicenseClass, PriceRule
-from market.policy.reading import built_in
+from market.policy.reading import built_in, built_in_text, read
 from tests.market.policy.cases import facts, sold
 
 PACK = built_in()
@@ -170,6 +170,80 @@ def test_a_living_license_is_watched() -> None:
     assert [hit.rule for hit in watch(sold(off_purpose=True), PACK)] == ["T24"]
     assert watch(sold(), PACK) == ()
     assert watch(sold(off_purpose=True), PACK, {"T24"}) == ()
+
+
+def test_a_legal_rule_of_a_living_license_cannot_be_switched() -> None:
+    text = built_in_text()
+    head, living = text[: text.index("  - id: T24")], text[text.index("  - id: T24") :]
+    stricter = read(head + living.replace("kind: design", "kind: legal", 1))
+    assert [hit.rule for hit in watch(sold(off_purpose=True), stricter, {"T24"})] == ["T24"]
+
+
+def test_a_modifier_of_one_side_leaves_the_other_alone() -> None:
+    free = decide(facts(free_twin="withdrawn"), PACK)
+    assert (free.decision, free.rule_ids) == (Decision.ALLOW, ("T10",))
+
+
+def test_a_modifier_that_may_hold_is_looked_at_and_is_no_hold() -> None:
+    outcome = decide(sold(free_twin=None), PACK)
+    assert (outcome.decision, outcome.waits_for) == (Decision.MANUAL, "")
+    assert [hit.presumed for hit in outcome.hits if hit.rule == "T20"] == [True, True]
+
+
+def test_the_market_has_no_ceiling_and_an_unknown_price_none_to_pass() -> None:
+    assert decide(facts(**ENTERPRISE, price_fen=600_000), PACK).most_fen is None
+    assert decide(sold(price_fen=None), PACK).decision is Decision.MANUAL
+    assert decide(sold(ceiling_fen=None), PACK).decision is Decision.MANUAL
+
+
+def test_what_a_route_asks_for_goes_with_it() -> None:
+    """Emergency use is boxed in time and reviewed afterwards; free use is reported and not passed on."""
+    emergency = decide(facts(purpose="emergency", emergency_declared=True, open_attr="K"), PACK)
+    assert emergency.duties == (Duty.NO_REDISTRIBUTION, Duty.TIME_BOX_30D, Duty.POST_REVIEW_5D)
+    for given in (sold(purpose="public_welfare", purpose_evidence="proven"), sold(purpose="personal")):
+        assert decide(given, PACK).duties == (Duty.USAGE_REPORT, Duty.NO_REDISTRIBUTION)
+    assert decide(facts(**ENTERPRISE, price_fen=5), PACK).duties == (Duty.EQUAL_TERMS,)
+    assert Duty.CONSENT_PER_CALL in decide(sold(grade="G4", delivery=["verify"]), PACK).duties
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        (facts(purpose="emergency", emergency_declared=False, open_attr="K"), "T26"),
+        (sold(purpose="personal", open_attr="N"), "T26"),
+        (sold(supply="mixed", open_attr="N", mandate=False), "T06"),
+        (sold(supply="mixed", mandate=False), "T26"),
+        (sold(purpose="public_welfare", purpose_evidence="doubtful"), "T13"),
+        (sold(free_twin="degraded"), "T20"),
+        (sold(value_added=False, free_twin="degraded"), "T17"),
+        (facts(buyer_verified=False, price_fen=1), "T04"),
+        (sold(reid_level="1"), "T23"),
+        (sold(grade="IMPORTANT", risk_assessment=True, delivery=["compute"], foreign=True), "T02"),
+        (facts(pi="pi", pia=True, grade="G2"), "T05"),
+        (sold(payee_department=True, price_fen=1, ceiling_fen=1), "T08"),
+        (facts(delivery=["compute"]), "T10"),
+    ],
+)
+def test_the_edges_of_the_rules(given: Inputs, rule: str) -> None:
+    outcome = decide(given, PACK)
+    assert outcome.decision is not Decision.ALLOW
+    assert rule in outcome.rule_ids
+
+
+def test_four_eyes_on_level_four_and_one_pair_on_the_market() -> None:
+    g4 = sold(purpose="personal", grade="G4", delivery=["verify"])
+    assert decide(g4, PACK).approvals == 2
+    assert decide(facts(**ENTERPRISE, price_fen=5), PACK).approvals == 1
+
+
+def test_flips_respect_the_switches_and_see_more_than_the_decision() -> None:
+    given = sold(free_twin="withdrawn")
+    assert any(flip.term.name == "free_twin" for flip in flips(given, PACK))
+    assert not any(flip.term.name == "free_twin" for flip in flips(given, PACK, {"T20"}))
+    modes = {str(flip.after) for flip in flips(sold(), PACK) if flip.term.name == "grade"}
+    assert "G3" not in modes, "two approve public data anyway, and an API stays an API"
+    own = facts(**ENTERPRISE, price_fen=5, delivery=["api"])
+    assert "G3" in {str(flip.after) for flip in flips(own, PACK) if flip.term.name == "grade"}
 
 
 def test_flips_name_what_would_change_the_decision() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.terms import DeliveryMode
 from market.policy.grading import DELIVERY, MATRIX, Degree, FieldFacts, Harmed, WholeFacts, grade, higher
 from market.policy.inputs import DataGrade, OpenAttr, PersonalInfo, SupplyKind
 
@@ -72,6 +73,43 @@ def test_the_unknown_is_presumed_the_worst_and_says_so() -> None:
     assert all(reason.presumed for reason in found.reasons if reason.grade is DataGrade.CORE)
     assert grade([], PLAIN).grade is DataGrade.CORE
     assert grade([field()], WholeFacts()).grade is DataGrade.G4
+
+
+@pytest.mark.parametrize(
+    ("whole", "pi", "expected"),
+    [
+        (WholeFacts(SupplyKind.PUBLIC, OpenAttr.UNCONDITIONAL, None, fused=False), PersonalInfo.PI, DataGrade.IMPORTANT),
+        (WholeFacts(SupplyKind.PUBLIC, OpenAttr.UNCONDITIONAL, None, fused=False), PersonalInfo.NONE, DataGrade.G1),
+        (WholeFacts(SupplyKind.PUBLIC, OpenAttr.UNCONDITIONAL, 0, fused=None), PersonalInfo.NONE, DataGrade.G2),
+        (WholeFacts(SupplyKind.PUBLIC, None, 0, fused=False), PersonalInfo.NONE, DataGrade.G4),
+        (WholeFacts(SupplyKind.MIXED, OpenAttr.CLOSED, 0, fused=False), PersonalInfo.NONE, DataGrade.G4),
+        (PLAIN, None, DataGrade.G4),
+        (WholeFacts(SupplyKind.PUBLIC, OpenAttr.CONDITIONAL, 0, fused=True), PersonalInfo.NONE, DataGrade.G2),
+    ],
+)  # fmt: skip
+def test_each_thing_unknown_alone(whole: WholeFacts, pi: PersonalInfo | None, expected: DataGrade) -> None:
+    assert grade([field(pi=pi)], whole).grade is expected
+
+
+@pytest.mark.parametrize(
+    ("person", "expected"),
+    [("none", "G2"), ("general", "G3"), ("serious", "G4"), ("grave", "G4")],
+)
+def test_fusion_raises_general_data_by_one_level(person: str, expected: str) -> None:
+    fused = WholeFacts(SupplyKind.PUBLIC, OpenAttr.UNCONDITIONAL, 0, fused=True)
+    assert grade([field(person=person)], fused).grade == expected
+
+
+def test_what_may_leave_the_house_at_each_level() -> None:
+    everything = set(DeliveryMode)
+    assert {str(level): set(modes) for level, modes in DELIVERY.items()} == {
+        "G1": everything,
+        "G2": everything,
+        "G3": everything - {DeliveryMode.FILE},
+        "G4": {DeliveryMode.COMPUTE, DeliveryMode.VERIFY},
+        "IMPORTANT": {DeliveryMode.COMPUTE},
+        "CORE": set(),
+    }
 
 
 degrees = st.sampled_from(Degree)

@@ -2,10 +2,11 @@
 
 import pytest
 
+from market.policy.conditions import Above, All, Condition, Not, OneOf, Present, Some
 from market.policy.engine import decide
-from market.policy.packs import Decision, differences
+from market.policy.packs import Charge, Decision, Phase, differences
 from market.policy.problems import PackRefused
-from market.policy.reading import MAX_BYTES, built_in, built_in_text, read
+from market.policy.reading import MAX_BYTES, MAX_RULES, built_in, built_in_text, read
 from tests.market.policy.cases import OPEN, facts, sold
 
 TEXT = built_in_text()
@@ -62,8 +63,62 @@ def test_what_is_wrong_is_named_with_its_line(before: str, after: str, reason: s
     assert refusal.members["line"] >= 1
 
 
+MODIFIER = "then: { tier: commercial, decision: hold, waits_for: free_twin }"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (MODIFIER, "then: { tier: commercial, decision: allow }", "never allows"),
+        ("price_rule: zero, license_class: open, delivery", "price_rule: zero, delivery", "an allowance names"),
+        ("tier: public_good, price_rule: zero, license_class: open, delivery", "price_rule: zero, license_class: open, delivery", "an allowance names"),
+        ("approvals: 0 }", "approvals: 3 }", "whole number from 0 to 2"),
+        ("    sources: [DSL 21, NDR 31]\n", "", "sources is missing"),
+        ("when: { grade: CORE }", "when: { any: [] }", "condition is empty"),
+        ("id: T01\n", "id: T1\n", "a rule's id"),
+        ("part: core", "part: Core", "a part is named"),
+    ],
+)  # fmt: skip
+def test_what_would_have_no_meaning_is_refused(before: str, after: str, reason: str) -> None:
+    assert before in TEXT
+    assert reason in refused(TEXT.replace(before, after, 1)).members["reason"]["en"]
+
+
+def test_too_many_rules_are_refused() -> None:
+    last = TEXT[TEXT.index("  - id: T24") :].rstrip() + "\n"
+    many = "".join(last.replace("- id: T24\n", f"- id: T24\n    part: p{n}\n") for n in range(MAX_RULES))
+    assert f"1 to {MAX_RULES} rules" in refused(TEXT.rstrip() + "\n" + many).members["reason"]["en"]
+
+
+def condition(text: str) -> Condition:
+    """What a pack whose first rule has this condition says."""
+    return read(TEXT.replace("when: { grade: CORE }", f"when: {text}", 1)).rules[0].when
+
+
+def test_conditions_are_read_as_they_are_written() -> None:
+    foreign, bonded = OneOf("foreign", (True,)), OneOf("bonded", (False,))
+    assert condition("{ any: [{ foreign: true }, { bonded: false }] }") == Some((foreign, bonded))
+    assert condition("{ all: [{ foreign: true }, { bonded: false }] }") == All((foreign, bonded))
+    assert condition("{ foreign: true, bonded: false }") == All((foreign, bonded))
+    assert condition("{ not: { foreign: true } }") == Not(foreign)
+    assert condition("{ negative_hits: { present: true } }") == Present("negative_hits")
+    assert condition("{ negative_hits: { present: false } }") == Not(Present("negative_hits"))
+    assert condition("{ always: false }") == Some(())
+    assert condition("{ price_fen: { above: 7 } }") == Above("price_fen", 7)
+    assert condition("{ price_fen: { above: ceiling_fen } }") == Above("price_fen", other="ceiling_fen")
+
+
+def test_a_price_is_refused_where_a_rule_does_not_waive_it() -> None:
+    charges = {rule.key: rule.then.charge for rule in built_in().rules if rule.phase is Phase.ROUTE}
+    waived = {key for key, charge in charges.items() if charge is Charge.WAIVE}
+    assert waived == {"T11", "T12", "T14"}
+
+
 def test_the_line_is_the_right_one() -> None:
     assert refused(TEXT.replace("grade: CORE", "grad: CORE", 1)).members["line"] == line_of("grade: CORE")
+    rules = {rule.key: rule.line for rule in built_in().rules}
+    assert rules["T01/core"] == line_of("- id: T01")
+    assert rules["T02"] == line_of("- id: T02")
     broken = TEXT.replace("when: { grade: CORE }", "when: { grade: CORE", 1)
     assert refused(broken).members["line"] in range(line_of("grade: CORE"), line_of("grade: CORE") + 3)
 

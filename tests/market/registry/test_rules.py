@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,30 @@ def test_dependent_answers_are_asked_for() -> None:
     said = described(share_type="2", open_attr="K", contains_pi=True, grade="G2", area="37", industry="x")
     rules = {fault.rule for fault in completeness_faults(said, files=1, evidence=1)}
     assert rules == {"share.condition", "open.condition", "pi.basis", "area.code", "industry.code"}
+
+
+@pytest.mark.parametrize(
+    ("basis", "rules"),
+    [
+        ("", {"share.law"}),
+        ("内部数据，不宜共享", {"share.law"}),
+        ("《统计法》", {"share.law"}),
+        ("《统计法》第九条", set()),
+        ("依据《数据安全法》\n第 21 条，不予共享", set()),
+        ("依据《数据安全法》\n第21条，不予共享", set()),
+    ],
+)
+def test_who_does_not_share_names_the_law_and_its_article(basis: str, rules: set[str]) -> None:
+    said = described(share_type="3", share_condition=basis)
+    assert {fault.rule for fault in completeness_faults(said, files=1, evidence=1)} == rules
+
+
+def test_closed_public_data_says_why() -> None:
+    for supply, rules in (("public", {"open.reason"}), ("enterprise", set())):
+        said = described(open_attr="N", supply=supply)
+        assert {fault.rule for fault in completeness_faults(said, files=1, evidence=1)} == rules
+        told = described(open_attr="N", supply=supply, open_condition="《保守国家秘密法》第九条")
+        assert not completeness_faults(told, files=1, evidence=1)
 
 
 def test_a_registration_holds_three_civil_years() -> None:

@@ -57,10 +57,14 @@ def test_a_decision_needs_a_verdict_and_a_reason(market: Market) -> None:
 
 def test_others_do_not_decide(market: Market) -> None:
     order = market.placed()
-    for name in ("buyer", "provider", "finance", "auditor"):
+    for name in ("buyer", "provider", "auditor"):
         market[name].get("/approvals", 403)
         market[name].get(f"/approvals/{order.case_id}", 200 if name == "auditor" else 403)
         market[name].post(f"/approvals/{order.case_id}", 403, verdict="approve", reason="我来同意")
+    # Finance people have refunds on the desk, and know of nothing else there.
+    assert str(order.case_id) not in market["finance"].get("/approvals")
+    market["finance"].get(f"/approvals/{order.case_id}", 404)
+    market["finance"].post(f"/approvals/{order.case_id}", 404, verdict="approve", reason="我来同意")
     market["approver"].get("/approvals/cas_none", 404)
 
 

@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from sqlmodel import select
 
+from market.approvals.rules import CaseState
+from market.approvals.tables import Case
 from market.billing.reconcile import differences
 from market.billing.rules import RefundState, SuspenseState
 from market.billing.tables import Refund, SuspenseItem
@@ -153,3 +155,45 @@ def test_suspense_is_booked_by_one_and_returned_by_another(market: Market) -> No
         states = view.session.exec(select(SuspenseItem.state)).all()
     assert set(states) == {SuspenseState.RETURNED}
     even(market)
+
+
+def test_a_refund_is_a_case_on_the_desk(market: Market) -> None:
+    """Refused or withdrawn there, the money is prepaid again; agreed to, it can be sent; each ends the case."""
+    order = market.paid()
+    settled(market, order)
+    path = f"/licenses/{order.license_id}/refund"
+    before = prepaid(market)
+
+    def asked() -> tuple[str, str]:
+        refund = api(market["buyer"], path).json()["id"]
+        with market.house.store.view() as view:
+            case = view.session.exec(select(Case).where(Case.subject == f"refund:{refund}")).one()
+        return refund, case.id
+
+    def state(refund: str, case: str) -> tuple[RefundState, CaseState]:
+        with market.house.store.view() as view:
+            return view.session.get_one(Refund, refund).state, view.session.get_one(Case, case).state
+
+    refund, case = asked()
+    assert prepaid(market) < before
+    assert case in market["finance"].get("/approvals")
+    assert ACCOUNT in market["finance"].get(f"/approvals/{case}")
+    # Money is not an approver's.
+    market["approver"].post(f"/approvals/{case}", 404, verdict="approve", reason="同意退款", version="1")
+    market["finance"].post(f"/approvals/{case}", verdict="reject", reason="仍有争议款项未结", version="1")
+    assert state(refund, case) == (RefundState.REFUSED, CaseState.REJECTED)
+    assert prepaid(market) == before
+
+    refund, case = asked()
+    assert "仍有争议" not in market["buyer"].get(f"/requests/{case}")
+    market["buyer"].post(f"/requests/{case}/withdrawal", reason="改为抵扣下一订单")
+    assert state(refund, case) == (RefundState.WITHDRAWN, CaseState.CANCELLED)
+    assert prepaid(market) == before
+
+    refund, case = asked()
+    market["finance"].post(f"/approvals/{case}", verdict="approve", reason="余额核对一致", version="1")
+    assert state(refund, case) == (RefundState.ASKED, CaseState.APPROVED)
+    sent = {"bank_reference": "OUT-20261122-7"}
+    assert api(market["finance"], f"/refunds/{refund}/sending", sent).status_code == 200
+    assert api(market["finance2"], f"/refunds/{refund}/settlement", {"agree": True}).status_code == 200
+    assert state(refund, case) == (RefundState.SETTLED, CaseState.APPROVED)
