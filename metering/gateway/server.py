@@ -30,7 +30,6 @@ def serve_until_told(app: ASGIApp, host: str, port: int, trusted_proxies: tuple[
             asyncio.get_running_loop().add_signal_handler(number, told.set)
         await serve(app, host, port, told)
 
-    gc.collect()
     gc.freeze()  # what stands now stays until the end: no collection walks through it again
     try:
         uvloop.run(until_told())
