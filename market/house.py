@@ -31,7 +31,7 @@ from storage import dispatch, journal, migrations
 from storage.database import Database
 from storage.kernel import clock, workdays
 from storage.kernel.problem import Unavailable
-from storage.objects_s3 import open_objects
+from storage.objects import open_objects
 from storage.seal import Seal
 from storage.tabular.kinds import Limits as TabularLimits
 from storage.unit import Store

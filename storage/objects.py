@@ -1,6 +1,7 @@
 """Files by their content: the key of an object is its SHA-256, so nothing is ever overwritten."""
 
 import hashlib
+import importlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -229,6 +230,16 @@ def keep(unit: Unit, *objects: Stored) -> None:
     for stored in objects:
         if unit.session.get(StoredObject, stored.sha256) is None:
             unit.session.add(StoredObject(sha256=stored.sha256, size=stored.size, kept_at=clock.now()))
+
+
+def open_objects(url: str) -> Objects:
+    """The object store a URL names: `file:///folder`, `s3://…` or `s3s://…`."""
+    if url.startswith("file://"):
+        return LocalObjects(Path(url.removeprefix("file://")))
+    if url.startswith(("s3://", "s3s://")):
+        # Loaded when it is asked for: the SDK and what it brings is a twentieth of every start.
+        return cast(Objects, importlib.import_module("storage.objects_s3").S3Objects(url))
+    raise ValueError("the object store is file:///… or s3://key:secret@host:port/bucket")
 
 
 def sweep(store: Store, objects: Objects, grace: timedelta) -> int:

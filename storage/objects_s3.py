@@ -16,9 +16,7 @@ from minio.error import S3Error
 from storage.kernel.canonical import sha256_hex
 from storage.objects import (
     CHUNK,
-    LocalObjects,
     ObjectDamaged,
-    Objects,
     ObjectsUnavailable,
     Stored,
     hash_file,
@@ -163,12 +161,3 @@ class _Answer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def open_objects(url: str) -> Objects:
-    """The object store a URL names: `file:///folder`, `s3://…` or `s3s://…`."""
-    if url.startswith("file://"):
-        return LocalObjects(Path(url.removeprefix("file://")))
-    if url.startswith(("s3://", "s3s://")):
-        return S3Objects(url)
-    raise ValueError("the object store is file:///… or s3://key:secret@host:port/bucket")

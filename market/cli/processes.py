@@ -15,7 +15,7 @@ from market.worker import answers, run_worker
 from metering.gateway.app import build_gateway
 from metering.gateway.server import serve_until_told
 from storage.database import Database
-from storage.objects_s3 import open_objects
+from storage.objects import open_objects
 from storage.unit import Store
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from market.identity import passwords
-from storage.objects import Objects, keep
-from storage.objects_s3 import open_objects
+from storage.objects import Objects, keep, open_objects
 from storage.unit import SlowInsideUnit, Store
 from tests.house.tree import Source, caught, functions, sources
 

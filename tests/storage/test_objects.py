@@ -10,8 +10,16 @@ from pathlib import Path
 import pytest
 
 from storage.kernel.ids import new_id
-from storage.objects import LocalObjects, ObjectDamaged, Objects, ObjectsUnavailable, keep, sweep
-from storage.objects_s3 import S3Objects, open_objects
+from storage.objects import (
+    LocalObjects,
+    ObjectDamaged,
+    Objects,
+    ObjectsUnavailable,
+    keep,
+    open_objects,
+    sweep,
+)
+from storage.objects_s3 import S3Objects
 from storage.unit import Store
 
 
