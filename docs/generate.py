@@ -19,6 +19,8 @@ from pydantic_core import PydanticUndefined
 from market.approvals.procedures import PROCEDURES
 from market.approvals.rules import CaseState, Part, allowed
 from market.identity.rules import GRANTS, ROLES_OF, SECOND_FACTOR, Permission
+from market.registry import commands
+from market.registry.rules import AssetState
 from market.settings import Settings
 from metering.gateway import ROUTES
 from storage.kernel.machine import Machine
@@ -202,6 +204,7 @@ def permissions() -> str:
         "A closed case allows nothing. Nobody is a decider of what they or their organization asked for, in any role "
         "or as a deputy.",
         *_cases(),
+        _registration(),
         "## 数据面 Data plane\n\n"
         + _table(["接口 Route", "谁可进入 Who", "令牌受众 Audience", "用途 For"], _gateway_rows()),
     )
@@ -236,6 +239,27 @@ def _cases() -> list[str]:
             + _table(["状态 State", "身份 Part", "角色 Roles", "可办 Commands"], rows)
         )
     return blocks
+
+
+def _registration() -> str:
+    rows = [
+        [
+            f"`{state}` {state.words.zh}",
+            f"{hand.words.zh} {hand.words.en}",
+            "、".join(role.words.zh for role in hand.roles) or "—",
+            "、".join(f"`{command}` {command.words.zh}" for command in commands.allowed(state, hand)),
+        ]
+        for state in AssetState
+        for hand in commands.Hand
+        if commands.allowed(state, hand)
+    ]
+    return (
+        "### 数据登记 Registration\n\n"
+        "Anything else is refused: 403 or 404 to another hand, 409 in another state, with what is allowed. "
+        "`register` out of `under_review` only where the office gives no days of notice; in `publicity` after the notice "
+        "has run. `change`, `renew`, `transfer` and `cancel` are asked for and then decided by a registrar.\n\n"
+        + _table(["状态 State", "身份 Hand", "角色 Roles", "可办 Commands"], rows)
+    )
 
 
 def _gateway_rows() -> list[list[str]]:
