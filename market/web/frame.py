@@ -22,6 +22,7 @@ from market.identity.queries import memberships
 from market.identity.rules import SECOND_FACTOR, Actor, Permission, Role
 from market.identity.tables import Membership, Party
 from market.web.notices import NOTICES
+from metering.words import told
 from storage.kernel.words import Words
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
@@ -153,6 +154,11 @@ def asset(name: str) -> str:
     return f"/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
+def why(reason: str) -> Words:
+    """A reason as people read it: a code of the gate in words, anything else as it was written."""
+    return told(reason, None) or Words(reason, reason)
+
+
 class Files(StaticFiles):
     """Files that never change under one address."""
 
@@ -178,6 +184,7 @@ def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
         query_with=query_with,
         asset=asset,
         notices=NOTICES,
+        why=why,
         Role=Role,
         brand=Words("数港", "Shugang"),
     )
