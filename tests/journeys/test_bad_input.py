@@ -245,7 +245,7 @@ def test_stale_decision_is_told_who_was_first(market: Market) -> None:
         ("buyer", "/cases/{case}/decision", {"approve": True, "reason": "自己批准自己"}),
         ("provider", "/assets/{draft}/registration", {"reason": "自己登记自己"}),
         ("buyer", "/payments/{payment}/confirmation", {}),
-        ("finance", "/cases/{case}/decision", {"approve": True, "reason": "财务越权审批"}),
+        ("finance", "/licenses/{license}/revocation", {"reason": "财务越权撤销"}),
         ("approver", "/payments/{payment}/receipt", {"amount_fen": 100, "bank_reference": "BANK0002"}),
         ("buyer", "/licenses/{license}/revocation", {"reason": "买方越权撤销"}),
         ("auditor", "/orders", {"product_id": "{product}", "plan_id": "x", "purpose": "industry",
@@ -260,6 +260,14 @@ def test_wrong_role(market: Market, who: str, path: str, body: dict[str, Any]) -
         body = refusal(send(market.cast.people[who], path.format(**names), body), 403, "forbidden")
     assert body["permission"]
     assert body["roles"]
+
+
+def test_who_decides_refunds_decides_no_orders(market: Market) -> None:
+    path = f"/cases/{market.order['case_id']}/decision"
+    with untouched(market.server):
+        answer = send(market.cast.finance, path, {"approve": True, "reason": "财务越权审批"})
+        body = refusal(answer, 403, "not-yours")
+    assert (body["allowed"], body["roles"]) == ([], ["approver", "compliance"])
 
 
 def test_nobody_signs_in_by_asking(market: Market) -> None:
