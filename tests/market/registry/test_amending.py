@@ -231,6 +231,9 @@ def test_expiry_frees_the_contents_and_lapses_what_was_asked(store: Store) -> No
 def test_a_transfer_needs_a_verified_recipient_who_agrees(store: Store) -> None:
     asset = registered(store)
     seated(store, OTHER_PROVIDER)
+    with store.unit("system:test") as unit:
+        unit.session.get_one(Party, OTHER_PROVIDER.own_org).verification = Verification.UNVERIFIED
+        unit.record("party.reset", "party:x")
     with pytest.raises(RecipientUnverified):
         ask(store, asset, AmendmentKind.TRANSFER, to_party=OTHER_PROVIDER.org)
     with store.unit("system:test") as unit:
