@@ -109,6 +109,7 @@ def test_killed_during_cleansing(market: Market, moment: Callable[[Server], bool
     provider, server = market.cast.provider, market.server
     content = goods.parking(LOTS + 1 + (moment is at_work), width=200)
     asset, file = goods.asset_with_file(market.cast, moment.__name__, content)
+    settled(server)  # the certificate of the registration is printed a moment later
     objects = {path.name for path in (server.data_dir / "objects").glob("??/*")}
     form = {"file_id": file["id"], "recipe": {"steps": [{"step": "dedupe"}]}, "indexes": ["lot"]}
     run = provider.post(f"/assets/{asset}/runs", form, status=202)
