@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from market.api import (
     assets,
@@ -74,6 +75,7 @@ from market.web import runs as run_pages
 from market.web import screening as screening_pages
 from market.web import usage as usage_pages
 from market.worker import EmbeddedWorker, Queue
+from metering.gateway.answers import Answered, WholeAnswer
 
 API = (
     session,
@@ -176,6 +178,15 @@ class Front:
             await self.house.gateway(scope, receive, self._counted("data", send))
         else:
             await self.market(scope, receive, self._counted("market", send))
+
+    def at_once(self, scope: Scope, answered: Answered) -> bool:
+        """What the data plane takes on without a task of its own."""
+
+        def counting(answer: WholeAnswer | Response) -> None:
+            self.house.answered["data", answer.status_code] += 1
+            answered(answer)
+
+        return self.house.gateway.at_once(scope, counting)
 
     def _counted(self, plane: str, send: Send) -> Send:
         """Count the status of the answer; on one event loop a plain counter is enough."""

@@ -10,7 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -26,25 +28,22 @@ from storage.kernel.problem import Problem, Unavailable
 
 log = structlog.get_logger(__name__)
 
+Told = Callable[[Answer], None]
 _IDLE_SECONDS = 0.005
 RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not available
 
 
+@dataclass(slots=True)
 class _Waiting:
-    """A charge in the queue and where its answer goes."""
+    """A charge in the queue and who is told: on that event loop, or by the writer itself."""
 
-    __slots__ = ("charge", "future", "loop")
-
-    def __init__(self, charge: Charge, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.charge = charge
-        self.loop = loop
-        self.future: Future[Receipt] | asyncio.Future[Receipt] = (
-            loop.create_future() if loop is not None else Future()
-        )
+    charge: Charge
+    told: Told
+    loop: asyncio.AbstractEventLoop | None
 
 
 class Till:
-    """收银台. `charge` waits for the durable decision; `charge_async` does the same for an event loop."""
+    """收银台. `charge` waits for the durable decision, `charge_async` does so on an event loop, `submit` calls back."""
 
     def __init__(
         self,
@@ -74,20 +73,26 @@ class Till:
         Raises LicenseNotInForce, QuotaExhausted, SpendCapReached, PurposeRefused, InvalidToken (credential or
         token ended), ChargeKeyReused, ChargeKeyUsed, TicketExpired, TillBusy, Unavailable, OutcomeUnknown.
         """
-        waiting = _Waiting(charge, None)
-        self._submit(waiting)
-        assert isinstance(waiting.future, Future)
+        future: Future[Receipt] = Future()
+        self._queue_up(_Waiting(charge, partial(_resolve, future), None))
         try:
-            return waiting.future.result(timeout)
+            return future.result(timeout)
         except TimeoutError:
             raise OutcomeUnknown from None
 
     async def charge_async(self, charge: Charge) -> Receipt:
         """The same as `charge`, without blocking the event loop."""
-        waiting = _Waiting(charge, asyncio.get_running_loop())
-        self._submit(waiting)
-        assert isinstance(waiting.future, asyncio.Future)
-        return await waiting.future
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        self.submit(charge, partial(_resolve, future), loop)
+        return await future
+
+    def submit(self, charge: Charge, told: Told, loop: asyncio.AbstractEventLoop) -> None:
+        """The same for who does not wait: `told` is called on the loop with the receipt or the refusal.
+
+        Raises TillBusy; then nothing was taken on.
+        """
+        self._queue_up(_Waiting(charge, told, loop))
 
     @property
     def waiting(self) -> int:
@@ -106,7 +111,7 @@ class Till:
             self._wake.notify()
         self._writer.join()
 
-    def _submit(self, waiting: _Waiting) -> None:
+    def _queue_up(self, waiting: _Waiting) -> None:
         """Queue without the lock, which the writer may hold while it waits for the interpreter."""
         queue = self._queue
         if self._closing or len(queue) >= self._most_waiting:
@@ -209,25 +214,29 @@ class Till:
 
 def _release(batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
     """Hand every answer over; one wake-up per event loop, not one per answer."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], Answer]]] = {}
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[Told, Answer]]] = {}
     for waiting, answer in zip(batch, answers, strict=True):
-        if waiting.loop is not None:
-            assert isinstance(waiting.future, asyncio.Future)
-            loops.setdefault(waiting.loop, []).append((waiting.future, answer))
-        elif isinstance(answer, Problem):
-            waiting.future.set_exception(answer)
+        if waiting.loop is None:
+            waiting.told(answer)
         else:
-            waiting.future.set_result(answer)
+            loops.setdefault(waiting.loop, []).append((waiting.told, answer))
     for loop, handed in loops.items():
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
-            loop.call_soon_threadsafe(_deliver, handed)
+            loop.call_soon_threadsafe(_tell, handed)
 
 
-def _deliver(handed: Sequence[tuple[asyncio.Future[Receipt], Answer]]) -> None:
-    for future, answer in handed:
-        if future.done():
-            continue  # the client went away; the charge stands and its key serves the answer again
-        if isinstance(answer, Problem):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
+def _tell(handed: Sequence[tuple[Told, Answer]]) -> None:
+    for told, answer in handed:
+        try:
+            told(answer)
+        except Exception:  # one answer that cannot be given must not keep the others
+            log.exception("till.untold")
+
+
+def _resolve(future: "Future[Receipt] | asyncio.Future[Receipt]", answer: Answer) -> None:
+    if future.done():
+        return  # the client went away; the charge stands and its key serves the answer again
+    if isinstance(answer, Problem):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

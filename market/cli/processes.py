@@ -1,7 +1,7 @@
 """The processes of a market: everything in one, or the data plane and the worker on their own."""
 
 import socket
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from market.cli.showing import welcome
 from market.cli.terminal import JsonFlag, say
 from market.settings import Settings
 from market.worker import answers, run_worker
-from metering.gateway.app import build_gateway
+from metering.gateway.app import Gateway, build_gateway
 from metering.gateway.server import serve_until_told
 from storage.database import Database
 from storage.objects import open_objects
@@ -73,7 +73,7 @@ def worker(
         run_worker(house)
 
 
-def listen(app: Any, settled: Settings, *, as_json: bool) -> None:
+def listen(app: Front | Gateway, settled: Settings, *, as_json: bool) -> None:
     """Serve until interrupted. Raises PortTaken."""
     with socket.socket(socket.AF_INET6 if ":" in settled.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,4 +82,4 @@ def listen(app: Any, settled: Settings, *, as_json: bool) -> None:
         except OSError:
             raise PortTaken(host=settled.host, port=settled.port) from None
     say(as_json, f"数港 Shugang: {settled.public_url}", url=settled.public_url, port=settled.port)
-    serve_until_told(app, settled.host, settled.port, settled.trusted_proxies)
+    serve_until_told(app, settled.host, settled.port, settled.trusted_proxies, app.at_once)

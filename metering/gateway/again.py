@@ -3,48 +3,26 @@
 The till still judges every charge exactly: license, limits, purpose, credential, revocation, charge key.
 """
 
+import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
+from metering.booking import Answer
 from metering.burst import Allowance, Burst
 from metering.gate import Charge, Receipt, charge_key
+from metering.gateway.answers import WholeAnswer
 from metering.gateway.pages import Question, Ready
 from metering.till import Till
 from metering.tokens import Access
 from metering.words import Kind, Settled
 from storage.kernel import clock
+from storage.kernel.problem import Problem
 
 _MOST = 4096
 _PRIVATE = (b"cache-control", b"private, no-cache")  # asked about each time: a license may have ended
-
-
-class PaidAnswer:
-    """A page whose charge is durable, on its way out; raw, because this is the path everybody waits for."""
-
-    __slots__ = ("body", "headers", "status_code")
-
-    def __init__(self, ready: Ready, allowance: Allowance, receipt: Receipt) -> None:
-        self.status_code = 200
-        self.body = ready.body
-        headers = self.headers = [
-            *ready.raw,
-            _PRIVATE,
-            *allowance.raw(),
-            (b"x-charge-id", receipt.charge_id.encode()),
-        ]
-        if receipt.left_calls is not None:
-            headers.append((b"x-quota-remaining", b"%d" % receipt.left_calls))
-        if receipt.left_rows is not None:
-            headers.append((b"x-quota-remaining-rows", b"%d" % receipt.left_rows))
-        if receipt.outcome is Settled.DUPLICATE:
-            headers.append((b"x-charge-duplicate", b"true"))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
-        """Send it."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.headers})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +41,37 @@ class Again:
         self._burst = burst
         self._known: dict[tuple[bytes | str, ...], _Known] = {}
 
-    async def answer(self, scope: Scope) -> PaidAnswer | None:
-        """The paid page, or None when the request has to be looked at from the beginning.
+    def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], None]) -> bool:
+        """Charge the page and call back with it, or say no: then the request is looked at from the beginning.
 
-        Raises what the till and the burst limit refuse with.
+        What refuses before the till does is left to that look, too.
         """
         if scope["method"] != "GET":
-            return None
+            return False
         named, given = _named(scope)
         known = self._known.get(named) if named is not None else None
         if known is None or time.monotonic() >= known.until:
-            return None
-        allowance = self._burst.take(known.access.client_id)
-        key = None if given is None else charge_key(given.decode("latin-1"))
-        return await self.pay(known.access, known.question, known.ready, key, allowance)
+            return False
+        ready = known.ready
+
+        def paid(answer: Answer) -> None:
+            told(_page(ready, allowance, answer) if isinstance(answer, Receipt) else answer)
+
+        try:
+            allowance = self._burst.take(known.access.client_id)
+            key = None if given is None else charge_key(given.decode("latin-1"))
+            charge = _charge(known.access, known.question, ready, key)
+            self._till.submit(charge, paid, asyncio.get_running_loop())
+        except Problem:
+            return False
+        return True
 
     async def pay(
         self, access: Access, question: Question, ready: Ready, key: str | None, allowance: Allowance
-    ) -> PaidAnswer:
+    ) -> WholeAnswer:
         """计费后作答. Charge the page durably; only then is there an answer. Raises what the till refuses with."""
-        charge = Charge(
-            license_id=access.license_id or "",
-            product_id=access.product_id or "",
-            credential_id=access.client_id,
-            jti=access.jti,
-            purpose=access.purpose,
-            kind=Kind.ROWS,
-            key=key,
-            fingerprint=question.fingerprint,
-            calls=1,
-            rows=ready.rows,
-            size=len(ready.body),
-        )
-        return PaidAnswer(ready, allowance, await self._till.charge_async(charge))
+        receipt = await self._till.charge_async(_charge(access, question, ready, key))
+        return _page(ready, allowance, receipt)
 
     def remember(self, scope: Scope, access: Access, question: Question, ready: Ready, until: float) -> None:
         """Keep what was allowed until that moment of the monotonic clock, or the end of the token if that is sooner.
@@ -109,6 +85,34 @@ class Again:
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[named] = _Known(min(until, time.monotonic() + left), access, question, ready)
+
+
+def _charge(access: Access, question: Question, ready: Ready, key: str | None) -> Charge:
+    return Charge(
+        license_id=access.license_id or "",
+        product_id=access.product_id or "",
+        credential_id=access.client_id,
+        jti=access.jti,
+        purpose=access.purpose,
+        kind=Kind.ROWS,
+        key=key,
+        fingerprint=question.fingerprint,
+        calls=1,
+        rows=ready.rows,
+        size=len(ready.body),
+    )
+
+
+def _page(ready: Ready, allowance: Allowance, receipt: Receipt) -> WholeAnswer:
+    """A page whose charge is durable."""
+    headers = [*ready.raw, _PRIVATE, *allowance.raw(), (b"x-charge-id", receipt.charge_id.encode())]
+    if receipt.left_calls is not None:
+        headers.append((b"x-quota-remaining", b"%d" % receipt.left_calls))
+    if receipt.left_rows is not None:
+        headers.append((b"x-quota-remaining-rows", b"%d" % receipt.left_rows))
+    if receipt.outcome is Settled.DUPLICATE:
+        headers.append((b"x-charge-duplicate", b"true"))
+    return WholeAnswer(headers, ready.body)
 
 
 def _named(scope: Scope) -> tuple[tuple[bytes | str, ...] | None, bytes | None]:

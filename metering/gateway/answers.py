@@ -1,17 +1,41 @@
 """How the gateway reads a request and says things: language, address, problems, file names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from metering.problems import InvalidToken
 from metering.tokens import inside
 from storage.kernel.problem import Problem
 from storage.kernel.words import Lang
+
+ZERO_COPY = (
+    "http.response.zerocopysend"  # an extension of ASGI: part of an open file, sent without reading it
+)
+
+
+class WholeAnswer:
+    """An answer that is there as a whole: 200, raw headers with their length, body. Raw, because many wait for it."""
+
+    __slots__ = ("body", "headers")
+    status_code = 200
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        self.headers = headers
+        self.body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+Answered = Callable[[WholeAnswer | Response], None]
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

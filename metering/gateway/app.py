@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from metering.gateway import downloads
-from metering.gateway.again import Again, PaidAnswer
-from metering.gateway.answers import json_answer, problem_answer
+from metering.gateway.again import Again
+from metering.gateway.answers import Answered, WholeAnswer, json_answer, problem_answer
 from metering.gateway.calls import CallsDoor
 from metering.gateway.oauth import OAuthDoor
 from metering.gateway.plane import Plane
@@ -26,7 +26,7 @@ from storage.objects import Objects
 from storage.unit import Store
 
 log = structlog.get_logger(__name__)
-Endpoint = Callable[..., Awaitable[Response | PaidAnswer]]
+Endpoint = Callable[..., Awaitable[Response | WholeAnswer]]
 
 
 class Gateway:
@@ -81,20 +81,24 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(Request(scope, receive))
             if scope["method"] == "HEAD" and answer.status_code >= 400:
                 answer.body = b""
             await answer(scope, receive, send)
         else:
             raise RuntimeError("the gateway speaks HTTP only")
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response | PaidAnswer:
-        try:
-            if self._again is not None and (answer := await self._again.answer(scope)) is not None:
-                return answer
-        except Problem as problem:
-            return self._refused(problem, Request(scope, receive))
-        request = Request(scope, receive)
+    def at_once(self, scope: Scope, answered: Answered) -> bool:
+        """Take on what was asked and allowed a moment ago; `answered` is called back with the answer."""
+        if self._again is None:
+            return False
+
+        def told(answer: WholeAnswer | Problem) -> None:
+            answered(self._refused(answer, Request(scope)) if isinstance(answer, Problem) else answer)
+
+        return self._again.begin(scope, told)
+
+    async def _answer(self, request: Request) -> Response | WholeAnswer:
         try:
             found = self._find(request.scope["path"])
             if found is None:

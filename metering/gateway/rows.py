@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from contracts.terms import Tier
 from metering.gate import charge_key
-from metering.gateway.again import Again, PaidAnswer
-from metering.gateway.answers import etag_matches
+from metering.gateway.again import Again
+from metering.gateway.answers import WholeAnswer, etag_matches
 from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, headers
 from metering.gateway.plane import Plane
@@ -30,7 +30,7 @@ class RowsDoor:
         self._reading: Flights[Allowed] = Flights()
         self.again = Again(plane.till, plane.paid_burst)
 
-    async def paid(self, request: Request, product: str) -> Response | PaidAnswer:
+    async def paid(self, request: Request, product: str) -> Response | WholeAnswer:
         """Rows under a license: read, charge, then send. HEAD and 304 cost nothing and need the license, too."""
         plane = self._plane
         access = await plane.access(request, AUD_COMMERCIAL)

@@ -1,34 +1,56 @@
-"""Serve an ASGI application from this one process until it is told to stop."""
+"""Serve an ASGI application from this one process until it is told to stop.
+
+uvicorn speaks HTTP/1.1. Its protocol learns three things here: what the application can answer at once is written
+without a task of its own, files leave by sendfile, and who does not finish the headers of a request is cut off.
+"""
 
 import asyncio
 import gc
+import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from math import inf
 from typing import Any
 
+import uvicorn
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.embed import Server
-from granian.utils.proxies import wrap_asgi_with_proxy_headers
-from starlette.types import ASGIApp, Message
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from metering.gateway.answers import ZERO_COPY, Answered, WholeAnswer
+
+AtOnce = Callable[[Scope, Answered], bool]
+"""Takes a request on, or says no. Calls back on the event loop with what answers, once."""
 
 _BACKLOG = 2048
-_HEADER_MS = 30_000  # a client that does not finish its headers is cut off
+_HEADER_SECONDS = 30.0
+_HEADER_BYTES = 64 * 1024
+_IDLE_SECONDS = 75  # a connection nobody uses
+_GRACE_SECONDS = 8  # for answers under way when we are told to stop; a download resumes elsewhere
+_PIECE = 1024 * 1024  # bytes of one sendfile, so that a fast client does not keep the loop from the others
+_OK = b"HTTP/1.1 200 OK\r\n"
+_EXTENSIONS: dict[str, Any] = {ZERO_COPY: {}}
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-def serve_until_told(app: ASGIApp, host: str, port: int, trusted_proxies: tuple[str, ...] = ()) -> None:
+def serve_until_told(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    trusted_proxies: tuple[str, ...] = (),
+    at_once: AtOnce | None = None,
+) -> None:
     """Run the application's lifespan and answer HTTP/1.1 until SIGTERM or SIGINT. Raises what its startup raises."""
-    if trusted_proxies:
-        app = wrap_asgi_with_proxy_headers(app, list(trusted_proxies))
 
     async def until_told() -> None:
         told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told.set)
-        await serve(app, host, port, told)
+        await serve(app, host, port, told, trusted_proxies, at_once)
 
     gc.freeze()  # what stands now stays until the end: no collection walks through it again
     try:
@@ -37,20 +59,35 @@ def serve_until_told(app: ASGIApp, host: str, port: int, trusted_proxies: tuple[
         gc.unfreeze()
 
 
-async def serve(app: ASGIApp, host: str, port: int, told: asyncio.Event) -> None:
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    told: asyncio.Event,
+    trusted_proxies: tuple[str, ...] = (),
+    at_once: AtOnce | None = None,
+) -> None:
     """The same until the event is set."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=partial(_Protocol, at_once),  # type: ignore[arg-type]  # whatever makes a protocol
+        ws="none",
+        lifespan="off",  # ours: an application that cannot start must not look alive
+        interface="asgi3",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = _Server(config)
     async with _lifespan(app):
-        server: Any = Server(
-            app,
-            address=host,
-            port=port,
-            interface=Interfaces.ASGINL,  # the lifespan is ours: an app that cannot start must not look alive
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
-            websockets=False,
-            backlog=_BACKLOG,
-            log_level=LogLevels.error,
-        )
         stopping = asyncio.create_task(_stop(server, told))
         try:
             await server.serve()
@@ -58,9 +95,213 @@ async def serve(app: ASGIApp, host: str, port: int, told: asyncio.Event) -> None
             stopping.cancel()
 
 
-async def _stop(server: Any, told: asyncio.Event) -> None:
+async def _stop(server: uvicorn.Server, told: asyncio.Event) -> None:
     await told.wait()
-    server.stop()
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: the till settles what waits after the last answer."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # each second
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, _Protocol) and connection.until < now:
+                    connection.transport.close()
+        return await super().on_tick(counter)
+
+
+class _Taken:
+    """A request the application took on, where uvicorn's protocol expects one under way; one object per connection."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete", "scope")
+
+    def __init__(self) -> None:
+        self.response_complete = True
+        self.disconnected = False
+
+    def begin(self, scope: Scope) -> None:
+        self.scope = scope
+        self.body = b""  # what may come after the headers of a GET
+        self.more_body = self.response_complete = False
+        self.keep_alive = True
+
+    @property
+    def message_event(self) -> "_Taken":
+        return self
+
+    def set(self) -> None:
+        """Nobody waits for what else the client says."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, at_once: AtOnce | None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._at_once = at_once
+        self._taken = _Taken()
+        self._asking = False  # headers have begun and are not complete
+        self._asked = 0  # bytes of them
+        self.until = inf  # monotonic: then it is closed
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        self.until = time.monotonic() + _HEADER_SECONDS
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._asking:
+            self._asked += len(data)
+            if self._asked > _HEADER_BYTES and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self.until = time.monotonic() + _HEADER_SECONDS
+        self._asking, self._asked = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self.until = inf
+        self._asking = False
+        if not self._taken_on():
+            super().on_headers_complete()
+
+    def _taken_on(self) -> bool:
+        """Whether the application answers at once: a plain GET on a connection that waits for nothing else."""
+        before = self.cycle
+        if (
+            self._at_once is None
+            or (before is not None and not before.response_complete)
+            or self.parser.get_method() != b"GET"
+            or not self.parser.should_keep_alive()
+        ):
+            return False
+        path, _, query = self.url.partition(b"?")
+        if b"%" in path:
+            return False
+        scope: Scope = self.scope  # type: ignore[assignment]  # uvicorn's type of the same
+        scope.update(method="GET", path=path.decode("ascii"), raw_path=path, query_string=query)
+        self._taken.begin(scope)
+        self.cycle = self._taken  # type: ignore[assignment]
+        if self._at_once(scope, self._answer):
+            return True
+        self._taken.response_complete = True
+        self.cycle = before
+        return False
+
+    def _answer(self, answer: WholeAnswer | Response) -> None:
+        """What was taken on is ready: one write, unless the connection is not as it mostly is."""
+        taken = self._taken
+        if taken.disconnected:
+            return
+        taken.response_complete = True
+        if not isinstance(answer, WholeAnswer) or not taken.keep_alive or self.flow.write_paused:
+            self._start_asgi_task(self._cycle(taken), answer)
+            return
+        lines = [_OK]
+        for name, value in (*self.server_state.default_headers, *answer.headers):
+            lines += (name, b": ", value, b"\r\n")
+        lines += (b"\r\n", answer.body)
+        self.transport.write(b"".join(lines))
+        self.on_response_complete()
+
+    def _cycle(self, taken: _Taken) -> RequestResponseCycle:
+        """Uvicorn's own, for an answer that has to be sent its way."""
+        cycle = RequestResponseCycle(
+            scope=taken.scope,  # type: ignore[arg-type]  # uvicorn's type of the same
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=taken.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        if not self.pipeline:  # nothing came after it
+            self.cycle = cycle
+        return cycle
+
+    def on_response_complete(self) -> None:
+        """What uvicorn's does, without a timer for each answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.until = time.monotonic() + _IDLE_SECONDS
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.scope["extensions"] = _EXTENSIONS
+        super()._start_asgi_task(cycle, partial(self._run, cycle, app))
+
+    def _run(self, cycle: RequestResponseCycle, app: Any, scope: Any, receive: Any, send: Any) -> Any:
+        """The application with a `send` that knows files."""
+        return app(scope, receive, partial(self._send, cycle, send))
+
+    def _send(
+        self, cycle: RequestResponseCycle, send: Callable[[Any], Awaitable[None]], message: Message
+    ) -> Awaitable[None]:
+        if message["type"] == ZERO_COPY:
+            return self._send_file(cycle, send, message)
+        return send(message)
+
+    async def _send_file(
+        self, cycle: RequestResponseCycle, send: Callable[[Any], Awaitable[None]], message: Message
+    ) -> None:
+        """Raises ConnectionResetError when not all of it left."""
+        file, offset, count = message["file"], message["offset"], message["count"]
+        await self._drained()
+        if cycle.disconnected or self.transport.is_closing():
+            raise ConnectionResetError
+        # Our own descriptor: the transport's may be closed meanwhile, and its number given to somebody else.
+        target = os.dup(self.transport.get_extra_info("socket").fileno())
+        try:
+            end = offset + count
+            while offset < end:
+                try:
+                    sent = os.sendfile(target, file, offset, min(end - offset, _PIECE))
+                except BlockingIOError:
+                    await self._writable(target)
+                    if cycle.disconnected:
+                        raise ConnectionResetError from None
+                    continue
+                if not sent:
+                    raise RuntimeError("the file is shorter than it was said to be")
+                offset += sent
+        except OSError:
+            self.transport.close()
+            raise ConnectionResetError from None
+        finally:
+            os.close(target)
+        cycle.expected_content_length -= count
+        await send({"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)})
+
+    async def _drained(self) -> None:
+        """Wait until everything written before has left."""
+        self.transport.set_write_buffer_limits(0)
+        try:
+            await self.flow.drain()
+        finally:
+            self.transport.set_write_buffer_limits()
+
+    async def _writable(self, target: int) -> None:
+        ready = asyncio.Event()
+        self.loop.add_writer(target, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            self.loop.remove_writer(target)
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ PLANTS: dict[str, list[tuple[str, str]]] = {
     "door-minio": [("contracts/planted.py", "import minio")],
     "door-celery": [("contracts/planted.py", "import celery"), ("market/web/planted.py", "import kombu")],
     "door-httpcore2": [("metering/gateway/planted.py", "import httpcore2")],
-    "door-granian": [("contracts/planted.py", "import granian")],
+    "door-uvicorn": [("contracts/planted.py", "import uvicorn")],
     "door-alembic": [("contracts/planted.py", "import alembic")],
     "door-duckdb": [("contracts/planted.py", "import duckdb")],
     "door-typst": [("market/web/planted.py", "import typst")],

@@ -116,7 +116,7 @@ def test_another_process_rotates_and_nobody_is_refused_wrongly(
     def call(http: httpx2.Client) -> None:
         number = 0
         while not ended.is_set():
-            if number % 10 == 0:  # a token of the one gateway, used at the other
+            if number % 50 == 0:  # a token of the one gateway, used at the other
                 headers = served.bearer()
             answers.append(http.get(ROWS, headers=headers).status_code)
             number += 1
