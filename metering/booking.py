@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from metering.books import Booked, Books, EventRow, HourRow
+from metering.books import Asked, Booked, Books, EventRow, Found, HourRow
 from metering.gate import Charge, GateState, Receipt
 from metering.problems import ChargeKeyReused, ChargeKeyUsed, InvalidToken, LicenseNotInForce, TicketExpired
 from metering.words import Settled
@@ -28,22 +28,25 @@ class Booking:
     free: timedelta  # how long a purchase is repeated free
     events: list[EventRow] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
-    _gates: dict[str, GateState] = field(default_factory=dict)
+    _found: Found = field(init=False)
+    _period: str = field(init=False)
     _touched: dict[str, GateState] = field(default_factory=dict)
-    _credentials: set[str] = field(default_factory=set)
-    _revoked: set[str] = field(default_factory=set)
-    _booked: dict[bytes, Booked] = field(default_factory=dict)
-    _period: str = ""
 
     def book(self, connection: Connection) -> None:
         """Lock, look up, decide, write. Afterwards `answers` may leave once the commit is done."""
         charges = self.charges
-        self._gates = self.books.lock(connection, {charge.license_id for charge in charges})
-        self._credentials = self.books.live_credentials(connection, {c.credential_id for c in charges})
-        self._period = self._open_period(connection)
-        # Only now: a look-up before the lock counted one event twice.
-        self._revoked = self.books.revoked(connection, {charge.jti for charge in charges})
-        self._booked = self.books.booked(connection, {charge.id for charge in charges})
+        month = clock.period_of(self.now, self.zone)
+        self._found = self.books.look(
+            connection,
+            Asked(
+                {charge.license_id for charge in charges},
+                {charge.credential_id for charge in charges},
+                {charge.jti for charge in charges},
+                {charge.id for charge in charges},
+                month,
+            ),
+        )
+        self._period = self._open_period(month)
         for charge in charges:
             try:
                 self.answers.append(self._decide(charge))
@@ -52,24 +55,22 @@ class Booking:
         if self.events:
             self.books.write(connection, self.events, list(self._touched.values()), self._hours())
 
-    def _open_period(self, connection: Connection) -> str:
+    def _open_period(self, period: str) -> str:
         """The month of now, or the first open one after it when that is closed already."""
-        period = clock.period_of(self.now, self.zone)
-        closed = self.books.closed_periods(connection, period)
-        while period in closed:
+        while period in self._found.closed:
             _, after = clock.period_bounds(period, self.zone)
             period = clock.period_of(after, self.zone)
         return period
 
     def _decide(self, charge: Charge) -> Receipt:
-        gate = self._gates.get(charge.license_id)
+        gate = self._found.gates.get(charge.license_id)
         if gate is None:
             raise LicenseNotInForce(license=charge.license_id, reason="unknown")
-        if charge.credential_id not in self._credentials:
+        if charge.credential_id not in self._found.credentials:
             raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
-        if charge.jti and charge.jti in self._revoked:
+        if charge.jti and charge.jti in self._found.revoked:
             raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
-        booked = self._booked.get(charge.id)
+        booked = self._found.booked.get(charge.id)
         if refusal := gate.refusal(self.now):
             if booked is not None and booked.fingerprint == charge.fingerprint:
                 refusal.members["receipt"] = booked.receipt.document()
@@ -91,7 +92,7 @@ class Booking:
             gate.left_rows,
         )
         self._touched[charge.license_id] = gate
-        self._booked[charge.id] = Booked(charge.fingerprint, receipt)
+        self._found.booked[charge.id] = Booked(charge.fingerprint, receipt)
         self.events.append(
             (
                 charge.id,

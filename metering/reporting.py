@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import col
 
 from contracts.terms import DeliveryMode
-from metering.books import Booked, Books, EventRow, HourRow, PostgresBooks, SqliteBooks
+from metering.books import Asked, Booked, Books, EventRow, Found, HourRow, PostgresBooks, SqliteBooks
 from metering.cloudevents import Item, Reason, Usage, window_reason
 from metering.gate import Charge, GateState, Receipt
 from metering.problems import InvalidToken
@@ -103,10 +103,8 @@ class _Report:
     zone: str
     now: datetime
     outcomes: list[Outcome] = field(default_factory=list)
-    _gates: dict[str, GateState] = field(default_factory=dict)
+    _found: Found = field(init=False)
     _delivery: dict[str, list[str]] = field(default_factory=dict)
-    _closed: set[str] = field(default_factory=set)
-    _booked: dict[bytes, Booked] = field(default_factory=dict)
     _touched: dict[str, GateState] = field(default_factory=dict)
     _events: list[EventRow] = field(default_factory=list)
 
@@ -114,13 +112,14 @@ class _Report:
         """Lock, look up, decide in order, write: the till's order, so that neither waits for the other's."""
         usages = [item.read for item in self.items if isinstance(item.read, Usage)]
         self._delivery = self._own_licenses(connection, {usage.license_id for usage in usages})
-        self._gates = self.books.lock(connection, sorted(self._delivery))
-        if not self.books.live_credentials(connection, {self.credential_id}):
-            raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
         fitting = [usage.at for usage in usages if window_reason(usage.at, self.now) is None]
         since = clock.period_of(min(fitting, default=self.now), self.zone)
-        self._closed = self.books.closed_periods(connection, since)
-        self._booked = self.books.booked(connection, {usage.event_id(self.org_id) for usage in usages})
+        ids = {usage.event_id(self.org_id) for usage in usages}
+        self._found = self.books.look(
+            connection, Asked(set(self._delivery), {self.credential_id}, set(), ids, since)
+        )
+        if not self._found.credentials:
+            raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
         for item in self.items:
             self.outcomes.append(self._decide(item))
         if self._events:
@@ -139,11 +138,11 @@ class _Report:
         usage = item.read
         if isinstance(usage, Reason):
             return Outcome(item, Reported.REJECTED, usage)
-        gate = self._gates.get(usage.license_id)
+        gate = self._found.gates.get(usage.license_id)
         if gate is None:
             return Outcome(item, Reported.REJECTED, _UNKNOWN)
         id_ = usage.event_id(self.org_id)
-        if booked := self._booked.get(id_):
+        if booked := self._found.booked.get(id_):
             if booked.fingerprint != usage.fingerprint:
                 return Outcome(item, Reported.CONFLICT, _CONFLICT)
             return Outcome(item, Reported.DUPLICATE, receipt=booked.receipt)
@@ -190,7 +189,7 @@ class _Report:
             gate.left("rows"),
         )
         self._touched[usage.license_id] = gate
-        self._booked[id_] = Booked(usage.fingerprint, receipt)
+        self._found.booked[id_] = Booked(usage.fingerprint, receipt)
         self._events.append(
             (
                 id_,
@@ -211,7 +210,7 @@ class _Report:
         return Outcome(item, Reported.ACCEPTED, None, receipt, period, late=period != happened)
 
     def _open_period(self, period: str) -> str:
-        while period in self._closed:
+        while period in self._found.closed:
             _, after = clock.period_bounds(period, self.zone)
             period = clock.period_of(after, self.zone)
         return period

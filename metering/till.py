@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from metering.booking import Answer, Booking
-from metering.books import Books, PostgresBooks, SqliteBooks
+from metering.books import Asked, Books, PostgresBooks, SqliteBooks
 from metering.gate import Charge, Receipt
 from metering.problems import OutcomeUnknown, TillBusy
 from metering.settings import MeteringSettings
@@ -193,14 +193,13 @@ class Till:
         They are asked under the lock of the same gates: a COMMIT still on its way holds it, and without it
         was once answered "nothing was charged" before it arrived.
         """
-        ids = [event[0] for event in booking.events]
+        ids = {event[0] for event in booking.events}
         licenses = {event[1] for event in booking.events}
         for pause in (0.0, 0.2, 1.0):
             time.sleep(pause)
             try:
                 with self._database.writing() as connection:
-                    self._books.lock(connection, licenses)
-                    found = self._books.booked(connection, ids)
+                    found = self._books.look(connection, Asked(licenses, set(), set(), ids, "")).booked
             except (DBAPIError, Unavailable):
                 continue
             # Another gateway may have booked the same key meanwhile: that purchase is not this one.
