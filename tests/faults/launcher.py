@@ -25,7 +25,7 @@ from sqlmodel import select
 from market.cli import processes
 from market.cli.opening import require_schema
 from market.cli.program import main as shugang
-from metering import till
+from metering import books, till
 from metering.gateway.server import serve_until_told
 from metering.tables import Gate
 from storage import migrations
@@ -57,7 +57,6 @@ class Hooks:
         """SQLAlchemy's, with the driver's commit observed."""
         engine = self._create(*args, **options)
         commit = engine.dialect.do_commit
-        sa.event.listen(engine, "before_cursor_execute", self._sees)
 
         def observed(connection: Any) -> None:
             if not self._booking or not in_till():
@@ -81,10 +80,15 @@ class Hooks:
         put(engine.dialect, "do_commit", observed)
         return engine
 
-    def _sees(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("INSERT INTO usage_event") and in_till():
+    def written(self, write: Callable[..., None]) -> Callable[..., None]:
+        """The books' own writing; then the till has something to commit."""
+
+        def writing(*args: Any) -> None:
+            write(*args)
             self._moment.point = Point.BEFORE_COMMIT
             self._booking = True
+
+        return writing
 
     def released(self, release: Callable[..., None]) -> Callable[..., None]:
         """The till's release of answers, after which it holds none."""
@@ -197,6 +201,8 @@ def become(order: dict[str, Any]) -> NoReturn:
     hooks = Hooks(moment, point, order["at"])
     put(sa, "create_engine", hooks.create_engine)
     put(processes, "serve_until_told", hooks.run(serve_until_told))
+    for kept in (books.SqliteBooks, books.PostgresBooks):
+        put(kept, "write", hooks.written(kept.write))
     put(till, "_release", hooks.released(till._release))
     put(clock, "datetime", shifted(moment))
     plant(order["bug"])

@@ -4,18 +4,22 @@ The unique key of the events hides two of them on its own, so these come as some
 wants no violations: with ON CONFLICT DO NOTHING.
 """
 
+import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from metering import till
+from metering import books, till
 from metering.booking import Answer, Booking
-from metering.books import Booked, PostgresBooks, SqliteBooks
 from metering.gateway import plane
+from metering.tables import UsageEvent
 from storage.database import FairLock
+
+_events: Any = UsageEvent.__table__  # type: ignore[attr-defined]
+_LOOKED_UP = ("id", "fingerprint", "at", "calls", "rows", "bytes", "amount_fen")
 
 
 def put(place: object, name: str, thing: object) -> None:
@@ -40,32 +44,43 @@ class LooksUpFirst(till.Till):
 
     def _commit(self, batch: Sequence[till._Waiting]) -> list[Answer]:
         with self._database.reading() as connection:
-            early = type(self._books).booked(
-                self._books, connection, [waiting.charge.id for waiting in batch]
+            rows = connection.execute(
+                sa.select(*(_events.c[name] for name in _LOOKED_UP)).where(
+                    _events.c.id.in_([waiting.charge.id for waiting in batch])
+                )
             )
-        put(self._books, "booked", lambda _connection, _ids: early)
+            early = {bytes(row.id): books._booked(row, row.at) for row in rows}
+        look = self._books.look
+        put(self._books, "look", lambda *asked: dataclasses.replace(look(*asked), booked=early))
         try:
             return super()._commit(batch)
         finally:
-            delattr(self._books, "booked")
+            delattr(self._books, "look")
 
 
-class BlindSqlite(SqliteBooks):
+class BlindSqlite(books.SqliteBooks):
     """Never finds an event."""
 
-    def booked(self, connection: Connection, ids: Iterable[bytes]) -> dict[bytes, Booked]:  # noqa: ARG002
-        return {}
+    def look(self, connection: Connection, asked: books.Asked) -> books.Found:
+        return dataclasses.replace(super().look(connection, asked), booked={})
 
 
-class BlindPostgres(PostgresBooks):
+class BlindPostgres(books.PostgresBooks):
     """Never finds an event."""
 
-    def booked(self, connection: Connection, ids: Iterable[bytes]) -> dict[bytes, Booked]:  # noqa: ARG002
-        return {}
+    def look(self, connection: Connection, asked: books.Asked) -> books.Found:
+        return dataclasses.replace(super().look(connection, asked), booked={})
 
 
-def _rewriting(*changes: tuple[str, str], ignoring: bool = False) -> None:
-    """Change the statements of every engine made from now on; `ignoring` lets a second event pass in silence."""
+def _ignoring() -> None:
+    """Let a second event pass in silence."""
+    insert = books._insert
+    put(books, "_insert", lambda rows: f"{insert(rows)} ON CONFLICT DO NOTHING")
+    put(books.PostgresBooks, "INSERT", f"{books.PostgresBooks.INSERT} ON CONFLICT DO NOTHING")
+
+
+def _beginning_late() -> None:
+    """The till's transactions on SQLite only read until they write."""
     create = sa.create_engine
 
     def created(*args: Any, **options: Any) -> sa.Engine:
@@ -75,13 +90,7 @@ def _rewriting(*changes: tuple[str, str], ignoring: bool = False) -> None:
         def rewrite(
             _connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any
         ) -> tuple[str, Any]:
-            if not _in_till():
-                return statement, parameters
-            for found, instead in changes:
-                statement = statement.replace(found, instead)
-            if ignoring and statement.startswith("INSERT INTO usage_event"):
-                statement += " ON CONFLICT DO NOTHING"
-            return statement, parameters
+            return (statement.replace("BEGIN IMMEDIATE", "BEGIN") if _in_till() else statement), parameters
 
         return engine
 
@@ -108,18 +117,21 @@ def answer_before_commit() -> None:
 
 def look_up_before_lock() -> None:
     put(plane, "Till", LooksUpFirst)
-    _rewriting(ignoring=True)
+    _ignoring()
 
 
 def no_dedup() -> None:
     put(till, "SqliteBooks", BlindSqlite)
     put(till, "PostgresBooks", BlindPostgres)
-    _rewriting(ignoring=True)
+    _ignoring()
 
 
 def share_lock() -> None:
     """FOR SHARE instead of the exclusive row lock; on SQLite a transaction that only reads until it writes."""
-    _rewriting(("FOR NO KEY UPDATE", "FOR SHARE"), ("BEGIN IMMEDIATE", "BEGIN"))
+    for name in ("GATES", "CREDENTIALS"):
+        statement = getattr(books.PostgresBooks, name)
+        put(books.PostgresBooks, name, statement.replace("FOR NO KEY UPDATE", "FOR SHARE"))
+    _beginning_late()
     for name in ("acquire", "release"):
         put(FairLock, name, _outside_the_till(getattr(FairLock, name)))
 
