@@ -182,9 +182,9 @@ class Front:
     def at_once(self, scope: Scope, answered: Answered) -> bool:
         """What the data plane takes on without a task of its own."""
 
-        def counting(answer: WholeAnswer | Response) -> None:
+        def counting(answer: WholeAnswer | Response) -> bool:
             self.house.answered["data", answer.status_code] += 1
-            answered(answer)
+            return answered(answer)
 
         return self.house.gateway.at_once(scope, counting)
 

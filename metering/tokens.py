@@ -270,11 +270,16 @@ def _bytes(token: str) -> bytes:
 
 def _named(raw: bytes, algorithm: str, typ: str) -> str:
     """The `kid` of a header that says exactly this; jwk, jku, x5u, crit: nothing of the kind is ever looked at."""
-    header = orjson.loads(urlsafe_b64decode(raw.split(b".", 1)[0]))
-    if not isinstance(header, dict) or set(header) != _HEADER:
+    return _kid(raw.partition(b".")[0], algorithm, typ)
+
+
+@functools.lru_cache(maxsize=64)
+def _kid(header: bytes, algorithm: str, typ: str) -> str:
+    said = orjson.loads(urlsafe_b64decode(header))
+    if not isinstance(said, dict) or set(said) != _HEADER:
         raise InvalidToken
-    kid = header["kid"]
-    if header["alg"] != algorithm or header["typ"] != typ or not isinstance(kid, str):
+    kid = said["kid"]
+    if said["alg"] != algorithm or said["typ"] != typ or not isinstance(kid, str):
         raise InvalidToken
     return kid
 

@@ -41,13 +41,11 @@ class Again:
         self._burst = burst
         self._known: dict[tuple[bytes | str, ...], _Known] = {}
 
-    def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], None]) -> bool:
+    def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], object]) -> bool:
         """Charge the page and call back with it, or say no: then the request is looked at from the beginning.
 
         What refuses before the till does is left to that look, too.
         """
-        if scope["method"] != "GET":
-            return False
         named, given = _named(scope)
         known = self._known.get(named) if named is not None else None
         if known is None or time.monotonic() >= known.until:

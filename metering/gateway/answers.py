@@ -35,7 +35,8 @@ class WholeAnswer:
         await send({"type": "http.response.body", "body": self.body})
 
 
-Answered = Callable[[WholeAnswer | Response], None]
+Answered = Callable[[WholeAnswer | Response], bool]
+"""Takes the answer to a request that was taken on; whether the caller was still there."""
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -90,12 +90,14 @@ class Gateway:
 
     def at_once(self, scope: Scope, answered: Answered) -> bool:
         """Take on what was asked and allowed a moment ago; `answered` is called back with the answer."""
-        if self._again is None:
+        if self.plane is None or self._again is None or scope["method"] != "GET":
             return False
 
-        def told(answer: WholeAnswer | Problem) -> None:
-            answered(self._refused(answer, Request(scope)) if isinstance(answer, Problem) else answer)
+        def told(answer: WholeAnswer | Problem) -> bool:
+            return answered(self._refused(answer, Request(scope)) if isinstance(answer, Problem) else answer)
 
+        if scope["path"].startswith("/d/"):
+            return downloads.begin(self.plane, scope, told)
         return self._again.begin(scope, told)
 
     async def _answer(self, request: Request) -> Response | WholeAnswer:

@@ -1,32 +1,35 @@
 """下载 Tickets and the files behind them: the ticket is free, the first GET that sends bytes is charged."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from contracts.terms import Tier
+from metering.booking import Answer
 from metering.deliveries import Charged, note_handed_over
-from metering.gate import Charge, charge_key, event_id
-from metering.gateway.answers import json_answer
-from metering.gateway.files import FileToSend, send_file
+from metering.gate import Charge, Receipt, charge_key, event_id
+from metering.gateway.answers import WholeAnswer, json_answer
+from metering.gateway.files import FileToSend, send_file, whole_headers
 from metering.gateway.plane import Plane
 from metering.gateway.rows import is_conditional, open_allowed, open_item
 from metering.problems import InvalidChargeKey, InvalidToken, LicenseNotInForce, NotOnShelf, QuotaExhausted
 from metering.ranges import Span
 from metering.shelf import refuse, version_for, why_shut
 from metering.tables import ShelfItem
-from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket, named_key
+from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
 from storage.kernel import clock
-from storage.kernel.problem import Unavailable, invalid
+from storage.kernel.problem import Problem, Unavailable, invalid
 
 MOST_BODY = 4096
+_CONDITIONS = {b"range", b"if-range", b"if-none-match"}
 
 
 async def issue_ticket(plane: Plane, request: Request, product: str) -> Response:
@@ -119,12 +122,77 @@ def file_of(manifest: dict[str, Any], item: ShelfItem, kind: str) -> FileToSend:
 
 async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response:
     """The file behind a ticket: charged once, resumed free for a day."""
-    if plane.keys.stale or plane.keys.unsure(named_key(signed)):
-        await plane.in_thread(plane.keys.refresh)
+    await plane.know_key(signed)
     now = clock.now()
     ticket = plane.verifier.ticket(signed, now=now, address=plane.address(request))
     limits = plane.paid_burst.take(ticket.credential_id).headers()
-    charge = Charge(
+    charge = _charge(ticket, now)
+    file = await _named(plane, ticket)
+    if request.method == "HEAD" or "if-none-match" in request.headers:
+        await plane.in_thread(_standing, plane, ticket)
+
+    async def pay() -> dict[str, str]:
+        receipt = await plane.till.charge_async(charge)
+        again = {"X-Charge-Duplicate": "true"} if receipt.outcome is Settled.DUPLICATE else {}
+        return limits | again | {"X-Charge-Id": receipt.charge_id}
+
+    charged = _charged(charge, ticket)
+
+    def sent(span: Span) -> None:
+        plane.deliveries.sent(charged, span)
+
+    return await send_file(
+        plane,
+        request,
+        file,
+        cache="private",
+        pay=pay,
+        sent=sent,
+        hand_off=_hand_off(plane, file, charged),
+    )
+
+
+def begin(plane: Plane, scope: Scope, told: Callable[[WholeAnswer | Problem], bool]) -> bool:
+    """Charge the whole of a small file that is at hand and call back with it, or say no: then `redeem_ticket` looks.
+
+    What refuses before the till does is left to that look, too.
+    """
+    if plane.keys.stale or plane.settings.hand_off_seconds:
+        return False
+    if any(name in _CONDITIONS for name, _ in scope["headers"]):
+        return False
+    now = clock.now()
+    try:
+        ticket = plane.verifier.ticket(scope["path"].removeprefix("/d/"), now=now, address="")
+        manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
+        content = plane.small_files.get(ticket.sha256)
+        if manifest is None or content is None:
+            return False
+        allowance = plane.paid_burst.take(ticket.credential_id)
+        charge = _charge(ticket, now)
+
+        def paid(answer: Answer) -> None:
+            if not isinstance(answer, Receipt):
+                told(answer)
+                return
+            headers = [
+                *whole_headers(_file(ticket, manifest), "private"),
+                *allowance.raw(),
+                (b"x-charge-id", answer.charge_id.encode()),
+            ]
+            if answer.outcome is Settled.DUPLICATE:
+                headers.append((b"x-charge-duplicate", b"true"))
+            if told(WholeAnswer(headers, content)):
+                plane.deliveries.sent(_charged(charge, ticket), (0, ticket.size))
+
+        plane.till.submit(charge, paid, asyncio.get_running_loop())
+    except Problem:
+        return False
+    return True
+
+
+def _charge(ticket: Ticket, now: datetime) -> Charge:
+    return Charge(
         license_id=ticket.license_id,
         product_id=ticket.product_id,
         credential_id=ticket.credential_id,
@@ -139,29 +207,10 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
         downloads=1,
         resume_only=now.timestamp() > ticket.start_by,
     )
-    file = await _named(plane, ticket)
-    if request.method == "HEAD" or "if-none-match" in request.headers:
-        await plane.in_thread(_standing, plane, ticket)
 
-    async def pay() -> dict[str, str]:
-        receipt = await plane.till.charge_async(charge)
-        again = {"X-Charge-Duplicate": "true"} if receipt.outcome is Settled.DUPLICATE else {}
-        return limits | again | {"X-Charge-Id": receipt.charge_id}
 
-    charged = Charged(charge.id, ticket.license_id, ticket.sha256, ticket.size)
-
-    def sent(span: Span) -> None:
-        plane.deliveries.sent(charged, span)
-
-    return await send_file(
-        plane,
-        request,
-        file,
-        cache="private",
-        pay=pay,
-        sent=sent,
-        hand_off=_hand_off(plane, file, charged),
-    )
+def _charged(charge: Charge, ticket: Ticket) -> Charged:
+    return Charged(charge.id, ticket.license_id, ticket.sha256, ticket.size)
 
 
 def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], str] | None:
@@ -184,13 +233,11 @@ async def _named(plane: Plane, ticket: Ticket) -> FileToSend:
     manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
     if manifest is None:
         manifest = await plane.in_thread(plane.shelf.manifest, ticket.product_id, ticket.version)
-    return _file(ticket.sha256, ticket.size, manifest["files"][ticket.file]["name"], ticket.file)
+    return _file(ticket, manifest)
 
 
-@lru_cache(maxsize=4096)
-def _file(sha256: str, size: int, name: str, kind: str) -> FileToSend:
-    """One object for one file, because it remembers what is said about it."""
-    return FileToSend(sha256, size, name, kind)
+def _file(ticket: Ticket, manifest: dict[str, Any]) -> FileToSend:
+    return FileToSend(ticket.sha256, ticket.size, manifest["files"][ticket.file]["name"], ticket.file)
 
 
 def _standing(plane: Plane, ticket: Ticket) -> None:

@@ -102,9 +102,13 @@ class Plane:
     async def access(self, request: Request, audience: str) -> Access:
         """The verified access token of the request. Raises InvalidToken, WrongAudience, AddressRefused."""
         token = bearer(request)
+        await self.know_key(token)
+        return self.verifier.access(token, audience=audience, now=clock.now(), address=self.address(request))
+
+    async def know_key(self, token: str) -> None:
+        """Read the keys again when they are old, or when the token names one that may be new."""
         if self.keys.stale or self.keys.unsure(named_key(token)):
             await self.in_thread(self.keys.refresh)
-        return self.verifier.access(token, audience=audience, now=clock.now(), address=self.address(request))
 
     def count_refusal(self, problem: Problem, request: Request) -> None:
         """Count a refusal of what the bearer may not have, for those who watch for scope probing."""

@@ -87,6 +87,8 @@ async def serve(
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = _Server(config)
+    config.load()
+    await server.on_tick(0)  # the first answer, too, says when it was made
     async with _lifespan(app):
         stopping = asyncio.create_task(_stop(server, told))
         try:
@@ -195,21 +197,22 @@ class _Protocol(HttpToolsProtocol):
         self.cycle = before
         return False
 
-    def _answer(self, answer: WholeAnswer | Response) -> None:
+    def _answer(self, answer: WholeAnswer | Response) -> bool:
         """What was taken on is ready: one write, unless the connection is not as it mostly is."""
         taken = self._taken
         if taken.disconnected:
-            return
+            return False
         taken.response_complete = True
         if not isinstance(answer, WholeAnswer) or not taken.keep_alive or self.flow.write_paused:
             self._start_asgi_task(self._cycle(taken), answer)
-            return
+            return True
         lines = [_OK]
         for name, value in (*self.server_state.default_headers, *answer.headers):
             lines += (name, b": ", value, b"\r\n")
         lines += (b"\r\n", answer.body)
         self.transport.write(b"".join(lines))
         self.on_response_complete()
+        return True
 
     def _cycle(self, taken: _Taken) -> RequestResponseCycle:
         """Uvicorn's own, for an answer that has to be sent its way."""

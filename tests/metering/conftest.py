@@ -100,7 +100,7 @@ def served(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
-    with listening(gateway, port), httpx2.Client(base_url=url, timeout=20) as http:
+    with listening(gateway, port, gateway.at_once), httpx2.Client(base_url=url, timeout=20) as http:
         house = Served(gateway, http, store, credential.id, secret)
         house.open_gate("lic_1", price=SomePrice(call_fen=3, row_fen=1))
         yield house

@@ -8,18 +8,20 @@ from contextlib import contextmanager
 import httpx2
 from starlette.types import ASGIApp
 
-from metering.gateway.server import serve
+from metering.gateway.server import AtOnce, serve
 
 
 @contextmanager
-def listening(app: ASGIApp, port: int) -> Iterator[None]:
+def listening(
+    app: ASGIApp, port: int, at_once: AtOnce | None = None, trusted: tuple[str, ...] = ()
+) -> Iterator[None]:
     """Answer on 127.0.0.1 until the block ends. Raises what the application's startup raises."""
     loop, told = asyncio.new_event_loop(), asyncio.Event()
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve(app, "127.0.0.1", port, told))
+            loop.run_until_complete(serve(app, "127.0.0.1", port, told, trusted, at_once))
         except BaseException as error:  # noqa: BLE001  # raised again where the test waits
             failed.append(error)
 

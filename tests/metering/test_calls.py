@@ -123,7 +123,7 @@ def served(store: Store, objects: LocalObjects, provider: Provider, tmp_path: Pa
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
-    with listening(gateway, port), httpx2.Client(base_url=url, timeout=20) as http:
+    with listening(gateway, port, gateway.at_once), httpx2.Client(base_url=url, timeout=20) as http:
         house = Served(http, store, Seal(settings), settings)
         house.declare(provider.url)
         yield house

@@ -61,7 +61,10 @@ def second(
         served.store, objects, settings, public_url=str(served.http.base_url), folder=tmp_path / "second"
     )
     port = free_port()
-    with listening(gateway, port), httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+    with (
+        listening(gateway, port, gateway.at_once),
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http,
+    ):
         yield http
 
 
