@@ -200,7 +200,7 @@ class _Protocol(HttpToolsProtocol):
     def _answer(self, answer: WholeAnswer | Response) -> bool:
         """What was taken on is ready: one write, unless the connection is not as it mostly is."""
         taken = self._taken
-        if taken.disconnected:
+        if taken.disconnected or self.transport.is_closing():
             return False
         taken.response_complete = True
         if not isinstance(answer, WholeAnswer) or not taken.keep_alive or self.flow.write_paused:
