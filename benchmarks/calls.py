@@ -59,7 +59,7 @@ def measure(shelf: Shelf, where: str, turns: int, seconds: int) -> list[Figure]:
             again, bytes_only = in_turns(turns, hot, lambda: wrk(bare.url, seconds, bare.pid).per_second)
             same = f"{datasette.url}/datasette/stations.json?_shape=array&_size=20&_nofacet=1&_nocount=1"
             peer = [wrk(same, seconds, datasette.pid).per_second for _ in range(turns)]
-            mine = _script(folder, "ours.lua", f"/data/v1/{PRODUCT}/rows?code=S%05d&limit=20")
+            mine = _script(folder, "ours.lua", f"/data/v1/{PRODUCT}/rows?code=eq.S%05d&limit=20")
             other = _script(
                 folder,
                 "datasette.lua",
