@@ -46,7 +46,7 @@ class Booking:
                 month,
             ),
         )
-        self._period = self._open_period(month)
+        self._period = self._found.open_period(month, self.zone)
         for charge in charges:
             try:
                 self.answers.append(self._decide(charge))
@@ -54,13 +54,6 @@ class Booking:
                 self.answers.append(refusal)
         if self.events:
             self.books.write(connection, self.events, list(self._touched.values()), self._hours())
-
-    def _open_period(self, period: str) -> str:
-        """The month of now, or the first open one after it when that is closed already."""
-        while period in self._found.closed:
-            _, after = clock.period_bounds(period, self.zone)
-            period = clock.period_of(after, self.zone)
-        return period
 
     def _decide(self, charge: Charge) -> Receipt:
         gate = self._found.gates.get(charge.license_id)

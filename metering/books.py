@@ -3,7 +3,7 @@
 Raw multi-row SQL, given to the driver itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -17,7 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.gate import GateState, Receipt
 from metering.rating import Tariff
+from metering.upserts import as_json, as_stored
 from metering.words import Settled
+from storage.kernel import clock
 
 PERIOD_LOCK = 7_308_604_898  # pg_advisory: shared by every batch, exclusive for a close
 _GATE = ", ".join(field.name for field in fields(GateState))
@@ -65,6 +67,13 @@ class Found:
     closed: set[str]  # periods
     revoked: set[str]  # tokens, by jti
     booked: dict[bytes, Booked]
+
+    def open_period(self, period: str, zone: str) -> str:
+        """The month itself, or the first open one after it when it is closed already."""
+        while period in self.closed:
+            _, after = clock.period_bounds(period, zone)
+            period = clock.period_of(after, zone)
+        return period
 
 
 class Books(Protocol):
@@ -137,11 +146,11 @@ class SqliteBooks:
                 found: list[Any] = driver.execute(statement, (value,)).fetchall()
                 return found
 
-            gates = rows(self.GATES, _json(asked.licenses))
-            live = rows(self.CREDENTIALS, _json(asked.credentials))
+            gates = rows(self.GATES, as_json(asked.licenses))
+            live = rows(self.CREDENTIALS, as_json(asked.credentials))
             closed = rows(self.CLOSED, asked.since)
-            revoked = rows(self.REVOKED, _json(asked.jtis))
-            booked = rows(self.BOOKED, _json(id_.hex() for id_ in asked.ids))
+            revoked = rows(self.REVOKED, as_json(asked.jtis))
+            booked = rows(self.BOOKED, as_json(id_.hex() for id_ in asked.ids))
         return Found(
             {row[0]: _sqlite_gate(row) for row in gates},
             {row[0] for row in live},
@@ -157,7 +166,9 @@ class SqliteBooks:
         gates: Sequence[GateState],
         hours: Sequence[HourRow],
     ) -> None:
-        moments = {at: _write(at) for at in {event[-1] for event in events}}  # of the till's batch, only one
+        moments = {
+            at: as_stored(at) for at in {event[-1] for event in events}
+        }  # of the till's batch, only one
         with _driver(connection) as driver:
             for start in range(0, len(events), _AT_ONCE):
                 some = events[start : start + _AT_ONCE]
@@ -169,7 +180,7 @@ class SqliteBooks:
                 values += [None] * (13 * (padded - len(some)))
                 driver.execute(_insert(padded), values)
             driver.executemany(self.USE, [(*_used(gate), gate.license_id) for gate in gates])
-            driver.executemany(self.ADD, [(row[0], _write(row[1]), *row[2:]) for row in hours])
+            driver.executemany(self.ADD, [(row[0], as_stored(row[1]), *row[2:]) for row in hours])
 
 
 class PostgresBooks:
@@ -216,12 +227,12 @@ class PostgresBooks:
 
     def look(self, connection: Connection, asked: Asked) -> Found:
         with _driver(connection) as driver, driver.pipeline():
-            gates = driver.execute(self.GATES, (_json(sorted(asked.licenses)),))
-            credentials = driver.execute(self.CREDENTIALS, (_json(sorted(asked.credentials)),))
+            gates = driver.execute(self.GATES, (as_json(sorted(asked.licenses)),))
+            credentials = driver.execute(self.CREDENTIALS, (as_json(sorted(asked.credentials)),))
             driver.execute(self.PERIOD)
             closed = driver.execute(self.CLOSED, (asked.since,))
-            revoked = driver.execute(self.REVOKED, (_json(asked.jtis),))
-            booked = driver.execute(self.BOOKED, (_json(id_.hex() for id_ in asked.ids),))
+            revoked = driver.execute(self.REVOKED, (as_json(asked.jtis),))
+            booked = driver.execute(self.BOOKED, (as_json(id_.hex() for id_ in asked.ids),))
         return Found(
             {row[0]: _gate(row) for row in gates},
             {row[0] for row in credentials if row[1] is None},
@@ -239,14 +250,10 @@ class PostgresBooks:
     ) -> None:
         used = [dict(zip(_USED, _used(gate), strict=True), license_id=gate.license_id) for gate in gates]
         with _driver(connection) as driver, driver.pipeline():
-            driver.execute(self.INSERT, (_json(map(_event_document, events)),))
-            driver.execute(self.USE, (_json(used),))
+            driver.execute(self.INSERT, (as_json(map(_event_document, events)),))
+            driver.execute(self.USE, (as_json(used),))
             # In one order for everybody, so that two gateways wait for each other and never deadlock.
-            driver.execute(self.ADD, (_json(dict(zip(_HOURS, row, strict=True)) for row in sorted(hours)),))
-
-
-def _json(values: Iterable[Any]) -> str:
-    return orjson.dumps(list(values)).decode()
+            driver.execute(self.ADD, (as_json(dict(zip(_HOURS, row, strict=True)) for row in sorted(hours)),))
 
 
 def _event_document(event: EventRow) -> dict[str, Any]:
@@ -274,10 +281,6 @@ def _sqlite_gate(row: Any) -> GateState:
     tariff = orjson.loads(row[-1] or "null")
     gate.tariff = None if tariff is None else Tariff.of(tariff)
     return gate
-
-
-def _write(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S.%f")  # how the column type stores it
 
 
 def _read(text: Any) -> datetime:

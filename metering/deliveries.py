@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from metering.afterwards import Notebook
 from metering.ranges import Span, covers, merge
 from metering.tables import Delivery
-from metering.upserts import insert_into
+from metering.upserts import as_json, as_stored, insert_into
 from storage.database import Database
 from storage.kernel import clock
 
@@ -71,7 +70,7 @@ class DeliveryBook(Notebook[Charged, _Sent]):
         # In one order for everybody, so that two gateways wait for each other and never deadlock.
         charged = sorted(waiting, key=lambda each: each.event_id)
         now = clock.now()
-        documents = orjson.dumps([_new(each, waiting[each], now) for each in charged]).decode()
+        documents = as_json(_new(each, waiting[each], now) for each in charged)
         begin = _BEGIN[connection.dialect.name]
         new = {bytes(row[0]) for row in connection.exec_driver_sql(begin, (documents,))}
         resumed = {each.event_id: each for each in charged if each.event_id not in new}
@@ -98,13 +97,9 @@ def _new(charged: Charged, sent: _Sent, now: datetime) -> dict[str, Any]:
         "sha256": charged.sha256,
         "size": charged.size,
         "ranges": [list(span) for span in merge(sent.spans)],
-        "begun_at": _moment(sent.at),
-        "delivered_at": _moment(now) if covers(sent.spans, charged.size) else None,
+        "begun_at": as_stored(sent.at),
+        "delivered_at": as_stored(now) if covers(sent.spans, charged.size) else None,
     }
-
-
-def _moment(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S.%f")  # as SQLite keeps it, and PostgreSQL reads it in UTC
 
 
 def _after(charged: Charged, sent: _Sent, before: Any) -> dict[str, Any]:

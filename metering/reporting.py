@@ -176,7 +176,7 @@ class _Report:
         )
         calls, amount = gate.admit(charge)
         happened = clock.period_of(usage.at, self.zone)
-        period = self._open_period(happened)
+        period = self._found.open_period(happened, self.zone)
         receipt = Receipt(
             id_,
             Settled.CHARGED,
@@ -208,12 +208,6 @@ class _Report:
             )
         )
         return Outcome(item, Reported.ACCEPTED, None, receipt, period, late=period != happened)
-
-    def _open_period(self, period: str) -> str:
-        while period in self._found.closed:
-            _, after = clock.period_bounds(period, self.zone)
-            period = clock.period_of(after, self.zone)
-        return period
 
     def _hours(self) -> list[HourRow]:
         """The report summed by license, hour of use, purpose and period."""

@@ -82,17 +82,16 @@ class Till:
 
     async def charge_async(self, charge: Charge) -> Receipt:
         """The same as `charge`, without blocking the event loop."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Receipt] = loop.create_future()
-        self.submit(charge, partial(_resolve, future), loop)
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self.submit(charge, partial(_resolve, future))
         return await future
 
-    def submit(self, charge: Charge, told: Told, loop: asyncio.AbstractEventLoop) -> None:
-        """The same for who does not wait: `told` is called on the loop with the receipt or the refusal.
+    def submit(self, charge: Charge, told: Told) -> None:
+        """The same for who does not wait: `told` is called on the running loop with the receipt or the refusal.
 
         Raises TillBusy; then nothing was taken on.
         """
-        self._queue_up(_Waiting(charge, told, loop))
+        self._queue_up(_Waiting(charge, told, asyncio.get_running_loop()))
 
     @property
     def waiting(self) -> int:

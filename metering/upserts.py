@@ -1,14 +1,26 @@
 """Rows that are added to those of the same key, on either database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
+
+
+def as_json(values: Iterable[Any]) -> str:
+    """Many values as one, for a raw statement to take apart."""
+    return orjson.dumps(list(values)).decode()
+
+
+def as_stored(at: datetime) -> str:
+    """A moment as SQLite's column type keeps it; PostgreSQL, whose sessions are in UTC, reads it, too."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def insert_into(connection: Connection, table: Any) -> SqliteInsert | PostgresInsert:

@@ -3,7 +3,6 @@
 The till still judges every charge exactly: license, limits, purpose, credential, revocation, charge key.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from starlette.types import Scope
 from metering.booking import Answer
 from metering.burst import Allowance, Burst
 from metering.gate import Charge, Receipt, charge_key
-from metering.gateway.answers import WholeAnswer
+from metering.gateway.answers import WholeAnswer, paid_headers
 from metering.gateway.pages import Question, Ready
 from metering.till import Till
 from metering.tokens import Access
-from metering.words import Kind, Settled
+from metering.words import Kind
 from storage.kernel import clock
 from storage.kernel.problem import Problem
 
@@ -44,7 +43,7 @@ class Again:
     def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], object]) -> bool:
         """Charge the page and call back with it, or say no: then the request is looked at from the beginning.
 
-        What refuses before the till does is left to that look, too.
+        Raises what refuses before the till does.
         """
         named, given = _named(scope)
         known = self._known.get(named) if named is not None else None
@@ -55,13 +54,9 @@ class Again:
         def paid(answer: Answer) -> None:
             told(_page(ready, allowance, answer) if isinstance(answer, Receipt) else answer)
 
-        try:
-            allowance = self._burst.take(known.access.client_id)
-            key = None if given is None else charge_key(given.decode("latin-1"))
-            charge = _charge(known.access, known.question, ready, key)
-            self._till.submit(charge, paid, asyncio.get_running_loop())
-        except Problem:
-            return False
+        allowance = self._burst.take(known.access.client_id)
+        key = None if given is None else charge_key(given.decode("latin-1"))
+        self._till.submit(_charge(known.access, known.question, ready, key), paid)
         return True
 
     async def pay(
@@ -103,13 +98,11 @@ def _charge(access: Access, question: Question, ready: Ready, key: str | None) -
 
 def _page(ready: Ready, allowance: Allowance, receipt: Receipt) -> WholeAnswer:
     """A page whose charge is durable."""
-    headers = [*ready.raw, _PRIVATE, *allowance.raw(), (b"x-charge-id", receipt.charge_id.encode())]
+    headers = [*ready.raw, _PRIVATE, *paid_headers(allowance, receipt)]
     if receipt.left_calls is not None:
         headers.append((b"x-quota-remaining", b"%d" % receipt.left_calls))
     if receipt.left_rows is not None:
         headers.append((b"x-quota-remaining-rows", b"%d" % receipt.left_rows))
-    if receipt.outcome is Settled.DUPLICATE:
-        headers.append((b"x-charge-duplicate", b"true"))
     return WholeAnswer(headers, ready.body)
 
 

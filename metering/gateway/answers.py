@@ -9,8 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from metering.burst import Allowance
+from metering.gate import Receipt
 from metering.problems import InvalidToken
 from metering.tokens import inside
+from metering.words import Settled
 from storage.kernel.problem import Problem
 from storage.kernel.words import Lang
 
@@ -37,6 +40,19 @@ class WholeAnswer:
 
 Answered = Callable[[WholeAnswer | Response], bool]
 """Takes the answer to a request that was taken on; whether the caller was still there."""
+
+
+def raw_headers(said: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Headers as they are sent."""
+    return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in said.items())
+
+
+def paid_headers(allowance: Allowance, receipt: Receipt) -> list[tuple[bytes, bytes]]:
+    """What every paid answer says of its charge and of the caller's burst limit."""
+    headers = [*allowance.raw(), (b"x-charge-id", receipt.charge_id.encode())]
+    if receipt.outcome is Settled.DUPLICATE:
+        headers.append((b"x-charge-duplicate", b"true"))
+    return headers
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -89,16 +89,22 @@ class Gateway:
             raise RuntimeError("the gateway speaks HTTP only")
 
     def at_once(self, scope: Scope, answered: Answered) -> bool:
-        """Take on what was asked and allowed a moment ago; `answered` is called back with the answer."""
+        """Take on a page allowed a moment ago, or a small file at hand; `answered` is called back with the answer.
+
+        What refuses before the till does is left to the ordinary way, which looks from the beginning.
+        """
         if self.plane is None or self._again is None or scope["method"] != "GET":
             return False
 
         def told(answer: WholeAnswer | Problem) -> bool:
             return answered(self._refused(answer, Request(scope)) if isinstance(answer, Problem) else answer)
 
-        if scope["path"].startswith("/d/"):
-            return downloads.begin(self.plane, scope, told)
-        return self._again.begin(scope, told)
+        try:
+            if scope["path"].startswith("/d/"):
+                return downloads.begin(self.plane, scope, told)
+            return self._again.begin(scope, told)
+        except Problem:
+            return False
 
     async def _answer(self, request: Request) -> Response | WholeAnswer:
         try:

@@ -1,6 +1,5 @@
 """下载 Tickets and the files behind them: the ticket is free, the first GET that sends bytes is charged."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from contracts.terms import Tier
 from metering.booking import Answer
 from metering.deliveries import Charged, note_handed_over
 from metering.gate import Charge, Receipt, charge_key, event_id
-from metering.gateway.answers import WholeAnswer, json_answer
+from metering.gateway.answers import WholeAnswer, json_answer, paid_headers
 from metering.gateway.files import FileToSend, send_file, whole_headers
 from metering.gateway.plane import Plane
 from metering.gateway.rows import is_conditional, open_allowed, open_item
@@ -155,39 +154,30 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
 def begin(plane: Plane, scope: Scope, told: Callable[[WholeAnswer | Problem], bool]) -> bool:
     """Charge the whole of a small file that is at hand and call back with it, or say no: then `redeem_ticket` looks.
 
-    What refuses before the till does is left to that look, too.
+    Raises what refuses before the till does.
     """
     if plane.keys.stale or plane.settings.hand_off_seconds:
         return False
     if any(name in _CONDITIONS for name, _ in scope["headers"]):
         return False
     now = clock.now()
-    try:
-        ticket = plane.verifier.ticket(scope["path"].removeprefix("/d/"), now=now, address="")
-        manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
-        content = plane.small_files.get(ticket.sha256)
-        if manifest is None or content is None:
-            return False
-        allowance = plane.paid_burst.take(ticket.credential_id)
-        charge = _charge(ticket, now)
-
-        def paid(answer: Answer) -> None:
-            if not isinstance(answer, Receipt):
-                told(answer)
-                return
-            headers = [
-                *whole_headers(_file(ticket, manifest), "private"),
-                *allowance.raw(),
-                (b"x-charge-id", answer.charge_id.encode()),
-            ]
-            if answer.outcome is Settled.DUPLICATE:
-                headers.append((b"x-charge-duplicate", b"true"))
-            if told(WholeAnswer(headers, content)):
-                plane.deliveries.sent(_charged(charge, ticket), (0, ticket.size))
-
-        plane.till.submit(charge, paid, asyncio.get_running_loop())
-    except Problem:
+    ticket = plane.verifier.ticket(scope["path"].removeprefix("/d/"), now=now, address="")
+    manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
+    content = plane.small_files.get(ticket.sha256)
+    if manifest is None or content is None:
         return False
+    allowance = plane.paid_burst.take(ticket.credential_id)
+    charge = _charge(ticket, now)
+
+    def paid(answer: Answer) -> None:
+        if not isinstance(answer, Receipt):
+            told(answer)
+            return
+        headers = [*whole_headers(_file(ticket, manifest), "private"), *paid_headers(allowance, answer)]
+        if told(WholeAnswer(headers, content)):
+            plane.deliveries.sent(_charged(charge, ticket), (0, ticket.size))
+
+    plane.till.submit(charge, paid)
     return True
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from metering import ranges
-from metering.gateway.answers import ZERO_COPY, disposition, etag_matches
+from metering.gateway.answers import ZERO_COPY, disposition, etag_matches, raw_headers
 from metering.gateway.plane import Plane
 from metering.gateway.smallfiles import SMALLEST_STREAMED
 from metering.ranges import Span
@@ -69,8 +69,7 @@ class FileToSend:
 @lru_cache(maxsize=4096)
 def whole_headers(file: FileToSend, cache: str) -> tuple[tuple[bytes, bytes], ...]:
     """What an answer with the whole file says of it, raw; made once, because many downloads start in a second."""
-    said = {**file.headers(cache), "Content-Type": file.media, "Content-Length": str(file.size)}
-    return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in said.items())
+    return raw_headers({**file.headers(cache), "Content-Type": file.media, "Content-Length": str(file.size)})
 
 
 async def send_file(
@@ -193,7 +192,6 @@ class LocalSource:
             data = await self._plane.in_thread(os.pread, self._handle, size, at)
             return await _send_body(send, data, at, end)
         message = {"file": self._handle, "offset": at, "count": size, "more_body": at + size < end}
-        await asyncio.sleep(0)  # a fast client must not keep the loop from the others
         await send({"type": ZERO_COPY, **message})
         return size
 
@@ -230,9 +228,7 @@ class _Whole(Response):
     ) -> None:
         # Not the framework's own way to headers: thousands of small downloads begin in a second.
         self.status_code, self.body, self.background = status, body, None
-        self.raw_headers = [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
-        ]
+        self.raw_headers = list(raw_headers(headers))
         self.raw_headers += [(b"content-type", media.encode()), (b"content-length", b"%d" % len(body))]
         self._span, self._sent = span, sent
 

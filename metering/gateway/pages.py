@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from metering import cursors, rowformats
 from metering.filters import Column, Query, parse
+from metering.gateway.answers import raw_headers
 from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
 from metering.gateway.recent import Recent
@@ -205,10 +206,8 @@ class PageDesk:
             total=total,
         )
         said = headers(question, following, total)
-        raw = (*said.items(), ("Content-Length", str(len(body))))
-        return Ready(
-            body, len(page.rows), said, tuple((name.lower().encode(), value.encode()) for name, value in raw)
-        )
+        raw = raw_headers(said | {"Content-Length": str(len(body))})
+        return Ready(body, len(page.rows), said, raw)
 
 
 def headers(question: Question, following: str | None = None, total: int | None = None) -> dict[str, str]:

@@ -31,7 +31,7 @@ _HEADER_SECONDS = 30.0
 _HEADER_BYTES = 64 * 1024
 _IDLE_SECONDS = 75  # a connection nobody uses
 _GRACE_SECONDS = 8  # for answers under way when we are told to stop; a download resumes elsewhere
-_PIECE = 1024 * 1024  # bytes of one sendfile, so that a fast client does not keep the loop from the others
+_PIECE = 1024 * 1024  # bytes between two turns of the others, whom a fast client must not keep from the loop
 _OK = b"HTTP/1.1 200 OK\r\n"
 _EXTENSIONS: dict[str, Any] = {ZERO_COPY: {}}
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -66,13 +66,14 @@ async def serve(
     told: asyncio.Event,
     trusted_proxies: tuple[str, ...] = (),
     at_once: AtOnce | None = None,
+    header_seconds: float = _HEADER_SECONDS,
 ) -> None:
-    """The same until the event is set."""
+    """The same until the event is set. The headers of a request have to be there within `header_seconds`."""
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=partial(_Protocol, at_once),  # type: ignore[arg-type]  # whatever makes a protocol
+        http=partial(_Protocol, at_once, header_seconds),  # type: ignore[arg-type]  # whatever makes a protocol
         ws="none",
         lifespan="off",  # ours: an application that cannot start must not look alive
         interface="asgi3",
@@ -143,16 +144,17 @@ class _Taken:
 class _Protocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, at_once: AtOnce | None, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, at_once: AtOnce | None, header_seconds: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._at_once = at_once
+        self._header_seconds = header_seconds
         self._taken = _Taken()
         self._asking = False  # headers have begun and are not complete
         self._asked = 0  # bytes of them
         self.until = inf  # monotonic: then it is closed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        self.until = time.monotonic() + _HEADER_SECONDS
+        self.until = time.monotonic() + self._header_seconds
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -164,7 +166,7 @@ class _Protocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        self.until = time.monotonic() + _HEADER_SECONDS
+        self.until = time.monotonic() + self._header_seconds
         self._asking, self._asked = True, 0
         super().on_message_begin()
 
@@ -272,6 +274,7 @@ class _Protocol(HttpToolsProtocol):
         try:
             end = offset + count
             while offset < end:
+                await asyncio.sleep(0)
                 try:
                     sent = os.sendfile(target, file, offset, min(end - offset, _PIECE))
                 except BlockingIOError:

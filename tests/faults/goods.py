@@ -98,15 +98,22 @@ def order_form(product: str, plan: str, prepay_fen: int = 10_000) -> dict[str, A
     }
 
 
-def token_answer(server: Server, client: dict[str, Any], license_id: str) -> httpx2.Response:
-    """What /oauth/token says to this client for this license."""
+def token_answer(url: str, client: dict[str, Any], license_id: str) -> httpx2.Response:
+    """What /oauth/token at this address says to this client for this license."""
     return httpx2.post(
-        f"{server.url}/oauth/token",
+        f"{url}/oauth/token",
         data={"grant_type": "client_credentials", "license": license_id, "purpose": "internal_business"},
         auth=(client["client_id"], client["client_secret"]),
         timeout=60,
         trust_env=False,
     )
+
+
+def token_for(url: str, client: dict[str, Any], license_id: str) -> str:
+    """A token for this license, from a client that may have one."""
+    answer = token_answer(url, client, license_id)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["access_token"])
 
 
 def bearer(server: Server, token: str) -> httpx2.Client:
@@ -118,9 +125,7 @@ def bearer(server: Server, token: str) -> httpx2.Client:
 def program(server: Server, cast: Cast, license_id: str) -> tuple[str, httpx2.Client]:
     """The buyer's own program with a token for one license. Returns the token and the client."""
     client = cast.buyer.post("/credentials", {"name": "faults"}, status=201)
-    answer = token_answer(server, client, license_id)
-    assert answer.status_code == 200, answer.text
-    token: str = answer.json()["access_token"]
+    token = token_for(server.url, client, license_id)
     return token, bearer(server, token)
 
 

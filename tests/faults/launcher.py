@@ -133,10 +133,10 @@ class Hooks:
     def at_once(self, begin: Callable[..., bool]) -> Callable[..., bool]:
         """What the gateway takes on without a task, counted the same way."""
 
-        def beginning(scope: Any, answered: Callable[[Any], None]) -> bool:
-            def ended(answer: Any) -> None:
+        def beginning(scope: Any, answered: Callable[[Any], bool]) -> bool:
+            def ended(answer: Any) -> bool:
                 self._moment.in_flight -= 1
-                answered(answer)
+                return answered(answer)
 
             self._moment.in_flight += 1
             if self._point is not Point.MID_BODY and begin(scope, ended):  # a half body goes through the door

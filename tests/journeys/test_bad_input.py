@@ -345,7 +345,7 @@ def test_anothers_things_are_not_found(market: Market) -> None:
             assert answer.status_code == 404, f"{path}: {answer.status_code} {answer.text}"
             refusal(answer, 404, answer.json()["type"].rsplit("/", 1)[-1])
     client = rival.post("/credentials", {"name": "rival"}, status=201)
-    told = goods.token_answer(market.server, client, market.license)  # RFC 6749 gives this its own shape
+    told = goods.token_answer(market.server.url, client, market.license)  # RFC 6749 gives this its own shape
     assert (told.status_code, told.json()["error"]) == (400, "invalid_target")
 
 

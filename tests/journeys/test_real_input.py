@@ -16,6 +16,7 @@ import duckdb
 import httpx2
 import pytest
 
+from tests.faults.goods import token_for
 from tests.journeys.actors import ASSET, Cast, bought, cleansed, listed, register
 from tests.live import Server, live_server
 
@@ -79,17 +80,6 @@ def cleansed_plainly(content: bytes) -> list[list[str]]:
         masked = row[tail][:2] + "*" * (len(row[tail]) - 2)
         kept.append([*row[:tail], masked, *row[tail + 1 :]])
     return kept
-
-
-def token_for(url: str, client: dict[str, Any], license_id: str) -> str:
-    answer = httpx2.post(
-        f"{url}/oauth/token",
-        data={"grant_type": "client_credentials", "license": license_id, "purpose": "internal_business"},
-        auth=(client["client_id"], client["client_secret"]),
-        trust_env=False,
-    )
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["access_token"])
 
 
 def test_flights_from_upload_to_invoice(

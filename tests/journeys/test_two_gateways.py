@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,15 +43,8 @@ def gateway(server: Server, log: Path) -> Iterator[str]:
         assert process.wait(20) == 0, log.read_text()[-2000:]
 
 
-def token(url: str, client: dict[str, str], license_id: str) -> dict[str, str]:
-    answer = httpx2.post(
-        f"{url}/oauth/token",
-        data={"grant_type": "client_credentials", "license": license_id, "purpose": "internal_business"},
-        auth=(client["client_id"], client["client_secret"]),
-        trust_env=False,
-    )
-    assert answer.status_code == 200, answer.text
-    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+def carrying(url: str, client: dict[str, str], license_id: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {goods.token_for(url, client, license_id)}"}
 
 
 def test_a_quota_of_a_hundred_at_two_gateways_while_the_market_is_down(tmp_path: Path) -> None:
@@ -67,7 +59,7 @@ def test_a_quota_of_a_hundred_at_two_gateways_while_the_market_is_down(tmp_path:
         with ExitStack() as stack:
             doors = [stack.enter_context(gateway(server, tmp_path / f"{number}.log")) for number in range(2)]
             server.kill()
-            bearers = [token(door, client, scarce) for door in doors]
+            bearers = [carrying(door, client, scarce) for door in doors]
             programs = [
                 stack.enter_context(httpx2.Client(base_url=door, timeout=60, trust_env=False))
                 for door in doors
@@ -76,7 +68,7 @@ def test_a_quota_of_a_hundred_at_two_gateways_while_the_market_is_down(tmp_path:
             def call(number: int) -> tuple[int, str]:
                 answer = programs[number % 2].get(
                     "/data/v1/hundred/rows?limit=5",
-                    headers=bearers[number // 2 % 2] | {"Idempotency-Key": str(uuid.uuid4())},
+                    headers=bearers[number // 2 % 2] | goods.fresh_key(),
                 )
                 if answer.status_code == 200:
                     assert len(answer.json()["rows"]) == 5
@@ -91,11 +83,11 @@ def test_a_quota_of_a_hundred_at_two_gateways_while_the_market_is_down(tmp_path:
             assert refused == {(403, "quota-exhausted"): CALLS - QUOTA}
 
             for door, program in zip(doors, programs, strict=True):
-                bearer = token(door, client, plenty)
+                bearer = carrying(door, client, plenty)
                 ticket = program.post(
                     "/data/v1/plenty/downloads",
                     json={"file": "csv"},
-                    headers=bearer | {"Idempotency-Key": str(uuid.uuid4())},
+                    headers=bearer | goods.fresh_key(),
                 ).json()
                 path = ticket["url"].removeprefix(server.url)
                 for _again in range(2):  # from the disk, then from memory

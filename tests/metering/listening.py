@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2
 from starlette.types import ASGIApp
@@ -12,16 +13,14 @@ from metering.gateway.server import AtOnce, serve
 
 
 @contextmanager
-def listening(
-    app: ASGIApp, port: int, at_once: AtOnce | None = None, trusted: tuple[str, ...] = ()
-) -> Iterator[None]:
+def listening(app: ASGIApp, port: int, at_once: AtOnce | None = None, **more: Any) -> Iterator[None]:
     """Answer on 127.0.0.1 until the block ends. Raises what the application's startup raises."""
     loop, told = asyncio.new_event_loop(), asyncio.Event()
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve(app, "127.0.0.1", port, told, trusted, at_once))
+            loop.run_until_complete(serve(app, "127.0.0.1", port, told, at_once=at_once, **more))
         except BaseException as error:  # noqa: BLE001  # raised again where the test waits
             failed.append(error)
 

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from metering.gateway import server
 from metering.gateway.answers import ZERO_COPY, Answered, WholeAnswer
 from tests import servers
 from tests.metering.listening import listening
@@ -231,14 +230,12 @@ def test_a_slow_reader_gets_the_file_and_a_lost_one_breaks_it_off(app: App, port
     assert exchange(port, get("/end", "Connection: close")).endswith(b"task /end")
 
 
-def test_headers_without_end_and_without_haste_are_cut_off(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_headers_without_end_and_without_haste_are_cut_off(app: App, port: int) -> None:
     endless = b"GET / HTTP/1.1\r\nHost: here\r\n" + b"X-More: " + b"a" * 200_000
     assert exchange(port, endless).startswith(b"HTTP/1.1 431 ")
-    monkeypatch.setattr(server, "_HEADER_SECONDS", 0.5)
+    hasty = servers.free_port()
     began = time.monotonic()
-    with connected(port) as silent, connected(port) as halting:
+    with listening(app, hasty, header_seconds=0.5), connected(hasty) as silent, connected(hasty) as halting:
         halting.sendall(b"GET / HTTP/1.1\r\nHo")
         assert read_all(silent) == read_all(halting) == b""
     assert time.monotonic() - began < 10
@@ -262,7 +259,7 @@ def test_who_trusts_a_proxy_sees_the_caller_behind_it() -> None:
 
     for trusted in ((), ("127.0.0.1",)):
         number = servers.free_port()
-        with listening(app, number, trusted=trusted):
+        with listening(app, number, trusted_proxies=trusted):
             exchange(number, get("/", "X-Forwarded-For: 10.1.2.3", "Connection: close"))
     assert seen[-1] == "10.1.2.3"
     assert "10.1.2.3" not in seen[:-1]
