@@ -15,12 +15,13 @@ from tests import servers
 
 _PAGE = f"/data/v1/{PRODUCT}/rows?limit=20"
 _FILTERS = """
-local n = {seed}
+local n = os.time() % 1000000
 request = function()
-  n = (n * 7919 + 104729) % {codes}
-  return wrk.format("GET", string.format("{path}", n))
+  n = (n * 7921 + 104729) % {filters}
+  return wrk.format("GET", string.format("{path}", n % {codes}, n / {codes}))
 end
 """
+_SINCE = 1000  # with as many codes: so many filters pass before one comes again (the multiplier gives the full period)
 
 
 def measure(shelf: Shelf, where: str, turns: int, seconds: int) -> list[Figure]:
@@ -59,11 +60,11 @@ def measure(shelf: Shelf, where: str, turns: int, seconds: int) -> list[Figure]:
             again, bytes_only = in_turns(turns, hot, lambda: wrk(bare.url, seconds, bare.pid).per_second)
             same = f"{datasette.url}/datasette/stations.json?_shape=array&_size=20&_nofacet=1&_nocount=1"
             peer = [wrk(same, seconds, datasette.pid).per_second for _ in range(turns)]
-            mine = _script(folder, "ours.lua", f"/data/v1/{PRODUCT}/rows?code=eq.S%05d&limit=20")
+            mine = _script(folder, "ours.lua", f"/data/v1/{PRODUCT}/rows?code=eq.S%05d&id=ge.%d&limit=20")
             other = _script(
                 folder,
                 "datasette.lua",
-                "/datasette/stations.json?_shape=array&_size=20&_nofacet=1&_nocount=1&code=S%05d",
+                "/datasette/stations.json?_shape=array&_size=20&_nofacet=1&_nocount=1&code=S%05d&id__gte=%d",
             )
             filtered, peer_filtered = in_turns(
                 turns,
@@ -118,5 +119,5 @@ def for_datasette(shelf: Shelf, path: Path) -> None:
 
 def _script(folder: Path, name: str, path: str) -> Path:
     script = folder / name
-    script.write_text(_FILTERS.format(seed=12345, codes=CODES, path=path))
+    script.write_text(_FILTERS.format(filters=CODES * _SINCE, codes=CODES, path=path))
     return script
