@@ -10,7 +10,6 @@ _lock = threading.Lock()
 _last = 0
 _noise = b""
 _at = 0
-_pid = 0
 
 
 def new_id(prefix: str) -> str:
@@ -35,11 +34,19 @@ def _next() -> int:
 
 def _draw(count: int) -> bytes:
     """Bytes of the system's randomness, fetched many at a time: each fetch lets another thread in."""
-    global _noise, _at, _pid  # noqa: PLW0603  # a child after a fork must not repeat its parent's noise
-    if _at + count > len(_noise) or _pid != os.getpid():
-        _noise, _at, _pid = os.urandom(_NOISE), 0, os.getpid()
+    global _noise, _at  # noqa: PLW0603  # the rest of what was fetched
+    if _at + count > len(_noise):
+        _noise, _at = os.urandom(_NOISE), 0
     _at += count
     return _noise[_at - count : _at]
+
+
+def _forget() -> None:
+    global _noise, _at  # a child must not repeat its parent's noise
+    _noise, _at = b"", 0
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _base32(number: int) -> str:
