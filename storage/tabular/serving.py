@@ -47,6 +47,8 @@ def to_serving(table: Path, to: Path, work: Path, limits: Limits, *, indexes: Se
             for place, wanted in enumerate(dict.fromkeys(indexes)):
                 lite.execute(f"CREATE INDEX data_{place} ON data ({sql.name(filters[wanted] or wanted)})")
             lite.execute("ANALYZE")
+            # With samples of values, SQLite plans a statement anew for each value it is asked with.
+            lite.execute("DROP TABLE IF EXISTS sqlite_stat4")
             lite.execute("VACUUM")
         finally:
             lite.close()
