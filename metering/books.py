@@ -3,8 +3,7 @@
 Raw multi-row SQL, given to the driver itself.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -13,12 +12,12 @@ from typing import Any, Protocol
 
 import orjson
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from metering.gate import GateState, Receipt
 from metering.rating import Tariff
 from metering.upserts import as_json, as_stored
 from metering.words import Settled
+from storage.database import driver
 from storage.kernel import clock
 
 PERIOD_LOCK = 7_308_604_898  # pg_advisory: shared by every batch, exclusive for a close
@@ -39,7 +38,7 @@ EventRow = tuple[bytes, str, str, str, str, str, int, int, int, int, bytes, str,
 HourRow = tuple[str, datetime, str, str, str, str, str, int, int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # freezing costs, once for every charge
 class Booked:
     """An event found in the books, with its fingerprint."""
 
@@ -102,25 +101,15 @@ def _booked(row: Any, at: datetime) -> Booked:
 
 @cache
 def _insert(rows: int) -> str:
-    """One statement for a batch, its size rounded up so that few are prepared; spare rows are NULL and left out.
+    """One statement for a batch, its size rounded up so that few are prepared; spare rows have no key and are left out.
 
     A statement a row would hand the interpreter to another thread at every row.
     """
     row = f"({', '.join('?' * 13)})"
     return (
         f"INSERT INTO usage_event ({_EVENT}) SELECT * FROM (VALUES {', '.join([row] * rows)}) "  # noqa: S608
-        "WHERE column1 IS NOT NULL"
+        "WHERE column1 <> 0"
     )
-
-
-@contextmanager
-def _driver(connection: Connection) -> Iterator[Any]:
-    """The driver's own connection: the steps SQLAlchemy adds cost more than the statements. Errors are told as its."""
-    base = connection.dialect.loaded_dbapi.Error
-    try:
-        yield connection.connection.driver_connection
-    except base as error:
-        raise DBAPIError.instance(None, None, error, base) from error
 
 
 class SqliteBooks:
@@ -140,10 +129,10 @@ class SqliteBooks:
     ADD = f"INSERT INTO usage_hour ({_HOUR}) VALUES ({', '.join('?' * 12)}) {_ON_CONFLICT}"  # noqa: S608
 
     def look(self, connection: Connection, asked: Asked) -> Found:
-        with _driver(connection) as driver:
+        with driver(connection) as raw:
 
             def rows(statement: str, value: Any) -> list[Any]:
-                found: list[Any] = driver.execute(statement, (value,)).fetchall()
+                found: list[Any] = raw.execute(statement, (value,)).fetchall()
                 return found
 
             gates = rows(self.GATES, as_json(asked.licenses))
@@ -169,18 +158,20 @@ class SqliteBooks:
         moments = {
             at: as_stored(at) for at in {event[-1] for event in events}
         }  # of the till's batch, only one
-        with _driver(connection) as driver:
+        with driver(connection) as raw:
             for start in range(0, len(events), _AT_ONCE):
                 some = events[start : start + _AT_ONCE]
                 padded = 1 << (len(some) - 1).bit_length()
                 values: list[Any] = []
                 for event in some:
                     values += event
+                    values[-13] = bytearray(event[0])  # the driver asks three protocols how to bind `bytes`
+                    values[-3] = bytearray(event[10])
                     values[-1] = moments[event[-1]]
-                values += [None] * (13 * (padded - len(some)))
-                driver.execute(_insert(padded), values)
-            driver.executemany(self.USE, [(*_used(gate), gate.license_id) for gate in gates])
-            driver.executemany(self.ADD, [(row[0], as_stored(row[1]), *row[2:]) for row in hours])
+                values += [0] * (13 * (padded - len(some)))
+                raw.execute(_insert(padded), values)
+            raw.executemany(self.USE, [(*_used(gate), gate.license_id) for gate in gates])
+            raw.executemany(self.ADD, [(row[0], as_stored(row[1]), *row[2:]) for row in hours])
 
 
 class PostgresBooks:
@@ -226,13 +217,13 @@ class PostgresBooks:
     )
 
     def look(self, connection: Connection, asked: Asked) -> Found:
-        with _driver(connection) as driver, driver.pipeline():
-            gates = driver.execute(self.GATES, (as_json(sorted(asked.licenses)),))
-            credentials = driver.execute(self.CREDENTIALS, (as_json(sorted(asked.credentials)),))
-            driver.execute(self.PERIOD)
-            closed = driver.execute(self.CLOSED, (asked.since,))
-            revoked = driver.execute(self.REVOKED, (as_json(asked.jtis),))
-            booked = driver.execute(self.BOOKED, (as_json(id_.hex() for id_ in asked.ids),))
+        with driver(connection) as raw, raw.pipeline():
+            gates = raw.execute(self.GATES, (as_json(sorted(asked.licenses)),))
+            credentials = raw.execute(self.CREDENTIALS, (as_json(sorted(asked.credentials)),))
+            raw.execute(self.PERIOD)
+            closed = raw.execute(self.CLOSED, (asked.since,))
+            revoked = raw.execute(self.REVOKED, (as_json(asked.jtis),))
+            booked = raw.execute(self.BOOKED, (as_json(id_.hex() for id_ in asked.ids),))
         return Found(
             {row[0]: _gate(row) for row in gates},
             {row[0] for row in credentials if row[1] is None},
@@ -249,11 +240,11 @@ class PostgresBooks:
         hours: Sequence[HourRow],
     ) -> None:
         used = [dict(zip(_USED, _used(gate), strict=True), license_id=gate.license_id) for gate in gates]
-        with _driver(connection) as driver, driver.pipeline():
-            driver.execute(self.INSERT, (as_json(map(_event_document, events)),))
-            driver.execute(self.USE, (as_json(used),))
+        with driver(connection) as raw, raw.pipeline():
+            raw.execute(self.INSERT, (as_json(map(_event_document, events)),))
+            raw.execute(self.USE, (as_json(used),))
             # In one order for everybody, so that two gateways wait for each other and never deadlock.
-            driver.execute(self.ADD, (as_json(dict(zip(_HOURS, row, strict=True)) for row in sorted(hours)),))
+            raw.execute(self.ADD, (as_json(dict(zip(_HOURS, row, strict=True)) for row in sorted(hours)),))
 
 
 def _event_document(event: EventRow) -> dict[str, Any]:

@@ -12,27 +12,21 @@ _CALLERS = 50_000
 class Allowance:
     """What is left to a caller after one request, as the RateLimit headers say it."""
 
-    __slots__ = ("_full_in", "_left", "_name", "_policy")
+    __slots__ = ("_burst", "_full_in", "_left")
 
-    def __init__(self, name: str, policy: str, left: int, full_in: int) -> None:
-        self._name = name
-        self._policy = policy
+    def __init__(self, burst: "Burst", left: int, full_in: int) -> None:
+        self._burst = burst
         self._left = left
         self._full_in = full_in  # seconds
 
     def headers(self) -> dict[str, str]:
         """For an answer made of text."""
-        return {"RateLimit-Policy": self._policy, "RateLimit": self._limit()}
+        limit = f'"{self._burst.name}";r={self._left};t={self._full_in}'
+        return {"RateLimit-Policy": self._burst.policy, "RateLimit": limit}
 
-    def raw(self) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-        """For an answer made of bytes."""
-        return (
-            (b"ratelimit-policy", self._policy.encode()),
-            (b"ratelimit", self._limit().encode()),
-        )
-
-    def _limit(self) -> str:
-        return f'"{self._name}";r={self._left};t={self._full_in}'
+    def head(self) -> bytes:
+        """The same as lines."""
+        return self._burst.head % (self._left, self._full_in)
 
 
 class Burst:
@@ -44,9 +38,15 @@ class Burst:
         self._most = max(1.0, per_minute / 10)
         self._rate = per_minute / 60
         self._now = now
-        self._policy = f'"{name}";q={per_minute};w=60'
+        self.policy = f'"{name}";q={per_minute};w=60'
+        self.head = f'ratelimit-policy: {self.policy}\r\nratelimit: "{name}";r=%d;t=%d\r\n'.encode()
         self._left: dict[str, tuple[float, float]] = {}  # who came last stands last
         self._guard = threading.Lock()
+
+    def has_left(self, caller: str) -> bool:
+        """Whether there is one to take."""
+        left, since = self._left.get(caller, (self._most, 0.0))
+        return left >= 1 or left + (self._now() - since) * self._rate >= 1
 
     def take(self, caller: str) -> Allowance:
         """Take one. Raises TooManyRequests with Retry-After."""
@@ -60,7 +60,7 @@ class Burst:
             self._left[caller] = (left, now)
             if len(self._left) > _CALLERS:
                 del self._left[next(iter(self._left))]
-        allowance = Allowance(self.name, self._policy, int(left), int((self._most - left) / self._rate) + 1)
+        allowance = Allowance(self, int(left), int((self._most - left) / self._rate) + 1)
         if not taken:
             problem = TooManyRequests()
             problem.headers |= allowance.headers() | {"Retry-After": str(int((1 - left) / self._rate) + 1)}

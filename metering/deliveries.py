@@ -1,9 +1,8 @@
 """交付 Keeps which bytes of a charged download were sent; delivered when they cover the file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -29,8 +28,7 @@ _BEGIN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Charged:
+class Charged(NamedTuple):
     """A charged download: its event, license and file; `size` in bytes."""
 
     event_id: bytes
@@ -50,8 +48,7 @@ class Charged:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(NamedTuple):
     spans: tuple[Span, ...]
     at: datetime  # of the first byte noted
 

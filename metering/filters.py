@@ -7,7 +7,7 @@ also the name of a column is a filter when an operator follows: `limit=gte.3`.
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -82,6 +82,15 @@ class Query:
         """The conditions in one order, whatever order they came in."""
         return b"\n".join(
             sorted(orjson.dumps([c.column.name, c.operator, list(c.values)]) for c in self.conditions)
+        )
+
+    def shape(self) -> Hashable:
+        """What decides how the rows are found, besides the values asked for."""
+        return (
+            tuple((c.column.name, c.operator, len(c.values)) for c in self.conditions),
+            self.order and self.order.name,
+            self.descending,
+            self.after and self.after.value is None,
         )
 
     def name(self) -> bytes:

@@ -33,9 +33,7 @@ class MeteringSettings(BaseModel, frozen=True):
     till_queue: int = Field(4096, ge=1, description="Charges waiting at most; then 503.")
     page_rows: int = Field(1000, ge=1, le=100_000, description="Rows of one page at most.")
     default_rows: int = Field(100, ge=0, description="Rows of one page when `limit` is absent.")
-    page_bytes: int = Field(
-        8 * 2**20, ge=1024, description="Texts of one page at most, about; a page ends early."
-    )
+    page_bytes: int = Field(8 * 2**20, ge=1024, description="One page at most, about; it ends early.")
     query_ms: int = Field(5000, ge=1, description="Longest time one row query may take, in milliseconds.")
     light_query_ms: int = Field(
         100,

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import col, select
@@ -198,13 +198,26 @@ def refuse_exhausted(gate: Gate) -> None:
         raise SpendCapReached(license=gate.license_id, left_fen=left, cost_fen=gate.call_fen)
 
 
-def version_for(item: ShelfItem, pinned: int | None, asked: int | None) -> int:
+class Goods(NamedTuple):
+    """What a caller is served of: a product, its current version, and the one a license is pinned to."""
+
+    product_id: str
+    current: int
+    pinned: int | None
+
+
+def version_for(goods: Goods, asked: int | None) -> int:
     """The version to serve: the pinned one, else the cursor's, else the current one.
 
     Raises Invalid when a cursor of another version meets a pinned license.
     """
-    if pinned is not None and asked not in {None, pinned}:
+    if goods.pinned is not None and asked not in {None, goods.pinned}:
         raise invalid(
             "cursor", "cursor.version", "游标属于另一版本。", "The cursor belongs to another version."
         )
-    return asked or pinned or item.current_version
+    return asked or goods.pinned or goods.current
+
+
+def goods_of(item: ShelfItem, pinned: int | None = None) -> Goods:
+    """The same, taken from the shelf."""
+    return Goods(item.product_id, item.current_version, pinned)

@@ -1,6 +1,11 @@
-"""收银台 The till: one writer per process settles every waiting charge in one commit, then answers.
+"""收银台 The till: every waiting charge is settled in one commit, then answered.
 
 No paid byte leaves before its charge is durable, and a refusal or failure charges nothing.
+
+Whose turn it is: on SQLite the event loop decides a batch itself, for a second thread would fight it for the
+interpreter over every line, and the writer, a thread, only commits. The loop waits for that a moment, as long as the
+disk is quick. When somebody else writes, when the loop was held too long, and always on PostgreSQL, the writer
+settles whole batches on its own.
 """
 
 import asyncio
@@ -10,9 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -21,6 +28,7 @@ from metering.booking import Answer, Booking
 from metering.books import Asked, Books, PostgresBooks, SqliteBooks
 from metering.gate import Charge, Receipt
 from metering.problems import OutcomeUnknown, TillBusy
+from metering.restraint import Restraint
 from metering.settings import MeteringSettings
 from storage.database import Database
 from storage.kernel import clock
@@ -29,7 +37,11 @@ from storage.kernel.problem import Problem, Unavailable
 log = structlog.get_logger(__name__)
 
 Told = Callable[[Answer], None]
+T = TypeVar("T")
 _IDLE_SECONDS = 0.005
+_ON_LOOP = 128  # charges decided in one turn on the loop, a few milliseconds of it
+_PATIENCE_SECONDS = 0.002  # the loop waits for a commit; the one after a slower commit is not waited for
+_HELD_SECONDS = 0.01  # a turn that is more work leaves the next ones to the writer
 RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not available
 
 
@@ -40,6 +52,28 @@ class _Waiting:
     charge: Charge
     told: Told
     loop: asyncio.AbstractEventLoop | None
+
+
+@dataclass(slots=True)
+class _Decided:
+    """A batch decided and written, in a transaction that is still open."""
+
+    batch: Sequence[_Waiting]
+    booking: Booking
+    transaction: ExitStack  # closing it commits
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the loop decided and the writer commits."""
+
+    decided: _Decided
+    loop: asyncio.AbstractEventLoop
+    committed: threading.Lock  # held until then
+    answers: Sequence[Answer] = ()
+    seconds: float = 0  # that the commit took
+    left: bool = False  # the loop has gone on and wants to be called
+    over: bool = False  # the answers are given
 
 
 class Till:
@@ -63,7 +97,18 @@ class Till:
         self._most_waiting = settings.till_queue
         self._wake = threading.Condition()
         self._wanted = 1  # how many waiting charges wake the writer
+        self._called = False  # the writer, to settle what waits
+        self._decided: _Turn | None = None  # for the writer to commit
+        self._settling = threading.Lock()  # held by who takes charges, until these are committed or refused
+        self._turns = database.is_sqlite  # the loop takes some
+        self._asked: asyncio.AbstractEventLoop | None = None  # is about to take one,
+        self._due: asyncio.TimerHandle | None = None  # then at the latest, unless before
+        self._crowd = 1  # so many wait: as many as a moment ago
+        self._turned_seconds: float = 0
+        self._patience_seconds: float = _PATIENCE_SECONDS
+        self._restraint = Restraint(_HELD_SECONDS)
         self._closing = False
+        self._ended = False  # the writer
         self._writer = threading.Thread(target=self._run, name="till", daemon=True)
         self._writer.start()
 
@@ -101,7 +146,7 @@ class Till:
     @property
     def alive(self) -> bool:
         """Whether the writer runs and takes charges."""
-        return self._writer.is_alive() and not self._closing
+        return not (self._ended or self._closing)
 
     def close(self) -> None:
         """Settle what waits, then stop."""
@@ -116,50 +161,160 @@ class Till:
         if self._closing or len(queue) >= self._most_waiting:
             raise TillBusy
         queue.append(waiting)
-        if (
+        if waiting.loop is not None and (waiting.loop is self._asked or self._loop_may):
+            self._ask(waiting.loop)
+        elif (
             len(queue) >= self._wanted
         ):  # read after the append: the writer sets it before it looks at the queue
-            with self._wake:
-                self._wake.notify()
-        if not self.alive:
+            self._call_writer()
+        if self._ended:
             with contextlib.suppress(ValueError):  # taken meanwhile: then it is settled, too
                 queue.remove(waiting)
                 raise TillBusy
 
+    def _take(self, most: int) -> list[_Waiting]:
+        return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+
+    # The loop
+
+    @property
+    def _loop_may(self) -> bool:
+        return self._turns and self._restraint.may
+
+    def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
+        """For a turn: after what has arrived was read, and under load when about as many wait as a moment ago."""
+        enough = len(self._queue) >= self._crowd
+        if self._asked is not loop:
+            self._asked = loop
+            if enough or time.monotonic() - self._turned_seconds >= _IDLE_SECONDS:
+                loop.call_soon(self._take_turn, loop)
+            else:
+                wait = self._gather_ms / 1000
+                self._due = loop.call_later(wait, self._take_turn, loop)
+        elif enough and self._due is not None:
+            self._due.cancel()
+            self._due = None
+            loop.call_soon(self._take_turn, loop)
+
+    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Decide what waits and have it committed. Who settles already looks at the queue afterwards."""
+        self._asked = self._due = None
+        if not self._queue or not self._settling.acquire(blocking=False):
+            return
+        batch = self._take(_ON_LOOP)
+        try:
+            with self._restraint:
+                decided = self._decide(batch, wait=False)
+        except Exception as error:  # noqa: BLE001  # somebody else writes, or the disk is full: the writer knows what to do
+            if not isinstance(error, Unavailable):
+                log.warning("till.turn_failed", charges=len(batch), error=type(error).__name__)
+            self._queue.extendleft(reversed(batch))
+            self._settling.release()
+            self._call_writer()
+            return
+        turn = _Turn(decided, loop, threading.Lock())
+        turn.committed.acquire()
+        with self._wake:
+            self._decided = turn
+            self._wake.notify()
+        committed = turn.committed.acquire(timeout=self._patience_seconds)
+        if not committed:
+            turn.left = True
+            committed = turn.committed.acquire(blocking=False)  # before it was known that we left
+        if committed:
+            self._end_turn(turn)
+
+    def _end_turn(self, turn: _Turn) -> None:
+        """On the loop: give the answers, once, and go on with who came meanwhile."""
+        if turn.over:
+            return
+        turn.over = True
+        self._turned_seconds = time.monotonic()
+        self._crowd = min(len(turn.decided.batch) + len(self._queue), _ON_LOOP)
+        self._patience_seconds = _PATIENCE_SECONDS if turn.seconds < _PATIENCE_SECONDS else 0
+        _release(turn.decided.batch, turn.answers, turn.loop)
+        if self._queue:
+            if self._loop_may:
+                self._ask(turn.loop)
+            else:
+                self._call_writer()
+
+    # The writer
+
+    def _call_writer(self) -> None:
+        with self._wake:
+            self._called = True
+            self._wake.notify()
+
     def _run(self) -> None:
         crowd = 1
-        while batch := self._gather(crowd):
-            size = len(batch)
-            try:
-                answers = self._settle(batch)
-            except Exception:
-                log.exception("till.failed", charges=size)
-                answers = [Unavailable() for _ in batch]
-            crowd = size + len(self._queue)  # whoever is answered now asks again soon
-            _release(batch, answers)
+        try:
+            while work := self._next(crowd):
+                if isinstance(work, _Turn):
+                    self._commit_turn(work)
+                else:
+                    answers = _surely(self._settle, work, len(work))
+                    crowd = len(work) + len(self._queue)  # whoever is answered now asks again soon
+                    self._settling.release()
+                    _release(work, answers)
+                    self._hand_over()
+        finally:
+            self._ended = True
 
-    def _gather(self, crowd: int) -> list[_Waiting]:
-        """Everything that waits; under load, up to two milliseconds for about as many as there were a moment ago."""
+    def _next(self, crowd: int) -> _Turn | list[_Waiting] | None:
+        """A turn to commit, a batch to settle, or None at the end; then no other turn begins."""
         with self._wake:
             asleep = time.monotonic()
             self._wanted = 1
-            while not self._queue:
-                if self._closing:
-                    return []
+            while True:
+                if self._decided is not None:
+                    turn, self._decided = self._decided, None
+                    return turn
+                mine = bool(self._queue) and (self._called or self._closing or not self._loop_may)
+                if (mine or self._closing) and self._settling.acquire(blocking=False):
+                    self._called = False
+                    return self._gather(crowd, asleep) if mine else None
                 self._wake.wait()
-            most = self._most
-            if crowd > 1 and time.monotonic() - asleep < _IDLE_SECONDS:
-                self._wanted = min(crowd, most)
-                deadline = time.monotonic() + self._gather_ms / 1000
-                while len(self._queue) < self._wanted and (left := deadline - time.monotonic()) > 0:
-                    self._wake.wait(left)
-            self._wanted = most + self._most_waiting  # nobody needs to wake a writer at work
-            return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+
+    def _gather(self, crowd: int, asleep: float) -> list[_Waiting]:
+        """Everything that waits; under load, up to two milliseconds for about as many as there were a moment ago."""
+        most = self._most
+        if crowd > 1 and time.monotonic() - asleep < _IDLE_SECONDS:
+            self._wanted = min(crowd, most)
+            deadline = time.monotonic() + self._gather_ms / 1000
+            while len(self._queue) < self._wanted and (left := deadline - time.monotonic()) > 0:
+                self._wake.wait(left)
+        self._wanted = most + self._most_waiting  # nobody needs to wake a writer at work
+        return self._take(most)
+
+    def _commit_turn(self, turn: _Turn) -> None:
+        start = time.monotonic()
+        turn.answers = _surely(self._commit, turn.decided, len(turn.decided.batch))
+        turn.seconds = time.monotonic() - start
+        self._settling.release()
+        turn.committed.release()
+        if turn.left:
+            try:
+                turn.loop.call_soon_threadsafe(self._end_turn, turn)
+            except RuntimeError:  # the loop has ended; others may wait on theirs
+                self._call_writer()
+
+    def _hand_over(self) -> None:
+        """Let the loop take its turn again, if it may."""
+        with contextlib.suppress(IndexError):  # nobody waits
+            loop = self._queue[0].loop
+            if loop is None or not self._loop_may:
+                self._called = True
+                return
+            try:
+                loop.call_soon_threadsafe(self._take_turn, loop)
+            except RuntimeError:  # the loop has ended
+                self._called = True
 
     def _settle(self, batch: Sequence[_Waiting]) -> list[Answer]:
         for last in (False, True):
             try:
-                return self._commit(batch)
+                return self._commit(self._decide(batch, wait=True))
             except DBAPIError as error:
                 again = (
                     isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in RETRYABLE
@@ -171,17 +326,20 @@ class Till:
                 return [problem] * len(batch)
         return [Unavailable() for _ in batch]
 
-    def _commit(self, batch: Sequence[_Waiting]) -> list[Answer]:
-        booking = Booking(
-            self._books, [waiting.charge for waiting in batch], self._now(), self._zone, self._free
-        )
-        committing = False
+    def _decide(self, batch: Sequence[_Waiting], *, wait: bool) -> _Decided:
+        """Decide and write. Raises Unavailable when others write for too long, or write at all and we do not wait."""
+        charges = [waiting.charge for waiting in batch]
+        booking = Booking(self._books, charges, self._now(), self._zone, self._free)
+        with ExitStack() as transaction:
+            booking.book(transaction.enter_context(self._database.writing(wait=wait)))
+            return _Decided(batch, booking, transaction.pop_all())
+
+    def _commit(self, decided: _Decided) -> list[Answer]:
+        booking = decided.booking
         try:
-            with self._database.writing() as connection:
-                booking.book(connection)
-                committing = bool(booking.events)
+            decided.transaction.close()
         except DBAPIError:
-            if not committing:
+            if not booking.events:
                 raise
             return self._after_lost_commit(booking)
         return booking.answers
@@ -210,8 +368,19 @@ class Till:
         return [OutcomeUnknown() if isinstance(answer, Receipt) else answer for answer in booking.answers]
 
 
-def _release(batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
-    """Hand every answer over; one wake-up per event loop, not one per answer."""
+def _surely(settle: Callable[[T], Sequence[Answer]], work: T, charges: int) -> Sequence[Answer]:
+    """An answer for every charge, whatever happens."""
+    try:
+        return settle(work)
+    except Exception:
+        log.exception("till.failed", charges=charges)
+        return [Unavailable() for _ in range(charges)]
+
+
+def _release(
+    batch: Sequence[_Waiting], answers: Sequence[Answer], here: asyncio.AbstractEventLoop | None = None
+) -> None:
+    """Hand every answer over; one wake-up per event loop, not one per answer, and none for the one we are on."""
     loops: dict[asyncio.AbstractEventLoop, list[tuple[Told, Answer]]] = {}
     for waiting, answer in zip(batch, answers, strict=True):
         if waiting.loop is None:
@@ -219,6 +388,9 @@ def _release(batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
         else:
             loops.setdefault(waiting.loop, []).append((waiting.told, answer))
     for loop, handed in loops.items():
+        if loop is here:
+            _tell(handed)
+            continue
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
             loop.call_soon_threadsafe(_tell, handed)
 

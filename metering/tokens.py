@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -53,7 +54,7 @@ class Access:
     expires_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # freezing costs, once for every download
 class Ticket:
     """下载票据. One file of one purchase: start soon, resume for a day."""
 
@@ -306,25 +307,34 @@ def _access(claims: dict[str, Any]) -> Access:
     )
 
 
+_TICKET_TEXTS = itemgetter("lic", "prd", "sub", "jti", "pur", "fil", "sha256", "key", "fpr")
+_TICKET_NUMBERS = itemgetter("ver", "siz", "row", "nbs", "exp")
+
+
 def _ticket(claims: dict[str, Any]) -> Ticket:
     if claims["aud"] != AUD_COMMERCIAL:
         raise WrongAudience
+    texts, numbers = _TICKET_TEXTS(claims), _TICKET_NUMBERS(claims)
+    if set(map(type, texts)) != {str} or set(map(type, numbers)) != {int}:  # a boolean is no number
+        raise InvalidToken
+    license_id, product_id, credential_id, jti, purpose, file, sha256, charge_key, fingerprint = texts
+    version, size, rows, start_by, expires_at = numbers
     return Ticket(
-        license_id=_text(claims["lic"]),
-        product_id=_text(claims["prd"]),
-        credential_id=_text(claims["sub"]),
-        jti=_text(claims["jti"]),
-        purpose=_text(claims["pur"]),
-        version=_whole(claims["ver"]),
-        file=_text(claims["fil"]),
-        sha256=_text(claims["sha256"]),
-        size=_whole(claims["siz"]),
-        charge_key=_text(claims["key"]),
-        fingerprint=_text(claims["fpr"]),
-        rows=_whole(claims["row"]),
-        cidrs=tuple(map(_text, claims["cidr"])),
-        start_by=_whole(claims["nbs"]),
-        expires_at=_whole(claims["exp"]),
+        license_id,
+        product_id,
+        credential_id,
+        jti,
+        purpose,
+        version,
+        file,
+        sha256,
+        size,
+        charge_key,
+        fingerprint,
+        rows,
+        tuple(map(_text, claims["cidr"])),
+        start_by,
+        expires_at,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pysqlite3
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError
 
 from storage.kernel.problem import Unavailable
 from storage.kernel.words import Words
@@ -20,6 +21,16 @@ from storage.kernel.words import Words
 SQLITE_FIXED = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a WAL database that has two connections
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
 WRITE_WAIT_SECONDS = 30.0
+
+
+@contextmanager
+def driver(connection: Connection) -> Iterator[Any]:
+    """The driver's own connection: what SQLAlchemy adds costs more than a small statement. Errors are told as its."""
+    base = connection.dialect.loaded_dbapi.Error
+    try:
+        yield connection.connection.driver_connection
+    except base as error:
+        raise DBAPIError.instance(None, None, error, base) from error
 
 
 class FairLock:
@@ -48,9 +59,22 @@ class FairLock:
                     self._pass_on()
                 else:
                     self._queue.remove(turn)
-            raise Unavailable(Words("写入排队超时。", "The queue of writers is too long."))
+            raise _writers_queue()
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def acquire_at_once(self) -> bool:
+        """Take the turn if nobody has it or waits for it; whether that was so."""
+        with self._guard:
+            if self._queue:
+                return False
+            if self._file is not None:
+                try:
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+            self._queue.append(threading.Lock())
+        return True
 
     def release(self) -> None:
         """Let the next one in."""
@@ -69,6 +93,10 @@ class FairLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _writers_queue() -> Unavailable:
+    return Unavailable(Words("写入排队超时。", "The queue of writers is too long."))
 
 
 class Database:
@@ -94,15 +122,19 @@ class Database:
         refuse_network_file_system(self.path.parent)
         self._lock = FairLock(self.path.with_suffix(self.path.suffix + ".lock"))
         self.engine = self._sqlite_engine(pool_size, query_only=False)
+        self._impatient = self._sqlite_engine(1, query_only=False, wait=0.0)
+        self._kept: Connection | None = (
+            None  # of the impatient: taking one from a pool costs as much as a query
+        )
         self._readers = self._sqlite_engine(pool_size, query_only=True)
 
-    def _sqlite_engine(self, pool_size: int, *, query_only: bool) -> Engine:
+    def _sqlite_engine(self, pool_size: int, *, query_only: bool, wait: float = WRITE_WAIT_SECONDS) -> Engine:
         engine = sa.create_engine(
             self.url,
             module=pysqlite3,
             pool_size=pool_size,
             max_overflow=pool_size,
-            connect_args={"timeout": WRITE_WAIT_SECONDS, "check_same_thread": False},
+            connect_args={"timeout": wait, "check_same_thread": False},
         )
 
         @sa.event.listens_for(engine, "connect")
@@ -117,7 +149,8 @@ class Database:
 
         @sa.event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN" if query_only else "BEGIN IMMEDIATE")
+            with driver(connection) as raw:
+                raw.execute("BEGIN" if query_only else "BEGIN IMMEDIATE")
 
         return engine
 
@@ -136,16 +169,28 @@ class Database:
         self._readers = self.engine.execution_options(postgresql_readonly=True)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection inside one write transaction; leaving cleanly commits, raising rolls back."""
+    def writing(self, *, wait: bool = True) -> Iterator[Connection]:
+        """A connection inside one write transaction; leaving cleanly commits, raising rolls back.
+
+        Raises Unavailable when the queue of writers is too long; without `wait`, on SQLite, when there is one at all.
+        """
         if not self.is_sqlite:
             with self.engine.begin() as connection:
                 yield connection
             return
-        self._lock.acquire()
+        if wait:
+            self._lock.acquire()
+        elif not self._lock.acquire_at_once():
+            raise _writers_queue()
         try:
-            with self.engine.begin() as connection:
-                yield connection
+            if wait:
+                with self.engine.begin() as connection:
+                    yield connection
+            else:
+                if self._kept is None:
+                    self._kept = self._impatient.connect()
+                with self._kept.begin():
+                    yield self._kept
         finally:
             self._lock.release()
 
@@ -180,6 +225,9 @@ class Database:
         self.engine.dispose()
         self._readers.dispose()
         if self.is_sqlite:
+            if self._kept is not None:
+                self._kept.close()
+            self._impatient.dispose()
             self._lock.close()
 
 

@@ -1,19 +1,22 @@
-"""The same question by the same token within a second: what was judged a moment ago is not judged twice.
+"""Asked again within a second: who was judged a moment ago is not judged twice, whatever is asked.
 
 The till still judges every charge exactly: license, limits, purpose, credential, revocation, charge key.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from starlette.requests import Request
 from starlette.types import Scope
 
 from metering.booking import Answer
 from metering.burst import Allowance, Burst
 from metering.gate import Charge, Receipt, charge_key
-from metering.gateway.answers import WholeAnswer, paid_headers
-from metering.gateway.pages import Question, Ready
+from metering.gateway.answers import WholeAnswer, paid_head
+from metering.gateway.pages import PageDesk, Question, Ready
+from metering.shelf import Goods
 from metering.till import Till
 from metering.tokens import Access
 from metering.words import Kind
@@ -21,42 +24,71 @@ from storage.kernel import clock
 from storage.kernel.problem import Problem
 
 _MOST = 4096
-_PRIVATE = (b"cache-control", b"private, no-cache")  # asked about each time: a license may have ended
+_PRIVATE = b"cache-control: private, no-cache\r\n"  # asked about each time: a license may have ended
+_UNCHARGED = b""  # instead of a charge key, which is never empty
+_SOON = 0.3  # seconds before the end at which it is judged anew, so that those who ask all the time never wait for it
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    until: float  # on the monotonic clock
+class Asker:
+    """Who may ask for rows of a product: the bearer of a token, until a moment of the monotonic clock."""
+
     access: Access
-    question: Question
-    ready: Ready
+    goods: Goods
+    until: float
+
+
+Judge = Callable[[Request, str], Awaitable[Asker]]
+"""Judges a request for a product by what stands in the books now. Raises what refuses it."""
+
+
+@dataclass(slots=True)
+class _Known:
+    asker: Asker
+    until: float
+    renewing: bool = False
 
 
 class Again:
-    """再次提问. What was asked and allowed a moment ago, by the exact words of the request."""
+    """再次提问. Who was allowed a moment ago, by the exact words of token and path."""
 
-    def __init__(self, till: Till, burst: Burst) -> None:
+    def __init__(self, till: Till, burst: Burst, desk: PageDesk, judge: Judge) -> None:
         self._till = till
         self._burst = burst
-        self._known: dict[tuple[bytes | str, ...], _Known] = {}
+        self._desk = desk
+        self._judge = judge
+        self._known: dict[tuple[bytes, str], _Known] = {}
+        self._renewals: set[asyncio.Task[None]] = set()
 
     def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], object]) -> bool:
-        """Charge the page and call back with it, or say no: then the request is looked at from the beginning.
+        """Charge a page that is at hand and call back with it, or say no: then it is looked at from the beginning.
 
         Raises what refuses before the till does.
         """
-        named, given = _named(scope)
-        known = self._known.get(named) if named is not None else None
-        if known is None or time.monotonic() >= known.until:
+        authorization, accept, given = _named(scope)
+        name = (authorization, scope["path"])
+        known = self._known.get(name)
+        if known is None or given == _UNCHARGED or (left := known.until - time.monotonic()) <= 0:
             return False
-        ready = known.ready
+        if left < _SOON and not known.renewing:
+            known.renewing = True
+            renewal = asyncio.get_running_loop().create_task(self._renew(name, scope))
+            self._renewals.add(renewal)
+            renewal.add_done_callback(self._renewals.discard)
+        asker = known.asker
+        if not self._burst.has_left(asker.access.client_id):
+            return False  # nothing is read for who has to wait
+        question = self._desk.question_at_hand(scope["query_string"], accept.decode("latin-1"), asker.goods)
+        ready = None if question is None else self._desk.page_at_hand(question)
+        if question is None or ready is None:
+            return False
 
         def paid(answer: Answer) -> None:
             told(_page(ready, allowance, answer) if isinstance(answer, Receipt) else answer)
 
-        allowance = self._burst.take(known.access.client_id)
+        allowance = self._burst.take(asker.access.client_id)
         key = None if given is None else charge_key(given.decode("latin-1"))
-        self._till.submit(_charge(known.access, known.question, ready, key), paid)
+        self._till.submit(_charge(asker.access, question, ready, key), paid)
         return True
 
     async def pay(
@@ -66,57 +98,63 @@ class Again:
         receipt = await self._till.charge_async(_charge(access, question, ready, key))
         return _page(ready, allowance, receipt)
 
-    def remember(self, scope: Scope, access: Access, question: Question, ready: Ready, until: float) -> None:
-        """Keep what was allowed until that moment of the monotonic clock, or the end of the token if that is sooner.
+    def remember(self, scope: Scope, asker: Asker) -> None:
+        """Keep who was allowed, at most until the end of the token.
 
         Not for tokens bound to addresses: the caller's address is judged each time.
         """
-        named, _ = _named(scope)
-        if named is None or access.cidrs:
+        if asker.access.cidrs:
             return
-        left = access.expires_at - clock.now().timestamp()
+        left = asker.access.expires_at - clock.now().timestamp()
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[named] = _Known(min(until, time.monotonic() + left), access, question, ready)
+        authorization, _, _ = _named(scope)
+        self._known[authorization, scope["path"]] = _Known(asker, min(asker.until, time.monotonic() + left))
+
+    async def _renew(self, name: tuple[bytes, str], scope: Scope) -> None:
+        try:
+            self.remember(scope, await self._judge(Request(scope), scope["path"].split("/")[3]))
+        except Exception:  # noqa: BLE001  # who asks next hears why
+            self._known.pop(name, None)
 
 
 def _charge(access: Access, question: Question, ready: Ready, key: str | None) -> Charge:
     return Charge(
-        license_id=access.license_id or "",
-        product_id=access.product_id or "",
-        credential_id=access.client_id,
-        jti=access.jti,
-        purpose=access.purpose,
-        kind=Kind.ROWS,
-        key=key,
-        fingerprint=question.fingerprint,
-        calls=1,
-        rows=ready.rows,
-        size=len(ready.body),
+        access.license_id or "",
+        access.product_id or "",
+        access.client_id,
+        access.jti,
+        access.purpose,
+        Kind.ROWS,
+        key,
+        question.fingerprint,
+        1,
+        ready.rows,
+        len(ready.body),
     )
 
 
 def _page(ready: Ready, allowance: Allowance, receipt: Receipt) -> WholeAnswer:
     """A page whose charge is durable."""
-    headers = [*ready.raw, _PRIVATE, *paid_headers(allowance, receipt)]
+    head = ready.head + _PRIVATE + paid_head(allowance, receipt)
     if receipt.left_calls is not None:
-        headers.append((b"x-quota-remaining", b"%d" % receipt.left_calls))
+        head += b"x-quota-remaining: %d\r\n" % receipt.left_calls
     if receipt.left_rows is not None:
-        headers.append((b"x-quota-remaining-rows", b"%d" % receipt.left_rows))
-    return WholeAnswer(headers, ready.body)
+        head += b"x-quota-remaining-rows: %d\r\n" % receipt.left_rows
+    return WholeAnswer(head, ready.body)
 
 
-def _named(scope: Scope) -> tuple[tuple[bytes | str, ...] | None, bytes | None]:
-    """What tells this request from others, and its charge key; None for one that asks for more than a page."""
+def _named(scope: Scope) -> tuple[bytes, bytes, bytes | None]:
+    """Authorization, accept and charge key; the first of each. `_UNCHARGED` when more is asked for than a page."""
     authorization = accept = b""
     given = None
     for name, value in scope["headers"]:
         if name == b"authorization":
-            authorization = value
+            authorization = authorization or value
         elif name == b"accept":
-            accept = value
+            accept = accept or value
         elif name == b"idempotency-key":
-            given = value
+            given = value if given is None else given
         elif name == b"if-none-match":
-            return None, None
-    return (authorization, scope["path"], scope["query_string"], accept), given
+            return authorization, accept, _UNCHARGED
+    return authorization, accept, given

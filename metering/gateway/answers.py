@@ -23,18 +23,22 @@ ZERO_COPY = (
 
 
 class WholeAnswer:
-    """An answer that is there as a whole: 200, raw headers with their length, body. Raw, because many wait for it."""
+    """An answer that is there as a whole: 200, its headers as lines (`head_of`) with the length, its body.
 
-    __slots__ = ("body", "headers")
+    As it is sent, because many wait for it.
+    """
+
+    __slots__ = ("body", "head")
     status_code = 200
 
-    def __init__(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        self.headers = headers
+    def __init__(self, head: bytes, body: bytes) -> None:
+        self.head = head
         self.body = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
         """Send it."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.headers})
+        headers = [line.split(b": ", 1) for line in self.head.splitlines()]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
@@ -42,17 +46,20 @@ Answered = Callable[[WholeAnswer | Response], bool]
 """Takes the answer to a request that was taken on; whether the caller was still there."""
 
 
+def head_of(said: Mapping[str, str]) -> bytes:
+    """Headers as lines."""
+    return b"".join(b"%b: %b\r\n" % pair for pair in raw_headers(said))
+
+
 def raw_headers(said: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
     """Headers as they are sent."""
     return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in said.items())
 
 
-def paid_headers(allowance: Allowance, receipt: Receipt) -> list[tuple[bytes, bytes]]:
-    """What every paid answer says of its charge and of the caller's burst limit."""
-    headers = [*allowance.raw(), (b"x-charge-id", receipt.charge_id.encode())]
-    if receipt.outcome is Settled.DUPLICATE:
-        headers.append((b"x-charge-duplicate", b"true"))
-    return headers
+def paid_head(allowance: Allowance, receipt: Receipt) -> bytes:
+    """What every paid answer says of its charge and of the caller's burst limit, as lines."""
+    again = b"x-charge-duplicate: true\r\n" if receipt.outcome is Settled.DUPLICATE else b""
+    return b"%bx-charge-id: %b\r\n%b" % (allowance.head(), receipt.charge_id.encode(), again)
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

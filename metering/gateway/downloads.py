@@ -14,13 +14,13 @@ from contracts.terms import Tier
 from metering.booking import Answer
 from metering.deliveries import Charged, note_handed_over
 from metering.gate import Charge, Receipt, charge_key, event_id
-from metering.gateway.answers import WholeAnswer, json_answer, paid_headers
-from metering.gateway.files import FileToSend, send_file, whole_headers
+from metering.gateway.answers import WholeAnswer, json_answer, paid_head
+from metering.gateway.files import FileToSend, send_file, whole_head
 from metering.gateway.plane import Plane
 from metering.gateway.rows import is_conditional, open_allowed, open_item
 from metering.problems import InvalidChargeKey, InvalidToken, LicenseNotInForce, NotOnShelf, QuotaExhausted
 from metering.ranges import Span
-from metering.shelf import refuse, version_for, why_shut
+from metering.shelf import goods_of, refuse, version_for, why_shut
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
@@ -84,7 +84,7 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
     gate = standing.gate
     if gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
         raise QuotaExhausted(license=gate.license_id, unit="downloads", left=0, wanted=1)
-    version = version_for(item, gate.pinned_version, None)
+    version = version_for(goods_of(item, gate.pinned_version), None)
     manifest = plane.shelf.manifest(item.product_id, version)
     file = file_of(manifest, item, kind)
     print_ = hashlib.blake2b(f"{item.product_id} {version} {file.sha256}".encode(), digest_size=16)
@@ -160,6 +160,7 @@ def begin(plane: Plane, scope: Scope, told: Callable[[WholeAnswer | Problem], bo
         return False
     if any(name in _CONDITIONS for name, _ in scope["headers"]):
         return False
+    plane.renew_keys()
     now = clock.now()
     ticket = plane.verifier.ticket(scope["path"].removeprefix("/d/"), now=now, address="")
     manifest = plane.shelf.known_manifest(ticket.product_id, ticket.version)
@@ -173,8 +174,8 @@ def begin(plane: Plane, scope: Scope, told: Callable[[WholeAnswer | Problem], bo
         if not isinstance(answer, Receipt):
             told(answer)
             return
-        headers = [*whole_headers(_file(ticket, manifest), "private"), *paid_headers(allowance, answer)]
-        if told(WholeAnswer(headers, content)):
+        head = whole_head(_file(ticket, manifest), "private") + paid_head(allowance, answer)
+        if told(WholeAnswer(head, content)):
             plane.deliveries.sent(_charged(charge, ticket), (0, ticket.size))
 
     plane.till.submit(charge, paid)
@@ -260,7 +261,9 @@ async def open_file(plane: Plane, request: Request, product: str, kind: str) -> 
     limits = plane.open_burst.take(plane.address(request)).headers()
     item = await open_item(plane, request, product)
     pinned = await open_allowed(plane, request, item)
-    manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version_for(item, pinned, None))
+    manifest = await plane.in_thread(
+        plane.shelf.manifest, item.product_id, version_for(goods_of(item, pinned), None)
+    )
     file = file_of(manifest, item, kind)
 
     async def free() -> dict[str, str]:

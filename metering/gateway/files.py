@@ -5,17 +5,16 @@ import base64
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from metering import ranges
-from metering.gateway.answers import ZERO_COPY, disposition, etag_matches, raw_headers
+from metering.gateway.answers import ZERO_COPY, disposition, etag_matches, head_of, raw_headers
 from metering.gateway.plane import Plane
 from metering.gateway.smallfiles import SMALLEST_STREAMED
 from metering.ranges import Span
@@ -34,8 +33,7 @@ _AWAY = Words("文件暂不可用。", "The file is not available for now.")
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux only
 
 
-@dataclass(frozen=True, slots=True)
-class FileToSend:
+class FileToSend(NamedTuple):
     """One immutable file: its content's hash and size, and what people call it."""
 
     sha256: str
@@ -67,9 +65,9 @@ class FileToSend:
 
 
 @lru_cache(maxsize=4096)
-def whole_headers(file: FileToSend, cache: str) -> tuple[tuple[bytes, bytes], ...]:
-    """What an answer with the whole file says of it, raw; made once, because many downloads start in a second."""
-    return raw_headers({**file.headers(cache), "Content-Type": file.media, "Content-Length": str(file.size)})
+def whole_head(file: FileToSend, cache: str) -> bytes:
+    """What an answer with the whole file says of it, as lines; made once, because many downloads start in a second."""
+    return head_of({**file.headers(cache), "Content-Type": file.media, "Content-Length": str(file.size)})
 
 
 async def send_file(

@@ -321,8 +321,7 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
         plane = self.plane
         address = plane.address(request)
         plane.token_burst.take(address)
-        if plane.keys.stale:
-            await plane.in_thread(plane.keys.refresh)
+        await plane.fresh_keys()
         async with request.form(max_files=0, max_fields=20, max_part_size=MOST_FORM) as form:
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
         # Authlib refuses plain http, wherever TLS may end; production's settings refuse it, a trial may use it.
@@ -352,6 +351,5 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
 
     async def jwks(self, request: Request) -> Response:  # noqa: ARG002
         """The keys that sign tokens (RFC 7517)."""
-        if self.plane.keys.stale:
-            await self.plane.in_thread(self.plane.keys.refresh)
+        await self.plane.fresh_keys()
         return json_answer(self.plane.keys.ring.jwks(), headers={"Cache-Control": "public, max-age=60"})

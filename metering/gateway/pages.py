@@ -1,29 +1,33 @@
 """数据页 Pages of rows: read once, encoded once, kept by what was asked; a version never changes, so none goes stale."""
 
 import hashlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 import orjson
-from starlette.requests import Request
 
 from metering import cursors, rowformats
 from metering.filters import Column, Query, parse
-from metering.gateway.answers import raw_headers
+from metering.gateway.answers import head_of
 from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
 from metering.gateway.recent import Recent
 from metering.problems import QueryTooSlow
+from metering.restraint import Restraint
 from metering.serving import Page, ServingCopy, visible
-from metering.shelf import version_for
-from metering.tables import ShelfItem
+from metering.shelf import Goods, version_for
 from storage.kernel.problem import invalid
 
 T = TypeVar("T")
 _QUESTIONS = 4096
 _COUNTS = 4096
 _LONG = 1000  # longer questions are not remembered
+_FEW = 100  # rows of a page that may be read on the event loop,
+_HERE_MS = 5  # for so long; what takes longer goes to a thread, and its like goes there at once for a while
+_SHAPES = 4096  # of queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,17 @@ class Ready:
     body: bytes
     rows: int
     headers: dict[str, str]
-    raw: tuple[tuple[bytes, bytes], ...]  # the same headers and the length, as they are sent
+    head: bytes  # the same headers and the length, as lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What is known of a version; it never changes."""
+
+    number: int
+    rows: int
+    sha256: str  # of the serving copy
+    columns: dict[str, Column]
 
 
 class PageDesk:
@@ -55,54 +69,53 @@ class PageDesk:
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
-        self._columns: dict[tuple[str, int], dict[str, Column]] = {}
+        self._versions: dict[tuple[str, int], _Version] = {}
         self._questions: Recent[Question] = Recent(_QUESTIONS)
         self._counts: Recent[int] = Recent(_COUNTS)
         self._pages: Recent[Ready] = Recent(
             plane.settings.page_cache_bytes, lambda page: len(page.body) + 1024
         )
+        self._restraints: Recent[Restraint] = Recent(_SHAPES)
         self._making: Flights[Ready] = Flights()
         self._opening: Flights[dict[str, Column]] = Flights()
 
-    async def question(self, request: Request, item: ShelfItem, pinned: int | None) -> Question:
-        """What is asked. Raises Invalid, NotOnShelf, Unavailable, ObjectDamaged."""
-        accept = request.headers.get("accept", "")
-        text = request.scope["query_string"]
-        if len(accept) + len(text) > _LONG:
-            return await self._parsed(request, item, pinned, accept)
-        name = (item.product_id, item.current_version, pinned, text, accept)
-        found = self._questions.get(name)
+    async def question(self, text: bytes, accept: str, goods: Goods) -> Question:
+        """What is asked by a query string. Raises Invalid, NotOnShelf, Unavailable, ObjectDamaged."""
+        found = self.question_at_hand(text, accept, goods)
         if found is None:
-            found = await self._parsed(request, item, pinned, accept)
-            self._questions.keep(name, found)
+            parameters, version = _named_version(text, goods)
+            found = self._parsed(
+                parameters, accept, goods.product_id, await self._open(goods.product_id, version)
+            )
         return found
 
-    async def _parsed(self, request: Request, item: ShelfItem, pinned: int | None, accept: str) -> Question:
-        plane, parameters = self._plane, request.query_params.multi_items()
-        mark = next((text for word, text in parameters if word == "cursor"), None)
-        version = version_for(item, pinned, cursors.cursor_version(mark) if mark is not None else None)
-        manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, version)
-        if "serving" not in manifest["files"]:
-            raise invalid(
-                "product", "rows.none", "该产品不提供按行查询。", "This product has no rows to query."
-            )
-        sha256 = manifest["files"]["serving"]["sha256"]
-        columns = self._columns.get((item.product_id, version))
-        if columns is None:
-            columns = await self._opening.join(
-                sha256, lambda: plane.in_slow_thread(self._read_columns, sha256, manifest)
-            )
-            self._columns[item.product_id, version] = columns
-        settings = plane.settings
-        query = parse(parameters, columns, default=settings.default_rows, most=settings.page_rows)
+    def question_at_hand(self, text: bytes, accept: str, goods: Goods) -> Question | None:
+        """The same, or None when the version was not opened yet. Raises Invalid."""
+        name = (goods, text, accept)
+        found = self._questions.get(name)
+        if found is None:
+            parameters, version = _named_version(text, goods)
+            opened = self._versions.get((goods.product_id, version))
+            if opened is None:
+                return None
+            found = self._parsed(parameters, accept, goods.product_id, opened)
+            if len(accept) + len(text) <= _LONG:
+                self._questions.keep(name, found)
+        return found
+
+    def _parsed(
+        self, parameters: Sequence[tuple[str, str]], accept: str, product_id: str, of: _Version
+    ) -> Question:
+        settings = self._plane.settings
+        query = parse(parameters, of.columns, default=settings.default_rows, most=settings.page_rows)
         if query.cursor is not None:
-            query = cursors.resume(query, query.cursor, product=item.product_id, key=plane.cursor_key)
+            query = cursors.resume(query, query.cursor, product=product_id, key=self._plane.cursor_key)
         form = rowformats.chosen(query.format, accept)
         asked = [
-            item.product_id,
-            version,
-            sha256,
-            list(columns),
+            product_id,
+            of.number,
+            of.sha256,
+            list(of.columns),
             form,
             query.limit,
             query.count,
@@ -110,16 +123,26 @@ class PageDesk:
         ]
         said = orjson.dumps([*asked, rowformats.FORM, settings.page_bytes]) + query.name()
         digest = hashlib.sha256(said).digest()
-        return Question(
-            query,
-            form,
-            item.product_id,
-            version,
-            int(manifest["rows"]),
-            sha256,
-            f'"{digest[:16].hex()}"',
-            digest[:16],
-        )
+        etag = f'"{digest[:16].hex()}"'
+        return Question(query, form, product_id, of.number, of.rows, of.sha256, etag, digest[:16])
+
+    async def _open(self, product_id: str, version: int) -> _Version:
+        """The version and its columns, read once."""
+        found = self._versions.get((product_id, version))
+        if found is None:
+            plane = self._plane
+            manifest = await plane.in_thread(plane.shelf.manifest, product_id, version)
+            if "serving" not in manifest["files"]:
+                raise invalid(
+                    "product", "rows.none", "该产品不提供按行查询。", "This product has no rows to query."
+                )
+            sha256 = manifest["files"]["serving"]["sha256"]
+            columns = await self._opening.join(
+                sha256, lambda: plane.in_slow_thread(self._read_columns, sha256, manifest)
+            )
+            found = _Version(version, int(manifest["rows"]), sha256, columns)
+            self._versions[product_id, version] = found
+        return found
 
     def _read_columns(self, sha256: str, manifest: dict[str, object]) -> dict[str, Column]:
         with self._plane.copies.reading(sha256) as copy:
@@ -130,9 +153,36 @@ class PageDesk:
 
         Raises QueryTooSlow, QueriesBusy, Unavailable, ObjectDamaged.
         """
-        if (found := self._pages.get(question.etag)) is not None:
-            return found
-        return await self._making.join(question.etag, lambda: self._make(question))
+        found = self.page_at_hand(question)
+        if found is None:
+            found = await self._making.join(question.etag, lambda: self._make(question))
+        return found
+
+    def page_at_hand(self, question: Question) -> Ready | None:
+        """The page when it is kept, or can be read at once."""
+        return self._pages.get(question.etag) or self._read_here(question)
+
+    def _read_here(self, question: Question) -> Ready | None:
+        """A few rows by an index, read on the event loop: a thread would cost several times the reading."""
+        plane, query = self._plane, question.query
+        if query.limit > _FEW or query.count or not plane.copies.is_open(question.sha256):
+            return None
+        shape = (question.sha256, query.shape())
+        restraint = self._restraints.get(shape)
+        if restraint is None:
+            self._restraints.keep(shape, restraint := Restraint(_HERE_MS / 1000))
+        if not restraint.may:
+            return None
+        try:
+            with restraint, plane.copies.reading(question.sha256) as copy:
+                if not copy.is_light(query):
+                    return None
+                page = copy.read(query, _HERE_MS, plane.settings.page_bytes, time.thread_time)
+                ready = self._encoded(question, page, None)
+        except QueryTooSlow:
+            return None
+        self._pages.keep(question.etag, ready)
+        return ready
 
     async def _make(self, question: Question) -> Ready:
         total = await self._total(question) if question.query.count else None
@@ -206,8 +256,15 @@ class PageDesk:
             total=total,
         )
         said = headers(question, following, total)
-        raw = raw_headers(said | {"Content-Length": str(len(body))})
-        return Ready(body, len(page.rows), said, raw)
+        head = head_of(said | {"Content-Length": str(len(body))})
+        return Ready(body, len(page.rows), said, head)
+
+
+def _named_version(text: bytes, goods: Goods) -> tuple[list[tuple[str, str]], int]:
+    """The parameters of a query string, and the version they ask for. Raises Invalid."""
+    parameters = parse_qsl(text.decode("latin-1"), keep_blank_values=True)
+    mark = next((value for word, value in parameters if word == "cursor"), None)
+    return parameters, version_for(goods, cursors.cursor_version(mark) if mark is not None else None)
 
 
 def headers(question: Question, following: str | None = None, total: int | None = None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import structlog
 from starlette.requests import Request
 
 from metering.afterwards import Afterwards
@@ -13,6 +14,7 @@ from metering.burst import Burst
 from metering.copies import ServingCopies
 from metering.deliveries import DeliveryBook
 from metering.gateway.answers import address_of, bearer
+from metering.gateway.flights import Flights
 from metering.gateway.smallfiles import SmallFiles
 from metering.keys import KeyWatch, Seal
 from metering.opencount import OpenCounter
@@ -35,6 +37,7 @@ from storage.kernel.problem import Problem
 from storage.objects import Objects
 from storage.unit import Store
 
+log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 # What is refused because the token does not reach that far; a used-up quota is no attempt.
@@ -62,6 +65,8 @@ class Plane:
         seal = self.seal = Seal(settings)
         self.cursor_key = seal.cursor_key
         self.keys = KeyWatch(store, seal)
+        self._reading_keys: Flights[None] = Flights()
+        self._renewal: asyncio.Task[None] | None = None
         self.verifier = Verifier(self.issuer, self.keys.ring)
         self.till = Till(store.database, settings, zone)
         self.shelf = Shelf(store)
@@ -108,7 +113,27 @@ class Plane:
     async def know_key(self, token: str) -> None:
         """Read the keys again when they are old, or when the token names one that may be new."""
         if self.keys.stale or self.keys.unsure(named_key(token)):
-            await self.in_thread(self.keys.refresh)
+            await self._read_keys()
+
+    def renew_keys(self) -> None:
+        """Begin to read the keys again before they are old, so that those who start all the time never wait for it."""
+        if self.keys.aging and self._renewal is None:
+            self._renewal = asyncio.get_running_loop().create_task(self._read_keys())
+            self._renewal.add_done_callback(self._renewed)
+
+    def _renewed(self, renewal: asyncio.Task[None]) -> None:
+        self._renewal = None
+        if not renewal.cancelled() and renewal.exception() is not None:
+            log.warning("keys.not_read", error=str(renewal.exception()))
+
+    async def fresh_keys(self) -> None:
+        """Read the keys again when they are old."""
+        if self.keys.stale:
+            await self._read_keys()
+
+    async def _read_keys(self) -> None:
+        """Once for all who find them old at the same time."""
+        await self._reading_keys.join("keys", lambda: self.in_thread(self.keys.refresh))
 
     def count_refusal(self, problem: Problem, request: Request) -> None:
         """Count a refusal of what the bearer may not have, for those who watch for scope probing."""

@@ -5,12 +5,12 @@ from starlette.responses import Response
 
 from contracts.terms import Tier
 from metering.gate import charge_key
-from metering.gateway.again import Again
+from metering.gateway.again import Again, Asker
 from metering.gateway.answers import WholeAnswer, etag_matches
 from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, headers
 from metering.gateway.plane import Plane
-from metering.shelf import Allowed, on_side, refuse
+from metering.shelf import Allowed, Goods, goods_of, on_side, refuse
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, AUD_OPEN, Access
 from metering.words import Kind
@@ -28,7 +28,7 @@ class RowsDoor:
         self._plane = plane
         self._desk = PageDesk(plane)
         self._reading: Flights[Allowed] = Flights()
-        self.again = Again(plane.till, plane.paid_burst)
+        self.again = Again(plane.till, plane.paid_burst, self._desk, self._judged_anew)
 
     async def paid(self, request: Request, product: str) -> Response | WholeAnswer:
         """Rows under a license: read, charge, then send. HEAD and 304 cost nothing and need the license, too."""
@@ -38,16 +38,27 @@ class RowsDoor:
         given = request.headers.get("idempotency-key")
         key = None if given is None else charge_key(given)
         uncharged = request.method == "HEAD" or "if-none-match" in request.headers
-        allowed = await self._allowed(product, access, fresh=uncharged)
-        item = on_side(allowed.item, product, Tier.COMMERCIAL, access)
-        refuse(allowed.standing, item, access, "api", clock.now())
-        question = await self._desk.question(request, item, allowed.standing.gate.pinned_version)
+        asker = await self._asker(product, access, fresh=uncharged)
+        question = await self._question(request, asker.goods)
         if uncharged and (bare := _without_rows(request, question, allowance.headers() | _PRIVATE)):
             return bare
-        ready = await self._desk.page(question)
-        answer = await self.again.pay(access, question, ready, key, allowance)
-        self.again.remember(request.scope, access, question, ready, allowed.until)
+        answer = await self.again.pay(access, question, await self._desk.page(question), key, allowance)
+        self.again.remember(request.scope, asker)
         return answer
+
+    async def _judged_anew(self, request: Request, product: str) -> Asker:
+        return await self._asker(product, await self._plane.access(request, AUD_COMMERCIAL), fresh=True)
+
+    async def _asker(self, product: str, access: Access, *, fresh: bool) -> Asker:
+        """The bearer of the token, when rows of the product may be sold to them. Raises what forbids it."""
+        allowed = await self._allowed(product, access, fresh=fresh)
+        item = on_side(allowed.item, product, Tier.COMMERCIAL, access)
+        refuse(allowed.standing, item, access, "api", clock.now())
+        return Asker(access, goods_of(item, allowed.standing.gate.pinned_version), allowed.until)
+
+    async def _question(self, request: Request, goods: Goods) -> Question:
+        text, accept = request.scope["query_string"], request.headers.get("accept", "")
+        return await self._desk.question(text, accept, goods)
 
     async def _allowed(self, product: str, access: Access, *, fresh: bool) -> Allowed:
         plane = self._plane
@@ -66,7 +77,7 @@ class RowsDoor:
         item = await open_item(plane, request, product)
         pinned = await open_allowed(plane, request, item)
         limits |= _PRIVATE if is_conditional(item) else _PUBLIC
-        question = await self._desk.question(request, item, pinned)
+        question = await self._question(request, goods_of(item, pinned))
         if answer := _without_rows(request, question, limits):
             return answer
         ready = await self._desk.page(question)

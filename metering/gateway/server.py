@@ -8,6 +8,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -29,6 +30,9 @@ AtOnce = Callable[[Scope, Answered], bool]
 _BACKLOG = 2048
 _HEADER_SECONDS = 30.0
 _HEADER_BYTES = 64 * 1024
+_SWITCH_SECONDS = (
+    0.001  # so long a thread waits for the interpreter of a busy loop, several times for each query
+)
 _IDLE_SECONDS = 75  # a connection nobody uses
 _GRACE_SECONDS = 8  # for answers under way when we are told to stop; a download resumes elsewhere
 _PIECE = 1024 * 1024  # bytes between two turns of the others, whom a fast client must not keep from the loop
@@ -52,6 +56,7 @@ def serve_until_told(
             asyncio.get_running_loop().add_signal_handler(number, told.set)
         await serve(app, host, port, told, trusted_proxies, at_once)
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()  # what stands now stays until the end: no collection walks through it again
     try:
         uvloop.run(until_told())
@@ -151,6 +156,8 @@ class _Protocol(HttpToolsProtocol):
         self._taken = _Taken()
         self._asking = False  # headers have begun and are not complete
         self._asked = 0  # bytes of them
+        self._dated: list[tuple[bytes, bytes]] | None = None  # the headers of every answer
+        self._first = b""  # lines with these
         self.until = inf  # monotonic: then it is closed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -208,11 +215,10 @@ class _Protocol(HttpToolsProtocol):
         if not isinstance(answer, WholeAnswer) or not taken.keep_alive or self.flow.write_paused:
             self._start_asgi_task(self._cycle(taken), answer)
             return True
-        lines = [_OK]
-        for name, value in (*self.server_state.default_headers, *answer.headers):
-            lines += (name, b": ", value, b"\r\n")
-        lines += (b"\r\n", answer.body)
-        self.transport.write(b"".join(lines))
+        if self._dated is not self.server_state.default_headers:  # made anew each second
+            self._dated = self.server_state.default_headers
+            self._first = _OK + b"".join(b"%b: %b\r\n" % pair for pair in self._dated)
+        self.transport.write(b"".join((self._first, answer.head, b"\r\n", answer.body)))
         self.on_response_complete()
         return True
 

@@ -6,16 +6,18 @@ wants no violations: with ON CONFLICT DO NOTHING.
 
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from metering import books, till
-from metering.booking import Answer, Booking
+from metering.booking import Answer
 from metering.gateway import plane
 from metering.tables import UsageEvent
+from storage import database
 from storage.database import FairLock
 
 _events: Any = UsageEvent.__table__  # type: ignore[attr-defined]
@@ -27,22 +29,25 @@ def put(place: object, name: str, thing: object) -> None:
     setattr(place, name, thing)
 
 
+def _heard(_answer: Answer) -> None:
+    """Of one who was answered before."""
+
+
 class AnswersEarly(till.Till):
     """Answers leave before the commit."""
 
-    def _commit(self, batch: Sequence[till._Waiting]) -> list[Answer]:
-        charges = [waiting.charge for waiting in batch]
-        booking = Booking(self._books, charges, self._now(), self._zone, self._free)
-        with self._database.writing() as connection:
-            booking.book(connection)
-            till._release(batch, booking.answers)
-        return booking.answers
+    def _decide(self, batch: Sequence[till._Waiting], *, wait: bool) -> till._Decided:
+        decided = super()._decide(batch, wait=wait)
+        till._release(batch, decided.booking.answers, None if wait else batch[0].loop)
+        for waiting in batch:
+            waiting.told = _heard
+        return decided
 
 
 class LooksUpFirst(till.Till):
     """Which events exist is read before the gates are locked."""
 
-    def _commit(self, batch: Sequence[till._Waiting]) -> list[Answer]:
+    def _decide(self, batch: Sequence[till._Waiting], *, wait: bool) -> till._Decided:
         with self._database.reading() as connection:
             rows = connection.execute(
                 sa.select(*(_events.c[name] for name in _LOOKED_UP)).where(
@@ -53,7 +58,7 @@ class LooksUpFirst(till.Till):
         look = self._books.look
         put(self._books, "look", lambda *asked: dataclasses.replace(look(*asked), booked=early))
         try:
-            return super()._commit(batch)
+            return super()._decide(batch, wait=wait)
         finally:
             delattr(self._books, "look")
 
@@ -81,34 +86,31 @@ def _ignoring() -> None:
 
 def _beginning_late() -> None:
     """The till's transactions on SQLite only read until they write."""
-    create = sa.create_engine
+    real = database.driver
 
-    def created(*args: Any, **options: Any) -> sa.Engine:
-        engine = create(*args, **options)
+    class Late:
+        def __init__(self, raw: Any) -> None:
+            self._raw = raw
 
-        @sa.event.listens_for(engine, "before_cursor_execute", retval=True)
-        def rewrite(
-            _connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any
-        ) -> tuple[str, Any]:
-            return (statement.replace("BEGIN IMMEDIATE", "BEGIN") if _in_till() else statement), parameters
+        def execute(self, statement: str) -> Any:
+            return self._raw.execute(statement.replace("BEGIN IMMEDIATE", "BEGIN"))
 
-        return engine
+    @contextmanager
+    def driver(connection: Connection) -> Iterator[Any]:
+        with real(connection) as raw:
+            yield Late(raw) if _in_till() else raw
 
-    put(sa, "create_engine", created)
+    put(database, "driver", driver)
 
 
 def _in_till() -> bool:
-    return threading.current_thread().name == "till"
+    """The writer, or the event loop: all else it writes is written in threads."""
+    return threading.current_thread().name in {"till", "MainThread"}
 
 
-def _outside_the_till(work: Callable[..., None]) -> Callable[..., None]:
+def _outside_the_till(work: Callable[..., Any]) -> Callable[..., Any]:
     """The same, except that the till does without it."""
-
-    def unless(*args: Any) -> None:
-        if not _in_till():
-            work(*args)
-
-    return unless
+    return lambda *args: True if _in_till() else work(*args)
 
 
 def answer_before_commit() -> None:
@@ -132,7 +134,7 @@ def share_lock() -> None:
         statement = getattr(books.PostgresBooks, name)
         put(books.PostgresBooks, name, statement.replace("FOR NO KEY UPDATE", "FOR SHARE"))
     _beginning_late()
-    for name in ("acquire", "release"):
+    for name in ("acquire", "acquire_at_once", "release"):
         put(FairLock, name, _outside_the_till(getattr(FairLock, name)))
 
 

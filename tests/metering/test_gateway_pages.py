@@ -13,7 +13,6 @@ from urllib.parse import quote
 import pysqlite3
 import pytest
 from arro3.io import read_ipc_stream
-from starlette.requests import Request
 
 from contracts.terms import Tier
 from metering import actions
@@ -21,6 +20,7 @@ from metering.gateway.pages import PageDesk, Question
 from metering.gateway.plane import Plane
 from metering.problems import QueriesBusy, QueryTooSlow
 from metering.settings import MeteringSettings
+from metering.shelf import goods_of
 from storage.objects import LocalObjects
 from storage.unit import Store
 from tests.metering.gatehouse import ROWS, Served
@@ -164,15 +164,8 @@ async def opened(
     desk = PageDesk(plane)
 
     async def ask(query: str) -> Question:
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/",
-            "headers": [],
-            "query_string": quote(query, safe="=&").encode(),
-        }
         item = plane.shelf.item("product-long", Tier.PUBLIC_GOOD)
-        return await desk.question(Request(scope), item, None)
+        return await desk.question(quote(query, safe="=&").encode(), "", goods_of(item))
 
     try:
         yield desk, ask
@@ -267,5 +260,32 @@ def test_an_index_that_narrows_too_little_goes_to_the_slow_ones(
             assert 0 < long.rows < 1000  # ended early at about a kilobyte of text
             rest = await desk.page(await ask(f"limit=1000&cursor={long.headers['X-Next-Cursor']}"))
             assert json.loads(rest.body)["rows"][0]["名称"] == f"站点{long.rows + 1}"
+
+    asyncio.run(run())
+
+
+def test_a_few_rows_by_an_index_are_at_hand_and_a_long_search_is_not(
+    store: Store,
+    objects: LocalObjects,
+    settings: MeteringSettings,
+    long_manifest: dict[str, Any],
+    shelve: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    shelve(long_manifest, product_id="prd_long", tier="public_good")
+
+    async def run() -> None:
+        async with opened(store, objects, settings, tmp_path / "copies") as (desk, ask):
+            light = await ask("名称=eq.站点7")
+            made = desk.page_at_hand(light)
+            assert made is not None
+            assert made is await desk.page(light)
+            for query in (
+                "名称=ge.站&order=温度&limit=3",
+                "名称=ge.点&order=温度&limit=3",
+            ):  # the second is its like
+                assert desk.page_at_hand(await ask(query)) is None
+            for query in ("温度=gt.3", "limit=101", "名称=eq.站点7&count=exact"):
+                assert desk.page_at_hand(await ask(query)) is None
 
     asyncio.run(run())

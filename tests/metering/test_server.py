@@ -31,7 +31,7 @@ class App:
         self.taken: list[str] = []
         self.delay = 0.0
         self.answer: Callable[[Scope], WholeAnswer | Response] = lambda _: WholeAnswer(
-            [(b"content-length", b"7"), (b"x-way", b"at once")], BODY
+            b"content-length: 7\r\nx-way: at once\r\n", BODY
         )
         self.reached: list[bool] = []
         self.broken: list[str] = []

@@ -1,0 +1,39 @@
+"""What the event loop does itself instead of a thread: only while that does not hold it too long."""
+
+import time
+from types import TracebackType
+
+_WAITING = (
+    10  # so many seconds of waiting hold the loop like one of work: others may have the interpreter meanwhile
+)
+_REST, _LONGEST_REST = 0.25, 30.0  # seconds, doubled as long as it does not get better
+
+
+class Restraint:
+    """Allows it until it once took longer than `most` seconds of work, and again after a rest. For one event loop.
+
+    What is done stands in a `with` block.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._rest = self._until = 0.0
+        self._began = (0.0, 0.0)
+
+    @property
+    def may(self) -> bool:
+        """Whether it may be done on the loop now."""
+        return not self._until or time.monotonic() >= self._until
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic(), time.thread_time()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        began, worked = self._began
+        if max(time.thread_time() - worked, (time.monotonic() - began) / _WAITING) < self._most:
+            self._rest = self._until = 0.0
+            return
+        self._rest = min(max(2 * self._rest, _REST), _LONGEST_REST)
+        self._until = time.monotonic() + self._rest

@@ -1,0 +1,247 @@
+"""Whose turn it is at the till: the event loop's on SQLite, the writer's otherwise; the counting is the same."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from metering.problems import QuotaExhausted, TillBusy
+from metering.settings import MeteringSettings
+from metering.till import Till
+from metering.words import Settled
+from storage.kernel import clock
+from storage.kernel.problem import Problem, Unavailable
+from storage.unit import Store
+from tests.metering.shelf import SomePolicy
+from tests.metering.test_till import a_charge, books, key7
+
+Licensed = Callable[..., Any]
+
+
+class Watched:
+    """A till that notes which thread decides each batch, and can be made to think long."""
+
+    def __init__(self, store: Store, settings: MeteringSettings) -> None:
+        self.deciders: list[str] = []
+        self.think = 0.0
+        self.till = Till(store.database, settings, now=self._now)
+        self.on_loop = "MainThread" if store.database.is_sqlite else "till"
+
+    def _now(self) -> datetime:
+        self.deciders.append(threading.current_thread().name)
+        time.sleep(self.think)
+        return clock.now()
+
+
+@pytest.fixture
+def watched(store: Store, settings: MeteringSettings) -> Iterator[Watched]:
+    made = Watched(store, settings)
+    yield made
+    made.till.close()
+
+
+async def _ticks(until: "asyncio.Future[Any] | asyncio.Task[Any]") -> int:
+    """How often the loop came round meanwhile."""
+    count = 0
+    while not until.done():
+        await asyncio.sleep(0.005)
+        count += 1
+    return count
+
+
+def test_a_crowd_on_the_loop_is_one_batch(store: Store, watched: Watched, licensed: Licensed) -> None:
+    credential = licensed("lic_1")
+
+    async def crowd() -> list[Any]:
+        return await asyncio.gather(
+            *(watched.till.charge_async(a_charge(credential.id, key7())) for _ in range(100))
+        )
+
+    receipts = asyncio.run(crowd())
+    assert {receipt.outcome for receipt in receipts} == {Settled.CHARGED}
+    assert set(watched.deciders) == {watched.on_loop}
+    if store.database.is_sqlite:
+        assert len(watched.deciders) == 1
+    assert len(books(store)[1]) == 100
+
+
+def test_while_somebody_else_writes_the_writer_waits_and_the_loop_goes_on(
+    store: Store, watched: Watched, licensed: Licensed
+) -> None:
+    credential = licensed("lic_1")
+    writing, enough = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store.database.writing() as connection:
+            connection.execute(sa.text("UPDATE gate SET used_rows = used_rows"))
+            writing.set()
+            enough.wait(10)
+
+    async def charged() -> None:
+        writing.wait(10)
+        charge = asyncio.create_task(watched.till.charge_async(a_charge(credential.id, "k1")))
+        turns = asyncio.create_task(_ticks(charge))
+        await asyncio.sleep(0.2)
+        assert not charge.done()
+        enough.set()
+        assert (await charge).outcome is Settled.CHARGED
+        assert await turns > 10
+        assert (await watched.till.charge_async(a_charge(credential.id, "k2"))).outcome is Settled.CHARGED
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    asyncio.run(charged())
+    holder.join()
+    assert watched.deciders[-2:] == ["till", watched.on_loop]
+    assert len(books(store)[1]) == 2
+
+
+def test_a_slow_disk_does_not_hold_the_loop(
+    store: Store, watched: Watched, licensed: Licensed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credential = licensed("lic_1")
+    commit: Callable[..., None] = sa.engine.default.DefaultDialect.do_commit
+
+    def slow(dialect: Any, connection: Any) -> None:
+        if threading.current_thread().name == "till":
+            time.sleep(0.2)
+        commit(dialect, connection)
+
+    async def charged() -> None:
+        for key in ("k1", "k2"):
+            charge = asyncio.create_task(watched.till.charge_async(a_charge(credential.id, key)))
+            assert await _ticks(charge) > 10
+            assert (await charge).outcome is Settled.CHARGED
+
+    monkeypatch.setattr(sa.engine.default.DefaultDialect, "do_commit", slow)
+    asyncio.run(charged())
+    assert len(books(store)[1]) == 2
+
+
+def test_who_thinks_too_long_on_the_loop_rests(store: Store, watched: Watched, licensed: Licensed) -> None:
+    credential = licensed("lic_1")
+
+    async def charged() -> None:
+        watched.think = 0.15
+        await watched.till.charge_async(a_charge(credential.id, "k1"))
+        watched.think = 0.0
+        await watched.till.charge_async(a_charge(credential.id, "k2"))
+        await asyncio.sleep(0.3)
+        await watched.till.charge_async(a_charge(credential.id, "k3"))
+
+    asyncio.run(charged())
+    assert watched.deciders == [watched.on_loop, "till", watched.on_loop]
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_commit_lost_on_the_loop_is_looked_up(
+    store: Store, till: Till, licensed: Licensed, monkeypatch: pytest.MonkeyPatch, *, happened: bool
+) -> None:
+    credential = licensed("lic_1")
+    dialect = sa.engine.default.DefaultDialect
+    commit: Callable[..., None] = dialect.do_commit
+    undo: Callable[..., None] = dialect.do_rollback
+    lost: list[int] = []
+
+    def commits(self: Any, connection: Any) -> None:
+        if not lost and threading.current_thread().name == "till":
+            lost.append(1)
+            (commit if happened else undo)(self, connection)
+            raise sa.exc.OperationalError("COMMIT", {}, Exception("connection lost"))
+        commit(self, connection)
+
+    monkeypatch.setattr(dialect, "do_commit", commits)
+    if happened:
+        assert asyncio.run(till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
+    else:
+        with pytest.raises(Unavailable):
+            asyncio.run(till.charge_async(a_charge(credential.id, "k1")))
+        assert asyncio.run(till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
+    assert lost
+    assert len(books(store)[1]) == 1
+
+
+def test_a_turn_that_fails_is_left_to_the_writer(store: Store, watched: Watched, licensed: Licensed) -> None:
+    credential = licensed("lic_1")
+    with store.database.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE usage_hour RENAME TO usage_hour_gone"))
+    with pytest.raises(Unavailable):
+        asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1")))
+    assert watched.deciders[-1] == "till"
+    with store.database.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE usage_hour_gone RENAME TO usage_hour"))
+    assert books(store)[0].used_calls == 0
+    assert asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
+
+
+def test_loops_and_threads_together_end_exactly_at_the_quota(
+    store: Store, till: Till, licensed: Licensed
+) -> None:
+    credential = licensed("lic_1", policy=SomePolicy(limit_calls=150))
+
+    async def one() -> str:
+        try:
+            await till.charge_async(a_charge(credential.id, key7()))
+        except QuotaExhausted:
+            return "refused"
+        return "charged"
+
+    async def several() -> list[str]:
+        answers: list[str] = []
+        for _ in range(4):
+            answers += await asyncio.gather(*(one() for _ in range(20)))
+        return answers
+
+    def in_thread() -> list[str]:
+        answers = []
+        for _ in range(40):
+            try:
+                till.charge(a_charge(credential.id, key7()))
+                answers.append("charged")
+            except QuotaExhausted:
+                answers.append("refused")
+        return answers
+
+    with ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(asyncio.run, several()) for _ in range(2)] + [
+            pool.submit(in_thread) for _ in range(2)
+        ]
+        answers = [answer for each in work for answer in each.result(60)]
+    assert answers.count("charged") == 150 == len(books(store)[1])
+    assert answers.count("refused") == 240 - 150
+
+
+def test_closed_under_load_every_charge_is_answered(
+    store: Store, licensed: Licensed, settings: MeteringSettings
+) -> None:
+    credential = licensed("lic_1")
+    till = Till(store.database, settings)
+
+    async def one() -> str:
+        try:
+            await till.charge_async(a_charge(credential.id, key7()))
+        except TillBusy:
+            return "busy"
+        except Problem as problem:
+            return type(problem).__name__
+        return "charged"
+
+    async def load() -> list[str]:
+        first = asyncio.gather(*(one() for _ in range(300)))
+        await asyncio.sleep(0.005)
+        closing = asyncio.create_task(asyncio.to_thread(till.close))
+        later = asyncio.gather(*(one() for _ in range(50)))
+        answers = [*await first, *await later]
+        await closing
+        return answers
+
+    answers = asyncio.run(asyncio.wait_for(load(), 30))
+    assert set(answers) <= {"charged", "busy"}
+    assert answers.count("charged") == len(books(store)[1])
+    assert not till.alive
