@@ -155,9 +155,7 @@ class SqliteBooks:
         gates: Sequence[GateState],
         hours: Sequence[HourRow],
     ) -> None:
-        moments = {
-            at: as_stored(at) for at in {event[-1] for event in events}
-        }  # of the till's batch, only one
+        moments = {at: as_stored(at) for at in {event[-1] for event in events}}  # the till's batch has one
         with driver(connection) as raw:
             for start in range(0, len(events), _AT_ONCE):
                 some = events[start : start + _AT_ONCE]

@@ -123,9 +123,7 @@ class Database:
         self._lock = FairLock(self.path.with_suffix(self.path.suffix + ".lock"))
         self.engine = self._sqlite_engine(pool_size, query_only=False)
         self._impatient = self._sqlite_engine(1, query_only=False, wait=0.0)
-        self._kept: Connection | None = (
-            None  # of the impatient: taking one from a pool costs as much as a query
-        )
+        self._kept: Connection | None = None  # of the impatient: a pool costs as much as a query
         self._readers = self._sqlite_engine(pool_size, query_only=True)
 
     def _sqlite_engine(self, pool_size: int, *, query_only: bool, wait: float = WRITE_WAIT_SECONDS) -> Engine:

@@ -127,22 +127,21 @@ class PageDesk:
         return Question(query, form, product_id, of.number, of.rows, of.sha256, etag, digest[:16])
 
     async def _open(self, product_id: str, version: int) -> _Version:
-        """The version and its columns, read once."""
-        found = self._versions.get((product_id, version))
-        if found is None:
-            plane = self._plane
-            manifest = await plane.in_thread(plane.shelf.manifest, product_id, version)
-            if "serving" not in manifest["files"]:
-                raise invalid(
-                    "product", "rows.none", "该产品不提供按行查询。", "This product has no rows to query."
-                )
-            sha256 = manifest["files"]["serving"]["sha256"]
-            columns = await self._opening.join(
-                sha256, lambda: plane.in_slow_thread(self._read_columns, sha256, manifest)
+        """Read the version and its columns, and remember them."""
+        plane = self._plane
+        manifest = await plane.in_thread(plane.shelf.manifest, product_id, version)
+        if "serving" not in manifest["files"]:
+            raise invalid(
+                "product", "rows.none", "该产品不提供按行查询。", "This product has no rows to query."
             )
-            found = _Version(version, int(manifest["rows"]), sha256, columns)
-            self._versions[product_id, version] = found
-        return found
+        sha256 = manifest["files"]["serving"]["sha256"]
+        columns = await self._opening.join(
+            sha256, lambda: plane.in_slow_thread(self._read_columns, sha256, manifest)
+        )
+        opened = self._versions[product_id, version] = _Version(
+            version, int(manifest["rows"]), sha256, columns
+        )
+        return opened
 
     def _read_columns(self, sha256: str, manifest: dict[str, object]) -> dict[str, Column]:
         with self._plane.copies.reading(sha256) as copy:

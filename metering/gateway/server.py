@@ -30,9 +30,7 @@ AtOnce = Callable[[Scope, Answered], bool]
 _BACKLOG = 2048
 _HEADER_SECONDS = 30.0
 _HEADER_BYTES = 64 * 1024
-_SWITCH_SECONDS = (
-    0.001  # so long a thread waits for the interpreter of a busy loop, several times for each query
-)
+_SWITCH_SECONDS = 0.001  # a thread waits so long for the interpreter of a busy loop, several times a query
 _IDLE_SECONDS = 75  # a connection nobody uses
 _GRACE_SECONDS = 8  # for answers under way when we are told to stop; a download resumes elsewhere
 _PIECE = 1024 * 1024  # bytes between two turns of the others, whom a fast client must not keep from the loop
