@@ -68,12 +68,11 @@ class _Turn:
     """What the loop decided and the writer commits."""
 
     decided: _Decided
-    loop: asyncio.AbstractEventLoop
     committed: threading.Lock  # held until then
+    claim: threading.Lock  # of who gives the answers: the loop, or the writer when it is gone
     answers: Sequence[Answer] = ()
     seconds: float = 0  # that the commit took
-    left: bool = False  # the loop has gone on and wants to be called
-    over: bool = False  # the answers are given
+    left: bool = False  # the loop has gone on
 
 
 class Till:
@@ -175,6 +174,20 @@ class Till:
     def _take(self, most: int) -> list[_Waiting]:
         return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
 
+    def _hand_over(self, here: asyncio.AbstractEventLoop | None = None) -> None:
+        """After a batch: who waits longest gets the next one. Their loop still runs; ours may be about to end."""
+        with contextlib.suppress(IndexError):  # nobody waits
+            loop = self._queue[0].loop
+            if loop is None or not self._loop_may:
+                self._call_writer()
+            elif loop is here:
+                self._ask(loop)
+            else:
+                try:
+                    loop.call_soon_threadsafe(self._take_turn, loop)
+                except RuntimeError:  # it has ended: nobody waits there any more, but others may
+                    self._call_writer()
+
     # The loop
 
     @property
@@ -212,7 +225,7 @@ class Till:
             self._settling.release()
             self._call_writer()
             return
-        turn = _Turn(decided, loop, threading.Lock())
+        turn = _Turn(decided, threading.Lock(), threading.Lock())
         turn.committed.acquire()
         with self._wake:
             self._decided = turn
@@ -222,22 +235,17 @@ class Till:
             turn.left = True
             committed = turn.committed.acquire(blocking=False)  # before it was known that we left
         if committed:
-            self._end_turn(turn)
+            self._end_turn(turn, loop)
 
-    def _end_turn(self, turn: _Turn) -> None:
-        """On the loop: give the answers, once, and go on with who came meanwhile."""
-        if turn.over:
+    def _end_turn(self, turn: _Turn, here: asyncio.AbstractEventLoop | None) -> None:
+        """Give the answers, once, and go on with who came meanwhile."""
+        if not turn.claim.acquire(blocking=False):
             return
-        turn.over = True
         self._turned_seconds = time.monotonic()
         self._crowd = min(len(turn.decided.batch) + len(self._queue), _ON_LOOP)
         self._patience_seconds = _PATIENCE_SECONDS if turn.seconds < _PATIENCE_SECONDS else 0
-        _release(turn.decided.batch, turn.answers, turn.loop)
-        if self._queue:
-            if self._loop_may:
-                self._ask(turn.loop)
-            else:
-                self._call_writer()
+        _release(turn.decided.batch, turn.answers, here)
+        self._hand_over(here)
 
     # The writer
 
@@ -257,6 +265,7 @@ class Till:
                     crowd = len(work) + len(self._queue)  # whoever is answered now asks again soon
                     self._settling.release()
                     _release(work, answers)
+                    self._wanted = 1  # before we look: who comes later calls
                     self._hand_over()
         finally:
             self._ended = True
@@ -293,23 +302,8 @@ class Till:
         turn.seconds = time.monotonic() - start
         self._settling.release()
         turn.committed.release()
-        if turn.left:
-            try:
-                turn.loop.call_soon_threadsafe(self._end_turn, turn)
-            except RuntimeError:  # the loop has ended; others may wait on theirs
-                self._call_writer()
-
-    def _hand_over(self) -> None:
-        """Let the loop take its turn again, if it may."""
-        with contextlib.suppress(IndexError):  # nobody waits
-            loop = self._queue[0].loop
-            if loop is None or not self._loop_may:
-                self._called = True
-                return
-            try:
-                loop.call_soon_threadsafe(self._take_turn, loop)
-            except RuntimeError:  # the loop has ended
-                self._called = True
+        if turn.left:  # and may have ended, if nobody of the batch waits there
+            self._end_turn(turn, None)
 
     def _settle(self, batch: Sequence[_Waiting]) -> list[Answer]:
         for last in (False, True):

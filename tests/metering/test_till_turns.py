@@ -1,6 +1,7 @@
 """Whose turn it is at the till: the event loop's on SQLite, the writer's otherwise; the counting is the same."""
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -122,6 +123,52 @@ def test_a_slow_disk_does_not_hold_the_loop(
     monkeypatch.setattr(sa.engine.default.DefaultDialect, "do_commit", slow)
     asyncio.run(charged())
     assert len(books(store)[1]) == 2
+
+
+def test_a_loop_that_ends_keeps_no_answer_from_another(
+    till: Till, licensed: Licensed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credential = licensed("lic_1")
+    commit: Callable[..., None] = sa.engine.default.DefaultDialect.do_commit
+    asked, gone = threading.Event(), threading.Event()
+
+    def slow(dialect: Any, connection: Any) -> None:
+        if threading.current_thread().name == "till":
+            gone.wait(10)
+        commit(dialect, connection)
+
+    async def patient() -> Settled:
+        charge = asyncio.create_task(till.charge_async(a_charge(credential.id, "k1")))
+        await asyncio.sleep(0)
+        asked.set()
+        gone.wait(10)  # so that the other loop's turn comes first
+        return (await asyncio.wait_for(charge, 10)).outcome
+
+    async def leaving() -> None:
+        charge = asyncio.create_task(till.charge_async(a_charge(credential.id, "k2")))
+        await asyncio.sleep(0.1)
+        assert not charge.done()
+
+    monkeypatch.setattr(sa.engine.default.DefaultDialect, "do_commit", slow)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(asyncio.run, patient())
+        assert asked.wait(10)
+        asyncio.run(leaving())
+        gone.set()
+        assert answer.result() is Settled.CHARGED
+
+
+def test_who_asks_again_at_once_is_heard(store: Store, till: Till, licensed: Licensed) -> None:
+    """Whatever moment the writer is at: threads take turns as often as they can."""
+    credential = licensed("lic_1")
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(600):
+            assert till.charge(a_charge(credential.id, key7()), timeout=20).outcome is Settled.CHARGED
+    finally:
+        sys.setswitchinterval(usual)
+    assert len(books(store)[1]) == 600
 
 
 def test_who_thinks_too_long_on_the_loop_rests(store: Store, watched: Watched, licensed: Licensed) -> None:
