@@ -1,14 +1,14 @@
 """服务副本缓存 Serving copies on the local disk: fetched once, verified once, read by everybody, evicted by size."""
 
-import contextlib
 import fcntl
 import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from metering.serving import ServingCopy
 from storage.kernel.problem import Unavailable
@@ -20,11 +20,24 @@ _OPEN_FILES = 32
 
 @dataclass(slots=True)
 class _Kept:
-    """An opened copy, how many read it now, and the lock that tells other processes it is open."""
+    """An opened copy, how many read it now, and the lock that tells other processes it is open.
+
+    Who borrowed it leaves it by a `with` block.
+    """
 
     copy: ServingCopy
     lock: int
+    guard: threading.Lock
     readers: int = 0
+
+    def __enter__(self) -> ServingCopy:
+        return self.copy
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self.guard:
+            self.readers -= 1
 
     def close(self) -> None:
         self.copy.close()
@@ -50,9 +63,8 @@ class ServingCopies:
         """Whether the copy can be read without fetching or verifying it first."""
         return sha256 in self._kept
 
-    @contextlib.contextmanager
-    def reading(self, sha256: str) -> Iterator[ServingCopy]:
-        """The opened copy, which stays open meanwhile.
+    def reading(self, sha256: str) -> AbstractContextManager[ServingCopy]:
+        """The opened copy, for one `with` block, in which it stays open.
 
         Raises Unavailable when the object store is away, ObjectDamaged on a bad file.
         """
@@ -62,11 +74,7 @@ class ServingCopies:
                 turn = self._fetching.setdefault(sha256, threading.Lock())
             with turn:  # whoever comes second finds it open
                 kept = self._borrow(sha256) or self._open(sha256)
-        try:
-            yield kept.copy
-        finally:
-            with self._guard:
-                kept.readers -= 1
+        return kept
 
     def close(self) -> None:
         """Close every copy nobody reads."""
@@ -88,7 +96,7 @@ class ServingCopies:
                 if path.parent == self._folder:
                     path.unlink(missing_ok=True)  # the next reader fetches it anew
                 raise ObjectDamaged  # noqa: TRY301  # the lock is given back below
-            kept = _Kept(ServingCopy(path), lock, readers=1)
+            kept = _Kept(ServingCopy(path), lock, self._guard, readers=1)
         except BaseException:
             os.close(lock)
             raise

@@ -1,9 +1,8 @@
 """游标 Where the next page begins: opaque, signed, good for one query over one version; pure."""
 
-import base64
 import hashlib
 import hmac
-from dataclasses import replace
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import orjson
 
@@ -14,8 +13,7 @@ from storage.kernel.problem import invalid
 def cursor(query: Query, last: Kept, *, version: int, product: str, key: bytes) -> str:
     """游标. An opaque, signed mark of where the next page begins, good for this query and version only."""
     body = orjson.dumps([version, last.row, last.value])
-    mac = _mac(body, query, product, key)
-    return base64.urlsafe_b64encode(mac + body).rstrip(b"=").decode()
+    return urlsafe_b64encode(_mac(body, query, product, key) + body).rstrip(b"=").decode()
 
 
 def cursor_version(text: str) -> int | None:
@@ -39,15 +37,15 @@ def resume(query: Query, text: str, *, product: str, key: bytes) -> Query:
         raise invalid(
             "cursor", "cursor", "游标无效，或不属于此查询。", "The cursor is not valid for this query."
         )
-    return replace(query, after=Kept(value, row), version=version)
+    return query._replace(after=Kept(value, row), version=version)
 
 
 def _raw(text: str) -> bytes:
     if len(text) > 4000 or not text.isascii():
         raise ValueError("no cursor")
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _mac(body: bytes, query: Query, product: str, key: bytes) -> bytes:
-    message = product.encode() + b"\0" + query.name() + body
+    message = product.encode() + b"\0" + query.name + body
     return hashlib.blake2b(message, key=key, digest_size=12).digest()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -35,7 +35,7 @@ MAX_LIST = 200
 _SCALED = re.compile(r"([+-]?)(\d{1,30})(?:\.(\d{0,30}))?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a column is itself alone: looking up a shape compares many
 class Column:
     """字段. A column of a serving copy; `filter` is the one to compare with, None when it cannot be filtered."""
 
@@ -46,25 +46,22 @@ class Column:
     filter: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One comparison: SQL with the compared column as `{}` and its parameters."""
+class Condition(NamedTuple):
+    """One comparison: its operator and the values that the column is compared with."""
 
     column: Column
     operator: str
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """Where a page ended: the value it is ordered by and the row number."""
 
     value: Any
     row: int
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """查询. A checked question: only columns that exist, only values of their type."""
 
     columns: tuple[Column, ...]
@@ -72,34 +69,38 @@ class Query:
     order: Column | None
     descending: bool
     limit: int
-    count: bool = False  # whether to say how many rows there are in all
+    name: bytes  # what makes two questions the same, besides the page they ask for
+    total: bool = False  # whether to say how many rows there are in all
     after: Kept | None = None
     version: int | None = None  # the version the cursor is pinned to
     cursor: str | None = None  # as it came, not yet verified
     format: str | None = None  # as it came
 
-    def selection(self) -> bytes:
-        """The conditions in one order, whatever order they came in."""
-        return b"\n".join(
-            sorted(orjson.dumps([c.column.name, c.operator, list(c.values)]) for c in self.conditions)
-        )
+    def values(self) -> list[Any]:
+        """What the columns are compared with, in the order of the conditions."""
+        return [value for condition in self.conditions for value in condition.values]
 
     def shape(self) -> Hashable:
-        """What decides how the rows are found, besides the values asked for."""
+        """Everything but the values: what decides the SQL, and how the rows are found."""
         return (
-            tuple((c.column.name, c.operator, len(c.values)) for c in self.conditions),
-            self.order and self.order.name,
+            self.columns,
+            tuple([(column, operator, len(values)) for column, operator, values in self.conditions]),
+            self.order,
             self.descending,
             self.after and self.after.value is None,
         )
 
-    def name(self) -> bytes:
-        """What makes two questions the same, besides the page they ask for."""
-        parts = [
-            [column.name for column in self.columns],
-            [self.order.name if self.order else None, self.descending],
-        ]
-        return hashlib.blake2b(orjson.dumps(parts) + b"\n" + self.selection(), digest_size=12).digest()
+
+def selection(conditions: Sequence[Condition]) -> bytes:
+    """Conditions in one order, whatever order they came in."""
+    return b"\n".join(sorted(orjson.dumps([c.column.name, c.operator, c.values]) for c in conditions))
+
+
+def _name(
+    columns: Sequence[Column], conditions: Sequence[Condition], order: Column | None, *, descending: bool
+) -> bytes:
+    parts = [[column.name for column in columns], [order and order.name, descending]]
+    return hashlib.blake2b(orjson.dumps(parts) + b"\n" + selection(conditions), digest_size=12).digest()
 
 
 def parse(
@@ -140,6 +141,7 @@ def parse(
         order,
         descending,
         limit,
+        _name(chosen, conditions, order, descending=descending),
         count,
         cursor=single.get("cursor"),
         format=single.get("format"),

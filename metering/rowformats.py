@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import orjson
@@ -94,7 +95,7 @@ def written(
 
 
 def _named(page: Page) -> list[dict[str, Any]]:
-    return [dict(zip(page.names, row, strict=True)) for row in page.rows]
+    return list(map(dict, map(zip, repeat(page.names), page.rows)))
 
 
 def _ndjson(page: Page) -> bytes:

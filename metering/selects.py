@@ -1,84 +1,95 @@
 """取数语句 Writes the SELECT statements of a checked query; pure.
 
-Nothing of the request ever becomes SQL: names come from the serving copy, values are parameters.
+Nothing of the request ever becomes SQL: names come from the serving copy, values are parameters. The text follows
+from the shape of a query alone.
 """
 
 from typing import Any
 
 from metering.filters import Condition, Query
 
-Statement = tuple[str, list[Any]]
 
+def page_statements(query: Query) -> tuple[str, ...]:
+    """The SELECTs whose rows, one after the other, are the page; what they take is said by `page_values`.
 
-def page_statements(query: Query) -> list[Statement]:
-    """The SELECTs whose rows, one after the other, are the page; the last parameter of each is a LIMIT.
-
-    The LIMIT is one row more than asked. After a cursor there may be two: NULL comes first going up and last
-    going down, as SQLite sorts it, and an OR between the two would keep SQLite from its index.
+    After a cursor there may be two: NULL comes first going up and last going down, as SQLite sorts it, and an OR
+    between the two would keep SQLite from its index.
     """
-    clauses, values = _where(query)
-    ordered = _quoted(query.order.filter or query.order.name) if query.order else "_row"
+    clauses = _where(query)
+    ordered = _ordered(query)
     wanted = "".join(f", {_quoted(column.name)}" for column in query.columns)
     way = " DESC" if query.descending else ""
     order = f"{ordered}{way}, _row{way}" if query.order else "_row"
-    statements: list[Statement] = []
-    for more, beyond in _after(query, ordered):
-        every = [*clauses, *more]
-        where = f" WHERE {' AND '.join(every)}" if every else ""
-        statement = f"SELECT {ordered}, _row{wanted} FROM data{where} ORDER BY {order} LIMIT ?"  # noqa: S608  # see above
-        statements.append((statement, [*values, *beyond, query.limit + 1]))
-    return statements
+    return tuple(
+        f"SELECT {ordered}, _row{wanted} FROM data{_all([*clauses, *more])} ORDER BY {order} LIMIT ?"  # noqa: S608  # see above
+        for more in _after(query, ordered)
+    )
 
 
-def count_statement(query: Query) -> Statement:
-    """The SELECT that counts the rows of all pages."""
-    clauses, values = _where(query)
-    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
-    return f"SELECT count(*) FROM data{where}", values  # noqa: S608  # see above
+def page_values(query: Query) -> list[list[Any]]:
+    """The parameters of each of these statements, without the LIMIT, which comes last."""
+    values = query.values()
+    return [values] if query.after is None else [[*values, *more] for more in _beyond(query)]
 
 
-def _where(query: Query) -> tuple[list[str], list[Any]]:
-    clauses: list[str] = []
-    values: list[Any] = []
-    for condition in query.conditions:
-        clause, parameters = _clause(condition)
-        clauses.append(clause)
-        values.extend(parameters)
-    return clauses, values
+def count_statement(query: Query) -> str:
+    """The SELECT that counts the rows of all pages; it takes `query.values()`."""
+    return f"SELECT count(*) FROM data{_all(_where(query))}"  # noqa: S608  # see above
 
 
-def _clause(condition: Condition) -> tuple[str, tuple[Any, ...]]:
+def _where(query: Query) -> list[str]:
+    return [_clause(condition) for condition in query.conditions]
+
+
+def _all(clauses: list[str]) -> str:
+    return f" WHERE {' AND '.join(clauses)}" if clauses else ""
+
+
+def _clause(condition: Condition) -> str:
     name = _quoted(condition.column.filter or condition.column.name)
     match condition.operator:
         case "is_null":
-            return f"{_quoted(condition.column.name)} IS NULL", ()
+            return f"{_quoted(condition.column.name)} IS NULL"
         case "is_not_null":
-            return f"{_quoted(condition.column.name)} IS NOT NULL", ()
+            return f"{_quoted(condition.column.name)} IS NOT NULL"
         case "in":
-            return f"{name} IN ({', '.join('?' * len(condition.values))})", condition.values
+            return f"{name} IN ({', '.join('?' * len(condition.values))})"
         case "between":
-            return f"{name} BETWEEN ? AND ?", condition.values
+            return f"{name} BETWEEN ? AND ?"
         case "prefix" if len(condition.values) == 1:
-            return f"{name} >= ?", condition.values
+            return f"{name} >= ?"
         case "prefix":
-            return f"({name} >= ? AND {name} < ?)", condition.values
+            return f"({name} >= ? AND {name} < ?)"
         case operator:
-            return f"{name} {operator} ?", condition.values
+            return f"{name} {operator} ?"
 
 
-def _after(query: Query, ordered: str) -> list[tuple[list[str], list[Any]]]:
-    """What lies behind the cursor, in the order of the page."""
+def _ordered(query: Query) -> str:
+    return _quoted(query.order.filter or query.order.name) if query.order else "_row"
+
+
+def _after(query: Query, ordered: str) -> list[list[str]]:
+    """What lies behind the cursor, in the order of the page; `_beyond` has the values."""
     if query.after is None:
-        return [([], [])]
-    value, row = query.after.value, query.after.row
+        return [[]]
     if query.order is None:
-        return [(["_row > ?"], [row])]
+        return [["_row > ?"]]
     beyond = "<" if query.descending else ">"
+    if query.after.value is None:
+        rest = [[f"{ordered} IS NULL", f"_row {beyond} ?"]]
+        return rest if query.descending else [*rest, [f"{ordered} IS NOT NULL"]]
+    rest = [[f"{ordered} {beyond}= ?", f"({ordered} {beyond} ? OR _row {beyond} ?)"]]
+    return [*rest, [f"{ordered} IS NULL"]] if query.descending else rest
+
+
+def _beyond(query: Query) -> list[list[Any]]:
+    assert query.after is not None
+    value, row = query.after
+    if query.order is None:
+        return [[row]]
     if value is None:
-        rest = [([f"{ordered} IS NULL", f"_row {beyond} ?"], [row])]
-        return rest if query.descending else [*rest, ([f"{ordered} IS NOT NULL"], [])]
-    rest = [([f"{ordered} {beyond}= ?", f"({ordered} {beyond} ? OR _row {beyond} ?)"], [value, value, row])]
-    return [*rest, ([f"{ordered} IS NULL"], [])] if query.descending else rest
+        return [[row]] if query.descending else [[row], []]
+    return [[value, value, row], []] if query.descending else [[value, value, row]]
 
 
 def _quoted(name: str) -> str:

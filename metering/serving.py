@@ -1,13 +1,13 @@
 """服务副本 Rows from the indexed serving copy: one immutable SQLite file per version, read by typed filters."""
 
-import contextlib
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -15,15 +15,18 @@ import pysqlite3
 
 from metering.filters import Column, Kept, Query
 from metering.problems import QueryTooSlow
-from metering.selects import Statement, count_statement, page_statements
+from metering.restraint import Restraint
+from metering.selects import count_statement, page_statements, page_values
 
 _BATCH = 64  # rows between two looks at the size of a page
 _PLANS = 512  # shapes of queries whose plan is remembered
 _STEPS = 5_000  # of SQLite's machine between two looks at the clock, some tenths of a millisecond
+HERE_MS = 5  # for so long a reading may hold an event loop
+
+Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """一页数据. Column names, rows, and where the next page begins (None at the end)."""
 
     names: tuple[str, ...]
@@ -31,15 +34,120 @@ class Page:
     last: Kept | None
 
 
+class _Limit:
+    """The moment at which the query of a connection has to end."""
+
+    __slots__ = ("clock", "deadline", "milliseconds")
+
+    def __init__(self) -> None:
+        self.lift()
+
+    def lift(self) -> None:
+        """Let it last."""
+        self.clock: Clock = time.monotonic
+        self.milliseconds, self.deadline = 0, inf
+
+    def is_over(self) -> bool:
+        """Whether it should have ended."""
+        return self.clock() > self.deadline
+
+
+class _Reader:
+    """A connection for one `with` block at a time. Raises QueryTooSlow at the end of one that had to end."""
+
+    __slots__ = ("_connection", "_idle", "_limit")
+
+    def __init__(self, uri: str, idle: "list[_Reader]") -> None:
+        connection = pysqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA mmap_size=268435456")
+        self._limit = _Limit()
+        connection.set_progress_handler(self._limit.is_over, _STEPS)
+        self._connection = connection
+        self._idle = idle
+
+    def limited(self, milliseconds: int, clock: Clock) -> "_Reader":
+        """Itself, for a query that may take so long."""
+        limit = self._limit
+        limit.clock, limit.milliseconds = clock, milliseconds
+        limit.deadline = clock() + milliseconds / 1000
+        return self
+
+    def __enter__(self) -> Any:
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        milliseconds = self._limit.milliseconds
+        self._limit.lift()
+        self._idle.append(self)
+        if isinstance(error, pysqlite3.OperationalError) and "interrupted" in str(error):
+            raise QueryTooSlow(milliseconds=milliseconds) from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the pages of one shape of query are read."""
+
+    copy: "ServingCopy"
+    statements: tuple[str, ...]
+    names: tuple[str, ...]
+    booleans: tuple[int, ...]  # places of columns
+    is_light: (
+        bool  # an index narrows the page, or its first rows are enough: LIMIT ends a scan that nothing sorts
+    )
+    here: Restraint  # for who reads on an event loop
+
+    def read(self, query: Query, milliseconds: int, most_bytes: int, clock: Clock = time.monotonic) -> Page:
+        """取一页. One page in the order asked for; it ends early when it passes `most_bytes`.
+
+        Raises QueryTooSlow after `milliseconds` of that clock.
+        """
+        if query.limit == 0:
+            return Page(self.names, [], None)
+        with self.copy.reader().limited(milliseconds, clock) as connection:
+            found, full = self._gather(connection, query, most_bytes)
+        keep = min(query.limit, len(found) - 1) if full else query.limit
+        last = Kept(found[keep - 1][0], found[keep - 1][1]) if len(found) > keep else None
+        rows = [row[2:] for row in found[:keep]]
+        if self.booleans:
+            rows = [_with_booleans(row, self.booleans) for row in rows]
+        return Page(self.names, rows, last)
+
+    def _gather(self, connection: Any, query: Query, most_bytes: int) -> tuple[list[tuple[Any, ...]], bool]:
+        """At most one row more than asked, and whether as JSON they passed `most_bytes` before that."""
+        found: list[tuple[Any, ...]] = []
+        size = 0
+        for statement, values in zip(self.statements, page_values(query), strict=True):
+            values.append(query.limit + 1 - len(found))
+            cursor = connection.execute(statement, values)
+            while batch := cursor.fetchmany(_BATCH):
+                found += batch
+                size += len(orjson.dumps(batch))
+                if size > most_bytes and len(found) > 1:
+                    return found, True
+                if len(batch) < _BATCH:
+                    break
+            if len(found) > query.limit:
+                break
+        return found, False
+
+
 class ServingCopy:
     """One opened serving copy. Connections are shared among threads, one reader at a time each."""
 
     def __init__(self, path: Path) -> None:
         self._uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
-        self._idle: list[Any] = []  # what the interpreter does to a list it does as a whole
-        self._plans: OrderedDict[Hashable, bool] = OrderedDict()
+        self._idle: list[_Reader] = []  # what the interpreter does to a list it does as a whole
+        self._plans: dict[Hashable, Plan] = {}
         self._guard = threading.Lock()
-        with self._connection() as connection:
+        with self.reader() as connection:
             found = connection.execute(
                 "SELECT name, kind, precision, scale, filter FROM columns ORDER BY position"
             ).fetchall()
@@ -50,111 +158,55 @@ class ServingCopy:
         while self._idle:
             self._idle.pop().close()
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[Any]:
+    def reader(self) -> _Reader:
+        """A connection, for one `with` block."""
         try:
-            connection = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            connection = pysqlite3.connect(self._uri, uri=True, check_same_thread=False, isolation_level=None)
-            connection.execute("PRAGMA query_only=ON")
-            connection.execute("PRAGMA trusted_schema=OFF")
-            connection.execute("PRAGMA mmap_size=268435456")
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
+            return _Reader(self._uri, self._idle)
 
-    def is_light(self, query: Query) -> bool:
-        """Whether an index narrows the page, or its first rows are enough; LIMIT ends a scan that nothing sorts."""
-        return self._is_narrow(
-            ("page", query.shape()), lambda: page_statements(query), first_rows=not query.conditions
+    def plan(self, query: Query) -> Plan:
+        """How pages of such a query are read, remembered by its shape."""
+        shape = query.shape()
+        if (known := self._plans.get(shape)) is not None:
+            return known
+        statements = page_statements(query)
+        light = all(
+            self._is_narrow(statement, [*values, 1], first_rows=not query.conditions)
+            for statement, values in zip(statements, page_values(query), strict=True)
         )
+        booleans = tuple(i for i, column in enumerate(query.columns) if column.kind == "boolean")
+        names = tuple(column.name for column in query.columns)
+        plan = Plan(self, statements, names, booleans, light, Restraint(HERE_MS / 1000))
+        with self._guard:
+            self._plans[shape] = plan
+            if len(self._plans) > _PLANS:
+                del self._plans[next(iter(self._plans))]
+        return plan
+
+    def read(self, query: Query, milliseconds: int, most_bytes: int) -> Page:
+        """取一页. The same as the plan's."""
+        return self.plan(query).read(query, milliseconds, most_bytes)
 
     def counts_lightly(self, query: Query) -> bool:
         """Whether an index narrows what is counted."""
-        return self._is_narrow(("count", query.shape()), lambda: [count_statement(query)], first_rows=False)
+        return self._is_narrow(count_statement(query), query.values(), first_rows=False)
 
-    def _is_narrow(
-        self, shape: Hashable, statements: Callable[[], list[Statement]], *, first_rows: bool
-    ) -> bool:
-        with self._guard:
-            if (known := self._plans.get(shape)) is not None:
-                return known
-        narrow = all(self._planned(statement, first_rows=first_rows) for statement in statements())
-        with self._guard:
-            self._plans[shape] = narrow
-            if len(self._plans) > _PLANS:
-                self._plans.popitem(last=False)
-        return narrow
+    def count(self, query: Query, milliseconds: int) -> int:
+        """How many rows the query has on all pages. Raises QueryTooSlow after `milliseconds`."""
+        with self.reader().limited(milliseconds, time.monotonic) as connection:
+            number: int = connection.execute(count_statement(query), query.values()).fetchone()[0]
+        return number
 
-    def _planned(self, statement: Statement, *, first_rows: bool) -> bool:
-        text, values = statement
-        with self._connection() as connection:
-            steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+    def _is_narrow(self, statement: str, values: list[Any], *, first_rows: bool) -> bool:
+        with self.reader() as connection:
+            steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
         if not any(step.startswith("SCAN") for step in steps):
             return True
         return first_rows and not any("TEMP B-TREE" in step for step in steps)
 
-    def read(
-        self, query: Query, milliseconds: int, most_bytes: int, clock: Callable[[], float] = time.monotonic
-    ) -> Page:
-        """取一页. One page in the order asked for; it ends early when it passes `most_bytes`.
 
-        Raises QueryTooSlow after `milliseconds` of that clock.
-        """
-        names = tuple(column.name for column in query.columns)
-        if query.limit == 0:
-            return Page(names, [], None)
-        with self._limited(milliseconds, clock) as connection:
-            found, full = _gather(connection, query, most_bytes)
-        keep = min(query.limit, len(found) - 1) if full else query.limit
-        rows = found[:keep]
-        last = Kept(rows[-1][0], rows[-1][1]) if len(found) > keep else None
-        booleans = [i for i, column in enumerate(query.columns) if column.kind == "boolean"]
-        seen = [row[2:] for row in rows]
-        if booleans:
-            seen = [_with_booleans(row, booleans) for row in seen]
-        return Page(names, seen, last)
-
-    def count(self, query: Query, milliseconds: int) -> int:
-        """How many rows the query has on all pages. Raises QueryTooSlow after `milliseconds`."""
-        statement, values = count_statement(query)
-        with self._limited(milliseconds) as connection:
-            number: int = connection.execute(statement, values).fetchone()[0]
-        return number
-
-    @contextlib.contextmanager
-    def _limited(self, milliseconds: int, clock: Callable[[], float] = time.monotonic) -> Iterator[Any]:
-        deadline = clock() + milliseconds / 1000
-        with self._connection() as connection:
-            connection.set_progress_handler(lambda: clock() > deadline, _STEPS)
-            try:
-                yield connection
-            except pysqlite3.OperationalError as error:
-                if "interrupted" in str(error):
-                    raise QueryTooSlow(milliseconds=milliseconds) from None
-                raise
-            finally:
-                connection.set_progress_handler(None, 0)
-
-
-def _gather(connection: Any, query: Query, most_bytes: int) -> tuple[list[tuple[Any, ...]], bool]:
-    """At most one row more than asked, and whether as JSON they passed `most_bytes` before that."""
-    found: list[tuple[Any, ...]] = []
-    size = 0
-    for statement, values in page_statements(query):
-        cursor = connection.execute(statement, [*values[:-1], query.limit + 1 - len(found)])
-        while batch := cursor.fetchmany(_BATCH):
-            found += batch
-            size += len(orjson.dumps(batch))
-            if size > most_bytes and len(found) > 1:
-                return found, True
-        if len(found) > query.limit:
-            break
-    return found, False
-
-
-def _with_booleans(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
+def _with_booleans(row: tuple[Any, ...], places: tuple[int, ...]) -> tuple[Any, ...]:
     values = list(row)
     for place in places:
         if values[place] is not None:

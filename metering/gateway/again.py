@@ -14,7 +14,7 @@ from starlette.types import Scope
 from metering.booking import Answer
 from metering.burst import Allowance, Burst
 from metering.gate import Charge, Receipt, charge_key
-from metering.gateway.answers import WholeAnswer, paid_head
+from metering.gateway.answers import PRIVATE, WholeAnswer, paid_head
 from metering.gateway.pages import PageDesk, Question, Ready
 from metering.shelf import Goods
 from metering.till import Till
@@ -24,7 +24,6 @@ from storage.kernel import clock
 from storage.kernel.problem import Problem
 
 _MOST = 4096
-_PRIVATE = b"cache-control: private, no-cache\r\n"  # asked about each time: a license may have ended
 _UNCHARGED = b""  # instead of a charge key, which is never empty
 _SOON = 0.3  # seconds before the end at which it is judged anew, so that those who ask all the time never wait for it
 
@@ -136,7 +135,7 @@ def _charge(access: Access, question: Question, ready: Ready, key: str | None) -
 
 def _page(ready: Ready, allowance: Allowance, receipt: Receipt) -> WholeAnswer:
     """A page whose charge is durable."""
-    head = ready.head + _PRIVATE + paid_head(allowance, receipt)
+    head = ready.head + PRIVATE + paid_head(allowance, receipt)
     if receipt.left_calls is not None:
         head += b"x-quota-remaining: %d\r\n" % receipt.left_calls
     if receipt.left_rows is not None:

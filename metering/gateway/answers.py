@@ -20,20 +20,23 @@ from storage.kernel.words import Lang
 ZERO_COPY = (
     "http.response.zerocopysend"  # an extension of ASGI: part of an open file, sent without reading it
 )
+# May be kept, but is asked about each time: a license may have ended, a version may be new.
+PRIVATE = b"cache-control: private, no-cache\r\n"
+PUBLIC = b"cache-control: public, no-cache\r\n"
 
 
 class WholeAnswer:
-    """An answer that is there as a whole: 200, its headers as lines (`head_of`) with the length, its body.
+    """An answer that is there as a whole: its headers as lines (`head_of`), with the length, and its body.
 
     As it is sent, because many wait for it.
     """
 
-    __slots__ = ("body", "head")
-    status_code = 200
+    __slots__ = ("body", "head", "status_code")
 
-    def __init__(self, head: bytes, body: bytes) -> None:
+    def __init__(self, head: bytes, body: bytes, status: int = 200) -> None:
         self.head = head
         self.body = body
+        self.status_code = status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
         """Send it."""

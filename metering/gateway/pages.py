@@ -3,21 +3,19 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
 
 from metering import cursors, rowformats
-from metering.filters import Column, Query, parse
+from metering.filters import Column, Query, parse, selection
 from metering.gateway.answers import head_of
 from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
 from metering.gateway.recent import Recent
 from metering.problems import QueryTooSlow
-from metering.restraint import Restraint
-from metering.serving import Page, ServingCopy, visible
+from metering.serving import HERE_MS, Page, ServingCopy, visible
 from metering.shelf import Goods, version_for
 from storage.kernel.problem import invalid
 
@@ -25,13 +23,14 @@ T = TypeVar("T")
 _QUESTIONS = 4096
 _COUNTS = 4096
 _LONG = 1000  # longer questions are not remembered
-_FEW = 100  # rows of a page that may be read on the event loop,
-_HERE_MS = 5  # for so long; what takes longer goes to a thread, and its like goes there at once for a while
-_SHAPES = 4096  # of queries
+_FEW = 100  # rows of a page that may be read on the event loop
+_FORM_HEADS = {
+    form: head_of({"Content-Type": media, "X-Content-Type-Options": "nosniff", "Vary": "Accept"})
+    for form, media in rowformats.MEDIA.items()
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """问题. A checked request for one page of one version; the tag is the same for the same page."""
 
     query: Query
@@ -44,24 +43,22 @@ class Question:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """An encoded page and its headers; made but not yet paid."""
+class Ready(NamedTuple):
+    """An encoded page and its headers as lines; made but not yet paid."""
 
+    head: bytes
     body: bytes
     rows: int
-    headers: dict[str, str]
-    head: bytes  # the same headers and the length, as lines
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(NamedTuple):
     """What is known of a version; it never changes."""
 
     number: int
     rows: int
     sha256: str  # of the serving copy
     columns: dict[str, Column]
+    name: bytes  # what its pages differ by from those of other versions
 
 
 class PageDesk:
@@ -75,7 +72,6 @@ class PageDesk:
         self._pages: Recent[Ready] = Recent(
             plane.settings.page_cache_bytes, lambda page: len(page.body) + 1024
         )
-        self._restraints: Recent[Restraint] = Recent(_SHAPES)
         self._making: Flights[Ready] = Flights()
         self._opening: Flights[dict[str, Column]] = Flights()
 
@@ -111,18 +107,8 @@ class PageDesk:
         if query.cursor is not None:
             query = cursors.resume(query, query.cursor, product=product_id, key=self._plane.cursor_key)
         form = rowformats.chosen(query.format, accept)
-        asked = [
-            product_id,
-            of.number,
-            of.sha256,
-            list(of.columns),
-            form,
-            query.limit,
-            query.count,
-            query.cursor,
-        ]
-        said = orjson.dumps([*asked, rowformats.FORM, settings.page_bytes]) + query.name()
-        digest = hashlib.sha256(said).digest()
+        said = orjson.dumps([form, query.limit, query.total, query.cursor])
+        digest = hashlib.sha256(of.name + said + query.name).digest()
         etag = f'"{digest[:16].hex()}"'
         return Question(query, form, product_id, of.number, of.rows, of.sha256, etag, digest[:16])
 
@@ -138,9 +124,10 @@ class PageDesk:
         columns = await self._opening.join(
             sha256, lambda: plane.in_slow_thread(self._read_columns, sha256, manifest)
         )
-        opened = self._versions[product_id, version] = _Version(
-            version, int(manifest["rows"]), sha256, columns
-        )
+        form = [rowformats.FORM, plane.settings.page_bytes]
+        name = orjson.dumps([product_id, version, sha256, list(columns), *form])
+        opened = _Version(version, int(manifest["rows"]), sha256, columns, name)
+        self._versions[product_id, version] = opened
         return opened
 
     def _read_columns(self, sha256: str, manifest: dict[str, object]) -> dict[str, Column]:
@@ -162,35 +149,34 @@ class PageDesk:
         return self._pages.get(question.etag) or self._read_here(question)
 
     def _read_here(self, question: Question) -> Ready | None:
-        """A few rows by an index, read on the event loop: a thread would cost several times the reading."""
-        plane, query = self._plane, question.query
-        if query.limit > _FEW or query.count or not plane.copies.is_open(question.sha256):
+        """A few rows by an index, read on the event loop: a thread would cost several times the reading.
+
+        What takes too long goes to a thread, and its like goes there at once for a while.
+        """
+        query, copies = question.query, self._plane.copies
+        if query.limit > _FEW or query.total or not copies.is_open(question.sha256):
             return None
-        shape = (question.sha256, query.shape())
-        restraint = self._restraints.get(shape)
-        if restraint is None:
-            self._restraints.keep(shape, restraint := Restraint(_HERE_MS / 1000))
-        if not restraint.may:
-            return None
-        try:
-            with restraint, plane.copies.reading(question.sha256) as copy:
-                if not copy.is_light(query):
-                    return None
-                page = copy.read(query, _HERE_MS, plane.settings.page_bytes, time.thread_time)
-                ready = self._encoded(question, page, None)
-        except QueryTooSlow:
-            return None
+        with copies.reading(question.sha256) as copy:
+            plan = copy.plan(query)
+            if not plan.is_light or not plan.here.may:
+                return None
+            try:
+                with plan.here:
+                    page = plan.read(query, HERE_MS, self._plane.settings.page_bytes, time.thread_time)
+                    ready = self._encoded(question, page, None)
+            except QueryTooSlow:
+                return None
         self._pages.keep(question.etag, ready)
         return ready
 
     async def _make(self, question: Question) -> Ready:
-        total = await self._total(question) if question.query.count else None
+        total = await self._total(question) if question.query.total else None
 
         def read(copy: ServingCopy, milliseconds: int) -> Ready:
             page = copy.read(question.query, milliseconds, self._plane.settings.page_bytes)
             return self._encoded(question, page, total)
 
-        ready = await self._asked(question, ServingCopy.is_light, read)
+        ready = await self._asked(question, lambda copy, query: copy.plan(query).is_light, read)
         self._pages.keep(question.etag, ready)
         return ready
 
@@ -225,7 +211,7 @@ class PageDesk:
     async def _total(self, question: Question) -> int:
         if not question.query.conditions:
             return question.rows
-        name = (question.sha256, question.query.selection())
+        name = (question.sha256, selection(question.query.conditions))
         total = self._counts.get(name)
         if total is None:
             total = await self._asked(
@@ -240,7 +226,7 @@ class PageDesk:
         following = None
         if page.last is not None:
             following = cursors.cursor(
-                replace(question.query, after=None),
+                question.query,
                 page.last,
                 version=question.version,
                 product=question.product_id,
@@ -254,9 +240,8 @@ class PageDesk:
             following=following,
             total=total,
         )
-        said = headers(question, following, total)
-        head = head_of(said | {"Content-Length": str(len(body))})
-        return Ready(body, len(page.rows), said, head)
+        said = b"%bcontent-length: %d\r\n" % (head(question, following, total), len(body))
+        return Ready(said, body, len(page.rows))
 
 
 def _named_version(text: bytes, goods: Goods) -> tuple[list[tuple[str, str]], int]:
@@ -266,17 +251,12 @@ def _named_version(text: bytes, goods: Goods) -> tuple[list[tuple[str, str]], in
     return parameters, version_for(goods, cursors.cursor_version(mark) if mark is not None else None)
 
 
-def headers(question: Question, following: str | None = None, total: int | None = None) -> dict[str, str]:
-    """The headers that every answer about the page carries."""
-    said = {
-        "Content-Type": rowformats.MEDIA[question.form],
-        "ETag": question.etag,
-        "X-Data-Version": str(question.version),
-        "X-Content-Type-Options": "nosniff",
-        "Vary": "Accept",
-    }
+def head(question: Question, following: str | None = None, total: int | None = None) -> bytes:
+    """The headers that every answer about the page carries, as lines."""
+    said = _FORM_HEADS[question.form] + b"etag: %b\r\nx-data-version: %d\r\n" % (
+        question.etag.encode(),
+        question.version,
+    )
     if following is not None:
-        said["X-Next-Cursor"] = following
-    if total is not None:
-        said["X-Total-Count"] = str(total)
-    return said
+        said += b"x-next-cursor: %b\r\n" % following.encode()
+    return said if total is None else said + b"x-total-count: %d\r\n" % total

@@ -1,24 +1,19 @@
 """查询 Rows: paid ones leave only after their charge is durable; open ones are free and only counted."""
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from contracts.terms import Tier
 from metering.gate import charge_key
 from metering.gateway.again import Again, Asker
-from metering.gateway.answers import WholeAnswer, etag_matches
+from metering.gateway.answers import PRIVATE, PUBLIC, WholeAnswer, etag_matches
 from metering.gateway.flights import Flights
-from metering.gateway.pages import PageDesk, Question, headers
+from metering.gateway.pages import PageDesk, Question, head
 from metering.gateway.plane import Plane
 from metering.shelf import Allowed, Goods, goods_of, on_side, refuse
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, AUD_OPEN, Access
 from metering.words import Kind
 from storage.kernel import clock
-
-# May be kept, but is asked about each time: a license may have ended, a version may be new.
-_PRIVATE = {"Cache-Control": "private, no-cache"}
-_PUBLIC = {"Cache-Control": "public, no-cache"}
 
 
 class RowsDoor:
@@ -30,7 +25,7 @@ class RowsDoor:
         self._reading: Flights[Allowed] = Flights()
         self.again = Again(plane.till, plane.paid_burst, self._desk, self._judged_anew)
 
-    async def paid(self, request: Request, product: str) -> Response | WholeAnswer:
+    async def paid(self, request: Request, product: str) -> WholeAnswer:
         """Rows under a license: read, charge, then send. HEAD and 304 cost nothing and need the license, too."""
         plane = self._plane
         access = await plane.access(request, AUD_COMMERCIAL)
@@ -40,7 +35,7 @@ class RowsDoor:
         uncharged = request.method == "HEAD" or "if-none-match" in request.headers
         asker = await self._asker(product, access, fresh=uncharged)
         question = await self._question(request, asker.goods)
-        if uncharged and (bare := _without_rows(request, question, allowance.headers() | _PRIVATE)):
+        if uncharged and (bare := _without_rows(request, question, allowance.head() + PRIVATE)):
             return bare
         answer = await self.again.pay(access, question, await self._desk.page(question), key, allowance)
         self.again.remember(request.scope, asker)
@@ -70,26 +65,26 @@ class RowsDoor:
             (product, access), lambda: plane.in_thread(plane.shelf.read, product, access)
         )
 
-    async def open(self, request: Request, product: str) -> Response:
+    async def open(self, request: Request, product: str) -> WholeAnswer:
         """Rows of a public-good product: no account, no charge."""
         plane = self._plane
-        limits = plane.open_burst.take(plane.address(request)).headers()
+        limits = plane.open_burst.take(plane.address(request)).head()
         item = await open_item(plane, request, product)
         pinned = await open_allowed(plane, request, item)
-        limits |= _PRIVATE if is_conditional(item) else _PUBLIC
+        limits += PRIVATE if is_conditional(item) else PUBLIC
         question = await self._question(request, goods_of(item, pinned))
         if answer := _without_rows(request, question, limits):
             return answer
         ready = await self._desk.page(question)
         plane.open_count.count(item.product_id, Kind.ROWS, rows=ready.rows, size=len(ready.body))
-        return Response(ready.body, 200, limits | ready.headers)
+        return WholeAnswer(ready.head + limits, ready.body)
 
 
-def _without_rows(request: Request, question: Question, limits: dict[str, str]) -> Response | None:
+def _without_rows(request: Request, question: Question, limits: bytes) -> WholeAnswer | None:
     """The answer that needs no page: what the caller has is right, or only the headers are wanted."""
     if etag_matches(request.headers.get("if-none-match"), question.etag):
-        return Response(None, 304, limits | headers(question))
-    return Response(None, 200, limits | headers(question)) if request.method == "HEAD" else None
+        return WholeAnswer(head(question) + limits, b"", 304)
+    return WholeAnswer(head(question) + limits, b"") if request.method == "HEAD" else None
 
 
 def is_conditional(item: ShelfItem) -> bool:

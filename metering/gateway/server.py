@@ -210,7 +210,12 @@ class _Protocol(HttpToolsProtocol):
         if taken.disconnected or self.transport.is_closing():
             return False
         taken.response_complete = True
-        if not isinstance(answer, WholeAnswer) or not taken.keep_alive or self.flow.write_paused:
+        if (
+            not isinstance(answer, WholeAnswer)
+            or answer.status_code != 200
+            or not taken.keep_alive
+            or self.flow.write_paused
+        ):
             self._start_asgi_task(self._cycle(taken), answer)
             return True
         if self._dated is not self.server_state.default_headers:  # made anew each second

@@ -16,7 +16,7 @@ from arro3.io import read_ipc_stream
 
 from contracts.terms import Tier
 from metering import actions
-from metering.gateway.pages import PageDesk, Question
+from metering.gateway.pages import PageDesk, Question, Ready
 from metering.gateway.plane import Plane
 from metering.problems import QueriesBusy, QueryTooSlow
 from metering.settings import MeteringSettings
@@ -234,11 +234,17 @@ def test_slow_queries_are_refused_in_time_and_never_stall_light_ones(
             assert [page.rows for page in pages] == [1] * len(light)
             refusals = await asyncio.gather(*tasks, return_exceptions=True)
             kinds = [type(refusal) for refusal in refusals]
-            assert (kinds.count(QueryTooSlow), kinds.count(QueriesBusy)) == (4, 8)
+            assert set(kinds) == {QueryTooSlow, QueriesBusy}
+            assert kinds.count(QueryTooSlow) >= 4  # the places there are; more when one became free early
             told = next(refusal for refusal in refusals if isinstance(refusal, QueryTooSlow))
             assert (told.status, "query_columns" in told.document("en")["remedy"]["en"]) == (422, True)
 
     asyncio.run(run())
+
+
+def header(page: Ready, name: str) -> str:
+    """One header of a page."""
+    return dict(line.split(": ") for line in page.head.decode().splitlines())[name]
 
 
 def test_an_index_that_narrows_too_little_goes_to_the_slow_ones(
@@ -255,10 +261,10 @@ def test_an_index_that_narrows_too_little_goes_to_the_slow_ones(
     async def run() -> None:
         async with opened(store, objects, hasty, tmp_path / "copies") as (desk, ask):
             page = await desk.page(await ask("名称=ge.站&order=温度&limit=3&count=exact"))
-            assert (page.rows, page.headers["X-Total-Count"]) == (3, str(LONG))
+            assert (page.rows, header(page, "x-total-count")) == (3, str(LONG))
             long = await desk.page(await ask("limit=1000"))
             assert 0 < long.rows < 1000  # ended early at about a kilobyte of text
-            rest = await desk.page(await ask(f"limit=1000&cursor={long.headers['X-Next-Cursor']}"))
+            rest = await desk.page(await ask(f"limit=1000&cursor={header(long, 'x-next-cursor')}"))
             assert json.loads(rest.body)["rows"][0]["名称"] == f"站点{long.rows + 1}"
 
     asyncio.run(run())

@@ -99,11 +99,11 @@ def port(app: App) -> Iterator[int]:
 
 def read_all(connection: socket.socket) -> bytes:
     """Everything until the other side closes."""
-    said = b""
+    said = bytearray()
     with suppress(ConnectionResetError):
         while piece := connection.recv(1 << 16):
             said += piece
-    return said
+    return bytes(said)
 
 
 def read_to(connection: socket.socket, ending: bytes) -> bytes:

@@ -3,7 +3,6 @@
 import operator as op
 import re
 import string
-from dataclasses import replace
 from typing import Any
 
 import pysqlite3
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from metering import cursors
 from metering.filters import OPERATORS, Column, Kept, Query, parse
-from metering.selects import count_statement, page_statements
+from metering.selects import count_statement, page_statements, page_values
 from metering.serving import ServingCopy
 from storage.kernel.problem import Invalid
 
@@ -88,11 +87,13 @@ def test_whatever_comes_is_answered_or_refused_and_never_becomes_sql(
         query = parse(parameters, copy.columns, default=10, most=100)
     except Invalid:
         return
-    harmless = replace(
-        query, conditions=tuple(replace(c, values=tuple(0 for _ in c.values)) for c in query.conditions)
+    harmless = query._replace(
+        conditions=tuple(c._replace(values=tuple(0 for _ in c.values)) for c in query.conditions)
     )
-    assert shapes(query) == shapes(harmless)
-    for statement, values in [*page_statements(query), count_statement(query)]:
+    assert query.shape() == harmless.shape()
+    assert statements(query) == statements(harmless)
+    given_values = [*([*values, query.limit] for values in page_values(query)), query.values()]
+    for statement, values in zip(statements(query), given_values, strict=True):
         names = statement.replace('"编号"', "").replace('"a""b"', "")
         assert set(re.findall(r"\w+", names)) <= KEYWORDS
         assert set(names) <= set(string.ascii_letters + string.digits + "_ <>=?,()*")
@@ -101,8 +102,8 @@ def test_whatever_comes_is_answered_or_refused_and_never_becomes_sql(
     assert len(page.rows) <= copy.count(query, MS) <= len(DATA)
 
 
-def shapes(query: Query) -> list[str]:
-    return [statement for statement, _ in [*page_statements(query), count_statement(query)]]
+def statements(query: Query) -> list[str]:
+    return [*page_statements(query), count_statement(query)]
 
 
 @given(
