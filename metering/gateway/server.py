@@ -28,6 +28,7 @@ AtOnce = Callable[[Scope, Answered], bool]
 """Takes a request on, or says no. Calls back on the event loop with what answers, once."""
 
 _BACKLOG = 2048
+_COLLECT = (10_000, 5, 100)  # what is remembered of many requests is walked through seldom: it holds the loop
 _HEADER_SECONDS = 30.0
 _HEADER_BYTES = 64 * 1024
 _SWITCH_SECONDS = 0.001  # a thread waits so long for the interpreter of a busy loop, several times a query
@@ -56,9 +57,12 @@ def serve_until_told(
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()  # what stands now stays until the end: no collection walks through it again
+    usual = gc.get_threshold()
+    gc.set_threshold(*_COLLECT)
     try:
         uvloop.run(until_told())
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()
 
 
