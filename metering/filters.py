@@ -32,6 +32,7 @@ COMPARE = {
 OPERATORS = (*COMPARE, "in", "between", "prefix", "is")
 MAX_FILTERS = 20
 MAX_LIST = 200
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SCALED = re.compile(r"([+-]?)(\d{1,30})(?:\.(\d{0,30}))?")
 
 
@@ -242,7 +243,7 @@ def _prefix_bounds(text: str, name: str) -> tuple[str, ...]:
 
 
 def _refuse_unstorable(text: str, name: str) -> None:
-    if "\0" in text or any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+    if _UNSTORABLE.search(text):
         raise invalid(
             name, "text", "文本含有不可用的字符。", "The text holds characters that cannot be stored."
         )

@@ -6,7 +6,7 @@ from types import TracebackType
 _WAITING = (
     10  # so many seconds of waiting hold the loop like one of work: others may have the interpreter meanwhile
 )
-_REST, _LONGEST_REST = 0.25, 30.0  # seconds, doubled as long as it does not get better
+_REST, _LONGEST_REST = 0.1, 30.0  # seconds, doubled as long as it does not get better
 
 
 class Restraint:

@@ -5,14 +5,14 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import repeat
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import write_ipc_stream
 
 from metering.filters import Column
-from metering.serving import Page
+from metering.serving import Row
 from storage.kernel.problem import invalid
 from storage.tabular.formulas import guarded
 
@@ -73,45 +73,96 @@ def _accepted(accept: str) -> str:
     return best
 
 
-def written(
-    page: Page,
-    columns: Sequence[Column],
-    form: str,
-    *,
-    version: int,
-    following: str | None,
-    total: int | None,
-) -> bytes:
-    """The bytes of a page. The same page gives the same bytes."""
-    match form:
-        case "csv":
-            return _csv(page, columns)
-        case "ndjson":
-            return _ndjson(page)
-        case "arrow":
-            return _arrow(page, columns)
-    document: dict[str, Any] = {"version": version, "rows": _named(page), "next": following}
-    return orjson.dumps(document if total is None else document | {"count": total})
+class Writing(Protocol):
+    """A page being written. The same rows give the same bytes."""
+
+    def add(self, rows: Sequence[Row]) -> int:
+        """Write more rows; about how many bytes they are."""
+        ...
+
+    def finish(self, *, version: int, following: str | None, total: int | None) -> bytes:
+        """The whole page."""
+        ...
 
 
-def _named(page: Page) -> list[dict[str, Any]]:
-    return list(map(dict, map(zip, repeat(page.names), page.rows)))
+def writing(form: str, columns: Sequence[Column]) -> Writing:
+    """A page of these columns in one of the forms of `MEDIA`."""
+    return _FORMS[form](columns)
 
 
-def _ndjson(page: Page) -> bytes:
-    body = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in _named(page))
-    # Some readers split at these, too; in JSON they stand inside texts only.
-    for char in ("\u2028", "\u2029", "\x85"):
-        body = body.replace(char.encode(), f"\\u{ord(char):04x}".encode())
-    return body
+class _Json:
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._names = [column.name for column in columns]
+        self._pieces: list[bytes] = []
+
+    def _named(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        return list(map(dict, map(zip, repeat(self._names), rows)))
+
+    def add(self, rows: Sequence[Row]) -> int:
+        piece = orjson.dumps(self._named(rows))
+        self._pieces.append(piece[1:-1])
+        return len(piece)
+
+    def finish(self, *, version: int, following: str | None, total: int | None) -> bytes:
+        count = b"" if total is None else b',"count":%d' % total
+        rows, mark = b",".join(self._pieces), orjson.dumps(following)
+        return b'{"version":%d,"rows":[%b],"next":%b%b}' % (version, rows, mark, count)
 
 
-def _csv(page: Page, columns: Sequence[Column]) -> bytes:
+class _Ndjson(_Json):
+    def add(self, rows: Sequence[Row]) -> int:
+        piece = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in self._named(rows))
+        # Some readers split at these, too; in JSON they stand inside texts only.
+        for char in ("\u2028", "\u2029", "\x85"):
+            piece = piece.replace(char.encode(), f"\\u{ord(char):04x}".encode())
+        self._pieces.append(piece)
+        return len(piece)
+
+    def finish(self, *, version: int, following: str | None, total: int | None) -> bytes:  # noqa: ARG002  # in headers
+        return b"".join(self._pieces)
+
+
+class _Csv:
     """Line feeds, empty for null and a quoted empty text, formulas guarded: as in the CSV files."""
-    kinds = [column.kind for column in columns]
-    lines = [",".join(_quoted(guarded(name)) for name in page.names)]
-    lines += [",".join(map(_cell, row, kinds)) for row in page.rows]
-    return ("\n".join(lines) + "\n").encode()
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._kinds = [column.kind for column in columns]
+        self._lines = [",".join(_quoted(guarded(column.name)) for column in columns)]
+
+    def add(self, rows: Sequence[Row]) -> int:
+        lines = [",".join(map(_cell, row, self._kinds)) for row in rows]
+        self._lines += lines
+        return sum(map(len, lines))
+
+    def finish(self, *, version: int, following: str | None, total: int | None) -> bytes:  # noqa: ARG002  # in headers
+        return ("\n".join(self._lines) + "\n").encode()
+
+
+class _Arrow:
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._rows: list[Row] = []
+
+    def add(self, rows: Sequence[Row]) -> int:
+        self._rows += rows
+        return len(orjson.dumps(rows))
+
+    def finish(self, *, version: int, following: str | None, total: int | None) -> bytes:  # noqa: ARG002  # in headers
+        columns = self._columns
+        places = list(zip(*self._rows, strict=True)) if self._rows else [()] * len(columns)
+        arrays = [_array(column, values) for column, values in zip(columns, places, strict=True)]
+        schema = Schema([Field(column.name, _TYPES[column.kind](column)) for column in columns])
+        body = io.BytesIO()
+        write_ipc_stream(RecordBatch.from_arrays(arrays, schema=schema), body, compression=None)
+        return body.getvalue()
+
+
+_FORMS: dict[str, Callable[[Sequence[Column]], Writing]] = {
+    "json": _Json,
+    "ndjson": _Ndjson,
+    "csv": _Csv,
+    "arrow": _Arrow,
+}
 
 
 def _cell(value: object, kind: str) -> str:
@@ -128,15 +179,6 @@ def _quoted(text: str) -> str:
     if not text or _TO_QUOTE.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text
-
-
-def _arrow(page: Page, columns: Sequence[Column]) -> bytes:
-    places = list(zip(*page.rows, strict=True)) if page.rows else [()] * len(columns)
-    arrays = [_array(column, values) for column, values in zip(columns, places, strict=True)]
-    schema = Schema([Field(column.name, _TYPES[column.kind](column)) for column in columns])
-    body = io.BytesIO()
-    write_ipc_stream(RecordBatch.from_arrays(arrays, schema=schema), body, compression=None)
-    return body.getvalue()
 
 
 def _array(column: Column, values: Sequence[Any]) -> Array:

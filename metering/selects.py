@@ -19,9 +19,10 @@ def page_statements(query: Query) -> tuple[str, ...]:
     ordered = _ordered(query)
     wanted = "".join(f", {_quoted(column.name)}" for column in query.columns)
     way = " DESC" if query.descending else ""
+    keys = f"{ordered}, _row" if query.order else "_row"
     order = f"{ordered}{way}, _row{way}" if query.order else "_row"
     return tuple(
-        f"SELECT {ordered}, _row{wanted} FROM data{_all([*clauses, *more])} ORDER BY {order} LIMIT ?"  # noqa: S608  # see above
+        f"SELECT {keys}{wanted} FROM data{_all([*clauses, *more])} ORDER BY {order} LIMIT ?"  # noqa: S608  # see above
         for more in _after(query, ordered)
     )
 

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import orjson
 import pysqlite3
 
 from metering.filters import Column, Kept, Query
@@ -24,13 +23,16 @@ _STEPS = 5_000  # of SQLite's machine between two looks at the clock, some tenth
 HERE_MS = 5  # for so long a reading may hold an event loop
 
 Clock = Callable[[], float]
+Row = tuple[Any, ...]
+Size = Callable[[list[Row]], int]
+"""How many bytes of a page these rows are."""
 
 
 class Page(NamedTuple):
     """一页数据. Column names, rows, and where the next page begins (None at the end)."""
 
     names: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    rows: list[Row]
     last: Kept | None
 
 
@@ -104,39 +106,39 @@ class Plan:
     )
     here: Restraint  # for who reads on an event loop
 
-    def read(self, query: Query, milliseconds: int, most_bytes: int, clock: Clock = time.monotonic) -> Page:
+    def read(
+        self,
+        query: Query,
+        milliseconds: int,
+        most_bytes: int,
+        size: Size,
+        clock: Clock = time.monotonic,
+    ) -> Page:
         """取一页. One page in the order asked for; it ends early when it passes `most_bytes`.
 
         Raises QueryTooSlow after `milliseconds` of that clock.
         """
-        if query.limit == 0:
-            return Page(self.names, [], None)
+        rows: list[Row] = []
+        left, keys = query.limit, 2 if query.order else 1
+        last: Row = ()
+        if not left:
+            return Page(self.names, rows, None)
         with self.copy.reader().limited(milliseconds, clock) as connection:
-            found, full = self._gather(connection, query, most_bytes)
-        keep = min(query.limit, len(found) - 1) if full else query.limit
-        last = Kept(found[keep - 1][0], found[keep - 1][1]) if len(found) > keep else None
-        rows = [row[2:] for row in found[:keep]]
-        if self.booleans:
-            rows = [_with_booleans(row, self.booleans) for row in rows]
-        return Page(self.names, rows, last)
-
-    def _gather(self, connection: Any, query: Query, most_bytes: int) -> tuple[list[tuple[Any, ...]], bool]:
-        """At most one row more than asked, and whether as JSON they passed `most_bytes` before that."""
-        found: list[tuple[Any, ...]] = []
-        size = 0
-        for statement, values in zip(self.statements, page_values(query), strict=True):
-            values.append(query.limit + 1 - len(found))
-            cursor = connection.execute(statement, values)
-            while batch := cursor.fetchmany(_BATCH):
-                found += batch
-                size += len(orjson.dumps(batch))
-                if size > most_bytes and len(found) > 1:
-                    return found, True
-                if len(batch) < _BATCH:
-                    break
-            if len(found) > query.limit:
-                break
-        return found, False
+            for statement, values in zip(self.statements, page_values(query), strict=True):
+                cursor = connection.execute(statement, [*values, left + 1])
+                asked = min(left, _BATCH)
+                while asked and (batch := cursor.fetchmany(asked)):
+                    last = batch[-1]
+                    seen = [row[keys:] for row in batch]
+                    if self.booleans:
+                        seen = [_with_booleans(row, self.booleans) for row in seen]
+                    rows += seen
+                    most_bytes -= size(seen)
+                    left = left - len(batch) if most_bytes >= 0 else 0
+                    asked = min(left, _BATCH) if len(batch) == asked else 0
+                if not left and cursor.fetchone():
+                    return Page(self.names, rows, Kept(last[0], last[keys - 1]))
+        return Page(self.names, rows, None)
 
 
 class ServingCopy:
@@ -184,9 +186,9 @@ class ServingCopy:
                 del self._plans[next(iter(self._plans))]
         return plan
 
-    def read(self, query: Query, milliseconds: int, most_bytes: int) -> Page:
+    def read(self, query: Query, milliseconds: int, most_bytes: int, size: Size) -> Page:
         """取一页. The same as the plan's."""
-        return self.plan(query).read(query, milliseconds, most_bytes)
+        return self.plan(query).read(query, milliseconds, most_bytes, size)
 
     def counts_lightly(self, query: Query) -> bool:
         """Whether an index narrows what is counted."""

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pysqlite3
 import pytest
 from arro3.io import read_ipc_stream
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.terms import Tier
 from metering import actions
-from metering.gateway.pages import PageDesk, Question, Ready
+from metering.gateway.pages import PageDesk, Question, Ready, pairs
 from metering.gateway.plane import Plane
 from metering.problems import QueriesBusy, QueryTooSlow
 from metering.settings import MeteringSettings
@@ -240,6 +242,11 @@ def test_slow_queries_are_refused_in_time_and_never_stall_light_ones(
             assert (told.status, "query_columns" in told.document("en")["remedy"]["en"]) == (422, True)
 
     asyncio.run(run())
+
+
+@given(st.text("ab%=&+;号 41", max_size=20))
+def test_a_query_string_is_read_as_forms_are(text: str) -> None:
+    assert pairs(text) == parse_qsl(text, keep_blank_values=True)
 
 
 def header(page: Ready, name: str) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import operator as op
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering import rowformats
-from metering.filters import Query, parse
+from metering.filters import Column, Query, parse
 from metering.selects import page_statements, page_values
-from metering.serving import Page, ServingCopy
+from metering.serving import Row, ServingCopy
 from storage.kernel.problem import Invalid
 from storage.tabular.exports import to_csv
 from storage.tabular.formulas import STARTS, guarded
@@ -137,7 +137,7 @@ def test_any_filters_select_what_a_python_filter_selects(
 
     expected = sorted(rows, key=order, reverse=down)
     query = asked(copy, parameters)
-    page = copy.read(query, 5000, 2**20)
+    page = copy.read(query, 5000, 2**20, len)
     assert [row[0] for row in page.rows] == [row[0] for row in expected[:limit]]
     assert copy.count(query, 5000) == len(expected)
     assert (page.last is not None) == (len(expected) > limit)
@@ -170,16 +170,26 @@ def test_a_hostile_name_or_value_is_refused_or_stays_a_value(
         assert bare.count('"') == 0
         assert "DROP" not in bare
         assert ";" not in bare
-    copy.read(query, 5000, 2**20)
+    copy.read(query, 5000, 2**20, len)
     assert copy.count(asked(copy, []), 5000) == len(DATA)
+
+
+def written(rows: list[Row], columns: Sequence[Column], form: str, total: int | None = None) -> bytes:
+    """A page, written in two pieces."""
+    page = rowformats.writing(form, columns)
+    if rows:
+        assert page.add(rows[:1]) > 0
+    if rows[1:]:
+        assert page.add(rows[1:]) > 0
+    return page.finish(version=3, following=None, total=total)
 
 
 def test_every_format_tells_the_same_rows(copy: ServingCopy, parquet: Path) -> None:
     query = asked(copy, [])
-    page = copy.read(query, 5000, 2**20)
+    page = copy.read(query, 5000, 2**20, len)
 
     def body(form: str) -> bytes:
-        return rowformats.written(page, query.columns, form, version=3, following=None, total=300)
+        return written(page.rows, query.columns, form, total=300)
 
     document = json.loads(body("json"))
     assert (document["version"], document["count"], document["next"]) == (3, 300, None)
@@ -194,12 +204,10 @@ def test_every_format_tells_the_same_rows(copy: ServingCopy, parquet: Path) -> N
     file = (parquet.parent / "t.csv").read_text(encoding="utf-8")
     theirs = list(csv.reader(io.StringIO(file, newline="")))
     assert [row[:6] + row[7:] for row in ours] == [row[:6] + row[7:] for row in theirs]
-    empty = Page(page.names, [], None)
-    for form in rowformats.MEDIA:
-        assert (
-            rowformats.written(empty, query.columns, form, version=1, following=None, total=None) is not None
-        )
-    nothing = rowformats.written(empty, query.columns, "arrow", version=1, following=None, total=None)
+    empty = {form: written([], query.columns, form) for form in rowformats.MEDIA}
+    assert json.loads(empty["json"]) == {"version": 3, "rows": [], "next": None}
+    assert (empty["ndjson"], empty["csv"].count(b"\n")) == (b"", 1)
+    nothing = empty["arrow"]
     assert read_ipc_stream(io.BytesIO(nothing)).read_all().num_rows == 0
 
 
@@ -208,8 +216,7 @@ def test_every_format_tells_the_same_rows(copy: ServingCopy, parquet: Path) -> N
     | st.tuples(st.sampled_from(list(STARTS)), st.sampled_from(WORDS)).map("".join)
 )
 def test_no_text_of_a_csv_answer_begins_a_formula(copy: ServingCopy, text: str) -> None:
-    page = Page(("名称",), [(text,)], None)
-    body = rowformats.written(page, [copy.columns["名称"]], "csv", version=1, following=None, total=None)
+    body = written([(text,)], [copy.columns["名称"]], "csv")
     cell = list(csv.reader(io.StringIO(body.decode(), newline="")))[1][0]
     assert cell == guarded(text)
     assert not cell.startswith(tuple(STARTS))
@@ -236,7 +243,7 @@ def test_the_next_page_of_an_ordered_query_starts_in_the_index(copy: ServingCopy
     lite = pysqlite3.connect(f"file:{parquet.parent}/serving.db?mode=ro", uri=True)
     for order in ("日期", "日期.desc"):
         query = asked(copy, [("order", order), ("limit", "20")])
-        last = copy.read(query, 5000, 2**20).last
+        last = copy.read(query, 5000, 2**20, len).last
         assert last is not None
         after = query._replace(after=last)
         for statement, values in zip(page_statements(after), page_values(after), strict=True):
