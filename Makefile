@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test faults bench check docs format lock clean
+.PHONY: help run test faults bench lint check docs format lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,11 +35,13 @@ faults: .venv/dev ## Kill servers and gateways at bad moments and count what is 
 bench: .venv/bench ## Measure ours beside the references (wrk, nginx and curl from the system) and print the ratios
 	@$(BIN)/python -m benchmarks
 
-check: .venv/dev ## Lint, types and the laws of the house
+lint: .venv/dev ## Lint, format, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+check: lint ## The same and the other laws of the house, which are among the tests
 	@$(BIN)/python -m pytest tests/house
 
 docs: .venv/dev ## Write the pages that follow from the code (settings, problems, states, permissions, glossary)
