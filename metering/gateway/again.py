@@ -3,10 +3,10 @@
 The till still judges every charge exactly: license, limits, purpose, credential, revocation, charge key.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.types import Scope
@@ -15,6 +15,7 @@ from metering.booking import Answer
 from metering.burst import Allowance, Burst
 from metering.gate import Charge, Receipt, charge_key
 from metering.gateway.answers import PRIVATE, WholeAnswer, paid_head
+from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, Ready
 from metering.shelf import Goods
 from metering.till import Till
@@ -41,11 +42,9 @@ Judge = Callable[[Request, str], Awaitable[Asker]]
 """Judges a request for a product by what stands in the books now. Raises what refuses it."""
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(NamedTuple):
     asker: Asker
     until: float
-    renewing: bool = False
 
 
 class Again:
@@ -57,7 +56,7 @@ class Again:
         self._desk = desk
         self._judge = judge
         self._known: dict[tuple[bytes, str], _Known] = {}
-        self._renewals: set[asyncio.Task[None]] = set()
+        self._renewals: Flights[None] = Flights()
 
     def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], object]) -> bool:
         """Charge a page that is at hand and call back with it, or say no: then it is looked at from the beginning.
@@ -69,11 +68,8 @@ class Again:
         known = self._known.get(name)
         if known is None or given == _UNCHARGED or (left := known.until - time.monotonic()) <= 0:
             return False
-        if left < _SOON and not known.renewing:
-            known.renewing = True
-            renewal = asyncio.get_running_loop().create_task(self._renew(name, scope))
-            self._renewals.add(renewal)
-            renewal.add_done_callback(self._renewals.discard)
+        if left < _SOON:
+            self._renewals.begin(name, lambda: self._renew(name, scope))
         asker = known.asker
         if not self._burst.has_left(asker.access.client_id):
             return False  # nothing is read for who has to wait

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import structlog
 from starlette.requests import Request
 
 from metering.afterwards import Afterwards
@@ -37,7 +36,6 @@ from storage.kernel.problem import Problem
 from storage.objects import Objects
 from storage.unit import Store
 
-log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 # What is refused because the token does not reach that far; a used-up quota is no attempt.
@@ -66,7 +64,6 @@ class Plane:
         self.cursor_key = seal.cursor_key
         self.keys = KeyWatch(store, seal)
         self._reading_keys: Flights[None] = Flights()
-        self._renewal: asyncio.Task[None] | None = None
         self.verifier = Verifier(self.issuer, self.keys.ring)
         self.till = Till(store.database, settings, zone)
         self.shelf = Shelf(store)
@@ -117,14 +114,8 @@ class Plane:
 
     def renew_keys(self) -> None:
         """Begin to read the keys again before they are old, so that those who start all the time never wait for it."""
-        if self.keys.aging and self._renewal is None:
-            self._renewal = asyncio.get_running_loop().create_task(self._read_keys())
-            self._renewal.add_done_callback(self._renewed)
-
-    def _renewed(self, renewal: asyncio.Task[None]) -> None:
-        self._renewal = None
-        if not renewal.cancelled() and renewal.exception() is not None:
-            log.warning("keys.not_read", error=str(renewal.exception()))
+        if self.keys.aging:
+            self._reading_keys.begin("keys", self._refresh_keys)
 
     async def fresh_keys(self) -> None:
         """Read the keys again when they are old."""
@@ -133,7 +124,10 @@ class Plane:
 
     async def _read_keys(self) -> None:
         """Once for all who find them old at the same time."""
-        await self._reading_keys.join("keys", lambda: self.in_thread(self.keys.refresh))
+        await self._reading_keys.join("keys", self._refresh_keys)
+
+    async def _refresh_keys(self) -> None:
+        await self.in_thread(self.keys.refresh)
 
     def count_refusal(self, problem: Problem, request: Request) -> None:
         """Count a refusal of what the bearer may not have, for those who watch for scope probing."""
