@@ -218,7 +218,7 @@ def test_a_file_leaves_by_pieces_and_whole(port: int) -> None:
 
 def test_a_slow_reader_gets_the_file_and_a_lost_one_breaks_it_off(app: App, port: int) -> None:
     with connected(port) as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         slow.sendall(get("/file", "Connection: close"))
         time.sleep(0.3)
         assert read_all(slow).partition(b"\r\n\r\n")[2] == BIG[10:]
