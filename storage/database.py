@@ -187,8 +187,13 @@ class Database:
             else:
                 if self._kept is None:
                     self._kept = self._impatient.connect()
-                with self._kept.begin():
-                    yield self._kept
+                try:
+                    with self._kept.begin():
+                        yield self._kept
+                except DBAPIError:  # a COMMIT that failed may have left its transaction open
+                    self._kept.close()
+                    self._kept = None
+                    raise
         finally:
             self._lock.release()
 

@@ -1,11 +1,13 @@
 """A small shelf, open gates, a till and a served gateway to test against."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.engine.default import DefaultDialect
 
 from metering import actions
 from metering.gateway import build_gateway
@@ -63,6 +65,23 @@ def till(store: Store, settings: MeteringSettings) -> Iterator[Till]:
     till = Till(store.database, settings)
     yield till
     till.close()
+
+
+@pytest.fixture
+def around_commits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Callable[[], None]], None]], None]:
+    """Let something stand around what commits the till's batches."""
+    commit: Callable[..., None] = DefaultDialect.do_commit
+
+    def stand(around: Callable[[Callable[[], None]], None]) -> None:
+        def commits(dialect: DefaultDialect, connection: Any) -> None:
+            if threading.current_thread().name == "till":
+                around(lambda: commit(dialect, connection))
+            else:
+                commit(dialect, connection)
+
+        monkeypatch.setattr(DefaultDialect, "do_commit", commits)
+
+    return stand
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The till counts exactly: duplicates, edges, races between threads and processes, revocations."""
 
+import asyncio
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from metering import actions
-from metering.gate import Charge, charge_key, event_id
+from metering.gate import Charge, Receipt, charge_key, event_id
 from metering.problems import (
     ChargeKeyReused,
     ChargeKeyUsed,
@@ -39,6 +41,7 @@ from storage.unit import Store
 from tests.metering.shelf import SomePolicy, SomePrice
 
 Licensed = Callable[..., Any]
+AroundCommits = Callable[[Callable[[Callable[[], None]], None]], None]
 
 
 def key7() -> str:
@@ -53,6 +56,16 @@ def a_charge(credential: str, key: str, **changes: Any) -> Charge:
         "purpose": "internal_business", "kind": Kind.ROWS, "key": key, "fingerprint": b"f" * 16, "size": 100,
     }  # fmt: skip
     return Charge(**(values | changes))
+
+
+@contextmanager
+def no_place_for_hours(store: Store) -> Iterator[None]:
+    """A database in which no charge can be written down."""
+    with store.database.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE usage_hour RENAME TO usage_hour_gone"))
+    yield
+    with store.database.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE usage_hour_gone RENAME TO usage_hour"))
 
 
 def books(store: Store) -> tuple[Gate, list[UsageEvent], list[UsageHour]]:
@@ -309,39 +322,43 @@ def test_a_database_that_fails_charges_nothing_and_recovers(
     store: Store, till: Till, licensed: Licensed
 ) -> None:
     credential = licensed("lic_1")
-    with store.database.writing() as connection:
-        connection.execute(sa.text("ALTER TABLE usage_hour RENAME TO usage_hour_gone"))
-    with pytest.raises(Unavailable):
+    with no_place_for_hours(store), pytest.raises(Unavailable):
         till.charge(a_charge(credential.id, "k1"))
-    with store.database.writing() as connection:
-        connection.execute(sa.text("ALTER TABLE usage_hour_gone RENAME TO usage_hour"))
     assert books(store)[0].used_calls == 0
     assert till.charge(a_charge(credential.id, "k1")).outcome is Settled.CHARGED
 
 
 @pytest.mark.parametrize("happened", [True, False])
+@pytest.mark.parametrize(
+    "charge",
+    [Till.charge, lambda till, charge: asyncio.run(till.charge_async(charge))],
+    ids=["in a thread", "on a loop"],
+)
 def test_a_connection_lost_while_committing_is_looked_up(
-    store: Store, till: Till, licensed: Licensed, monkeypatch: pytest.MonkeyPatch, *, happened: bool
+    store: Store,
+    till: Till,
+    licensed: Licensed,
+    around_commits: AroundCommits,
+    *,
+    charge: Callable[..., Receipt],
+    happened: bool,
 ) -> None:
     credential = licensed("lic_1")
-    dialect = store.database.engine.dialect
-    original = dialect.do_commit
     lost: list[int] = []
 
-    def commit(connection: Any) -> None:
-        if not lost and threading.current_thread().name == "till":
+    def lose(commit: Callable[[], None]) -> None:
+        if lost or happened:
+            commit()
+        if not lost:
             lost.append(1)
-            (original if happened else dialect.do_rollback)(connection)
             raise sa.exc.OperationalError("COMMIT", {}, Exception("connection lost"))
-        original(connection)
 
-    monkeypatch.setattr(dialect, "do_commit", commit)
-    if happened:
-        assert till.charge(a_charge(credential.id, "k1")).outcome is Settled.CHARGED
-    else:
+    around_commits(lose)
+    if not happened:
         with pytest.raises(Unavailable):
-            till.charge(a_charge(credential.id, "k1"))
-        assert till.charge(a_charge(credential.id, "k1")).outcome is Settled.CHARGED
+            charge(till, a_charge(credential.id, "k1"))
+        assert books(store)[1] == []
+    assert charge(till, a_charge(credential.id, "k1")).outcome is Settled.CHARGED
     assert lost
     assert len(books(store)[1]) == 1
 

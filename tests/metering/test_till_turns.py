@@ -20,7 +20,7 @@ from storage.kernel import clock
 from storage.kernel.problem import Problem, Unavailable
 from storage.unit import Store
 from tests.metering.shelf import SomePolicy
-from tests.metering.test_till import a_charge, books, key7
+from tests.metering.test_till import AroundCommits, a_charge, books, key7, no_place_for_hours
 
 Licensed = Callable[..., Any]
 
@@ -104,15 +104,13 @@ def test_while_somebody_else_writes_the_writer_waits_and_the_loop_goes_on(
 
 
 def test_a_slow_disk_does_not_hold_the_loop(
-    store: Store, watched: Watched, licensed: Licensed, monkeypatch: pytest.MonkeyPatch
+    store: Store, watched: Watched, licensed: Licensed, around_commits: AroundCommits
 ) -> None:
     credential = licensed("lic_1")
-    commit: Callable[..., None] = sa.engine.default.DefaultDialect.do_commit
 
-    def slow(dialect: Any, connection: Any) -> None:
-        if threading.current_thread().name == "till":
-            time.sleep(0.2)
-        commit(dialect, connection)
+    def slow(commit: Callable[[], None]) -> None:
+        time.sleep(0.2)
+        commit()
 
     async def charged() -> None:
         for key in ("k1", "k2"):
@@ -120,22 +118,20 @@ def test_a_slow_disk_does_not_hold_the_loop(
             assert await _ticks(charge) > 10
             assert (await charge).outcome is Settled.CHARGED
 
-    monkeypatch.setattr(sa.engine.default.DefaultDialect, "do_commit", slow)
+    around_commits(slow)
     asyncio.run(charged())
     assert len(books(store)[1]) == 2
 
 
 def test_a_loop_that_ends_keeps_no_answer_from_another(
-    till: Till, licensed: Licensed, monkeypatch: pytest.MonkeyPatch
+    till: Till, licensed: Licensed, around_commits: AroundCommits
 ) -> None:
     credential = licensed("lic_1")
-    commit: Callable[..., None] = sa.engine.default.DefaultDialect.do_commit
     asked, gone = threading.Event(), threading.Event()
 
-    def slow(dialect: Any, connection: Any) -> None:
-        if threading.current_thread().name == "till":
-            gone.wait(10)
-        commit(dialect, connection)
+    def slow(commit: Callable[[], None]) -> None:
+        gone.wait(10)
+        commit()
 
     async def patient() -> Settled:
         charge = asyncio.create_task(till.charge_async(a_charge(credential.id, "k1")))
@@ -149,7 +145,7 @@ def test_a_loop_that_ends_keeps_no_answer_from_another(
         await asyncio.sleep(0.1)
         assert not charge.done()
 
-    monkeypatch.setattr(sa.engine.default.DefaultDialect, "do_commit", slow)
+    around_commits(slow)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(asyncio.run, patient())
         assert asked.wait(10)
@@ -186,43 +182,11 @@ def test_who_thinks_too_long_on_the_loop_rests(store: Store, watched: Watched, l
     assert watched.deciders == [watched.on_loop, "till", watched.on_loop]
 
 
-@pytest.mark.parametrize("happened", [True, False])
-def test_a_commit_lost_on_the_loop_is_looked_up(
-    store: Store, till: Till, licensed: Licensed, monkeypatch: pytest.MonkeyPatch, *, happened: bool
-) -> None:
-    credential = licensed("lic_1")
-    dialect = sa.engine.default.DefaultDialect
-    commit: Callable[..., None] = dialect.do_commit
-    undo: Callable[..., None] = dialect.do_rollback
-    lost: list[int] = []
-
-    def commits(self: Any, connection: Any) -> None:
-        if not lost and threading.current_thread().name == "till":
-            lost.append(1)
-            (commit if happened else undo)(self, connection)
-            raise sa.exc.OperationalError("COMMIT", {}, Exception("connection lost"))
-        commit(self, connection)
-
-    monkeypatch.setattr(dialect, "do_commit", commits)
-    if happened:
-        assert asyncio.run(till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
-    else:
-        with pytest.raises(Unavailable):
-            asyncio.run(till.charge_async(a_charge(credential.id, "k1")))
-        assert asyncio.run(till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
-    assert lost
-    assert len(books(store)[1]) == 1
-
-
 def test_a_turn_that_fails_is_left_to_the_writer(store: Store, watched: Watched, licensed: Licensed) -> None:
     credential = licensed("lic_1")
-    with store.database.writing() as connection:
-        connection.execute(sa.text("ALTER TABLE usage_hour RENAME TO usage_hour_gone"))
-    with pytest.raises(Unavailable):
+    with no_place_for_hours(store), pytest.raises(Unavailable):
         asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1")))
     assert watched.deciders[-1] == "till"
-    with store.database.writing() as connection:
-        connection.execute(sa.text("ALTER TABLE usage_hour_gone RENAME TO usage_hour"))
     assert books(store)[0].used_calls == 0
     assert asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
 
