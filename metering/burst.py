@@ -45,15 +45,18 @@ class Burst:
 
     def has_left(self, caller: str) -> bool:
         """Whether there is one to take."""
-        left, since = self._left.get(caller, (self._most, 0.0))
-        return left >= 1 or left + (self._now() - since) * self._rate >= 1
+        return self._filled(caller, self._now()) >= 1
+
+    def _filled(self, caller: str, now: float) -> float:
+        left, since = self._left.get(caller, (self._most, now))
+        return min(left + (now - since) * self._rate, self._most)
 
     def take(self, caller: str) -> Allowance:
         """Take one. Raises TooManyRequests with Retry-After."""
         now = self._now()
         with self._guard:
-            left, since = self._left.pop(caller, (self._most, now))
-            left = min(left + (now - since) * self._rate, self._most)
+            left = self._filled(caller, now)
+            self._left.pop(caller, None)
             taken = left >= 1
             if taken:
                 left -= 1

@@ -181,16 +181,20 @@ class KeyWatch:
     @property
     def stale(self) -> bool:
         """Whether the last reading is old."""
-        return time.monotonic() - self._read_at >= REFRESH_SECONDS
+        return self._age() >= REFRESH_SECONDS
 
     @property
     def aging(self) -> bool:
         """Whether the last reading will be old within a second: time to read again beside the work."""
-        return time.monotonic() - self._read_at >= REFRESH_SECONDS - 1
+        return self._age() >= REFRESH_SECONDS - 1
 
     def unsure(self, kid: str) -> bool:
         """Whether a key we do not know may have been made since the last reading."""
-        return kid not in self.ring.public and time.monotonic() - self._read_at >= UNKNOWN_SECONDS
+        return kid not in self.ring.public and self._age() >= UNKNOWN_SECONDS
+
+    def _age(self) -> float:
+        """Seconds since the last reading."""
+        return time.monotonic() - self._read_at
 
     def refresh(self) -> None:
         """Read the keys anew; changes the ring in place."""

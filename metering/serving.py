@@ -29,9 +29,8 @@ Size = Callable[[list[Row]], int]
 
 
 class Page(NamedTuple):
-    """一页数据. Column names, rows, and where the next page begins (None at the end)."""
+    """一页数据. Rows, and where the next page begins (None at the end)."""
 
-    names: tuple[str, ...]
     rows: list[Row]
     last: Kept | None
 
@@ -95,15 +94,15 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the pages of one shape of query are read."""
+    """How the pages of one shape of query are read.
+
+    Light ones an index narrows, or their first rows are enough: LIMIT ends a scan that nothing sorts.
+    """
 
     copy: "ServingCopy"
     statements: tuple[str, ...]
-    names: tuple[str, ...]
     booleans: tuple[int, ...]  # places of columns
-    is_light: (
-        bool  # an index narrows the page, or its first rows are enough: LIMIT ends a scan that nothing sorts
-    )
+    is_light: bool
     here: Restraint  # for who reads on an event loop
 
     def read(
@@ -122,7 +121,7 @@ class Plan:
         left, keys = query.limit, 2 if query.order else 1
         last: Row = ()
         if not left:
-            return Page(self.names, rows, None)
+            return Page(rows, None)
         with self.copy.reader().limited(milliseconds, clock) as connection:
             for statement, values in zip(self.statements, page_values(query), strict=True):
                 cursor = connection.execute(statement, [*values, left + 1])
@@ -137,8 +136,8 @@ class Plan:
                     left = left - len(batch) if most_bytes >= 0 else 0
                     asked = min(left, _BATCH) if len(batch) == asked else 0
                 if not left and cursor.fetchone():
-                    return Page(self.names, rows, Kept(last[0], last[keys - 1]))
-        return Page(self.names, rows, None)
+                    return Page(rows, Kept(last[0], last[keys - 1]))
+        return Page(rows, None)
 
 
 class ServingCopy:
@@ -178,17 +177,12 @@ class ServingCopy:
             for statement, values in zip(statements, page_values(query), strict=True)
         )
         booleans = tuple(i for i, column in enumerate(query.columns) if column.kind == "boolean")
-        names = tuple(column.name for column in query.columns)
-        plan = Plan(self, statements, names, booleans, light, Restraint(HERE_MS / 1000))
+        plan = Plan(self, statements, booleans, light, Restraint(HERE_MS / 1000))
         with self._guard:
             self._plans[shape] = plan
             if len(self._plans) > _PLANS:
                 del self._plans[next(iter(self._plans))]
         return plan
-
-    def read(self, query: Query, milliseconds: int, most_bytes: int, size: Size) -> Page:
-        """取一页. The same as the plan's."""
-        return self.plan(query).read(query, milliseconds, most_bytes, size)
 
     def counts_lightly(self, query: Query) -> bool:
         """Whether an index narrows what is counted."""

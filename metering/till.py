@@ -68,8 +68,7 @@ class _Turn:
     """What the loop decided and the writer commits."""
 
     decided: _Decided
-    committed: threading.Lock  # held until then
-    claim: threading.Lock  # of who gives the answers: the loop, or the writer when it is gone
+    committed: threading.Lock  # held until then; who takes it then gives the answers
     answers: Sequence[Answer] = ()
     seconds: float = 0  # that the commit took
     left: bool = False  # the loop has gone on
@@ -225,7 +224,7 @@ class Till:
             self._settling.release()
             self._call_writer()
             return
-        turn = _Turn(decided, threading.Lock(), threading.Lock())
+        turn = _Turn(decided, threading.Lock())
         turn.committed.acquire()
         with self._wake:
             self._decided = turn
@@ -238,9 +237,7 @@ class Till:
             self._end_turn(turn, loop)
 
     def _end_turn(self, turn: _Turn, here: asyncio.AbstractEventLoop | None) -> None:
-        """Give the answers, once, and go on with who came meanwhile."""
-        if not turn.claim.acquire(blocking=False):
-            return
+        """Give the answers and go on with who came meanwhile."""
         self._turned_seconds = time.monotonic()
         self._crowd = min(len(turn.decided.batch) + len(self._queue), _ON_LOOP)
         self._patience_seconds = _PATIENCE_SECONDS if turn.seconds < _PATIENCE_SECONDS else 0
@@ -302,7 +299,8 @@ class Till:
         turn.seconds = time.monotonic() - start
         self._settling.release()
         turn.committed.release()
-        if turn.left:  # and may have ended, if nobody of the batch waits there
+        # The loop that left may have ended, if nobody of the batch waits there.
+        if turn.left and turn.committed.acquire(blocking=False):
             self._end_turn(turn, None)
 
     def _settle(self, batch: Sequence[_Waiting]) -> list[Answer]:

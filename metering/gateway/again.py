@@ -5,7 +5,6 @@ The till still judges every charge exactly: license, limits, purpose, credential
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -29,8 +28,7 @@ _UNCHARGED = b""  # instead of a charge key, which is never empty
 _SOON = 0.3  # seconds before the end at which it is judged anew, so that those who ask all the time never wait for it
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(NamedTuple):
     """Who may ask for rows of a product: the bearer of a token, until a moment of the monotonic clock."""
 
     access: Access
@@ -42,11 +40,6 @@ Judge = Callable[[Request, str], Awaitable[Asker]]
 """Judges a request for a product by what stands in the books now. Raises what refuses it."""
 
 
-class _Known(NamedTuple):
-    asker: Asker
-    until: float
-
-
 class Again:
     """再次提问. Who was allowed a moment ago, by the exact words of token and path."""
 
@@ -55,7 +48,7 @@ class Again:
         self._burst = burst
         self._desk = desk
         self._judge = judge
-        self._known: dict[tuple[bytes, str], _Known] = {}
+        self._known: dict[tuple[bytes, str], Asker] = {}
         self._renewals: Flights[None] = Flights()
 
     def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], object]) -> bool:
@@ -65,12 +58,11 @@ class Again:
         """
         authorization, accept, given = _named(scope)
         name = (authorization, scope["path"])
-        known = self._known.get(name)
-        if known is None or given == _UNCHARGED or (left := known.until - time.monotonic()) <= 0:
+        asker = self._known.get(name)
+        if asker is None or given == _UNCHARGED or (left := asker.until - time.monotonic()) <= 0:
             return False
         if left < _SOON:
             self._renewals.begin(name, lambda: self._renew(name, scope))
-        asker = known.asker
         if not self._burst.has_left(asker.access.client_id):
             return False  # nothing is read for who has to wait
         question = self._desk.question_at_hand(scope["query_string"], accept.decode("latin-1"), asker.goods)
@@ -104,7 +96,8 @@ class Again:
         if len(self._known) >= _MOST:
             self._known.clear()
         authorization, _, _ = _named(scope)
-        self._known[authorization, scope["path"]] = _Known(asker, min(asker.until, time.monotonic() + left))
+        until = min(asker.until, time.monotonic() + left)
+        self._known[authorization, scope["path"]] = asker._replace(until=until)
 
     async def _renew(self, name: tuple[bytes, str], scope: Scope) -> None:
         try:

@@ -98,7 +98,7 @@ def test_whatever_comes_is_answered_or_refused_and_never_becomes_sql(
         assert set(re.findall(r"\w+", names)) <= KEYWORDS
         assert set(names) <= set(string.ascii_letters + string.digits + "_ <>=?,()*")
         assert statement.count("?") == len(values)
-    page = copy.read(query, MS, MOST, len)
+    page = copy.plan(query).read(query, MS, MOST, len)
     assert len(page.rows) <= copy.count(query, MS) <= len(DATA)
 
 
@@ -116,7 +116,8 @@ def test_filters_select_what_python_selects(
     copy: ServingCopy, low: int, high: int, text: str, operator: str
 ) -> None:
     def found(*parameters: tuple[str, str]) -> list[tuple[Any, ...]]:
-        return copy.read(parse(parameters, copy.columns, default=100, most=100), MS, MOST, len).rows
+        query = parse(parameters, copy.columns, default=100, most=100)
+        return copy.plan(query).read(query, MS, MOST, len).rows
 
     compare = getattr(op, operator)
     number: list[tuple[Any, ...]] = [row for row in DATA if row[0] is not None]
@@ -142,16 +143,12 @@ def test_pages_by_cursor_are_the_whole_answer_once(
     if floor > -6:
         parameters.append(("编号", f"ge.{floor}"))
     query = parse(parameters, copy.columns, default=10, most=100)
-    whole = copy.read(
-        parse([(n, v) for n, v in parameters if n != "limit"], copy.columns, default=100, most=100),
-        MS,
-        MOST,
-        len,
-    ).rows
+    unlimited = parse([(n, v) for n, v in parameters if n != "limit"], copy.columns, default=100, most=100)
+    whole = copy.plan(unlimited).read(unlimited, MS, MOST, len).rows
     seen: list[tuple[Any, ...]] = []
     at = query
     while True:
-        page = copy.read(at, MS, most, len)
+        page = copy.plan(at).read(at, MS, most, len)
         seen += page.rows
         if page.last is None:
             break
