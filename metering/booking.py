@@ -34,26 +34,34 @@ class Booking:
 
     def book(self, connection: Connection) -> None:
         """Lock, look up, decide, write. Afterwards `answers` may leave once the commit is done."""
+        self.decide(self.books.look(connection, self.asked()))
+        if self.events:
+            self.books.write(connection, *self.entries())
+
+    def asked(self) -> Asked:
+        """What has to be known first."""
         charges = self.charges
-        month = clock.period_of(self.now, self.zone)
-        self._found = self.books.look(
-            connection,
-            Asked(
-                {charge.license_id for charge in charges},
-                {charge.credential_id for charge in charges},
-                {charge.jti for charge in charges},
-                {charge.id for charge in charges},
-                month,
-            ),
+        return Asked(
+            {charge.license_id for charge in charges},
+            {charge.credential_id for charge in charges},
+            {charge.jti for charge in charges},
+            {charge.id for charge in charges},
+            clock.period_of(self.now, self.zone),
         )
-        self._period = self._found.open_period(month, self.zone)
-        for charge in charges:
+
+    def entries(self) -> tuple[list[EventRow], list[GateState], list[HourRow]]:
+        """What the books are to write: events, gates, hours."""
+        return self.events, list(self._touched.values()), self._hours()
+
+    def decide(self, found: Found) -> None:
+        """An answer for every charge, in order."""
+        self._found = found
+        self._period = found.open_period(clock.period_of(self.now, self.zone), self.zone)
+        for charge in self.charges:
             try:
                 self.answers.append(self._decide(charge))
             except Problem as refusal:
                 self.answers.append(refusal)
-        if self.events:
-            self.books.write(connection, self.events, list(self._touched.values()), self._hours())
 
     def _decide(self, charge: Charge) -> Receipt:
         gate = self._found.gates.get(charge.license_id)

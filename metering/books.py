@@ -34,6 +34,7 @@ _USED = ("used_calls", "used_rows", "used_bytes", "used_downloads", "spent_fen")
 _used: Callable[[GateState], tuple[int, ...]] = attrgetter(*_USED)
 _AT_ONCE = 1024  # rows of one INSERT: 13 values each, of the 32,766 that SQLite takes
 
+Sentence = tuple[str, str | None]  # a statement, and the one value it takes, if any
 EventRow = tuple[bytes, str, str, str, str, str, int, int, int, int, bytes, str, datetime]
 HourRow = tuple[str, datetime, str, str, str, str, str, int, int, int, int, int]
 
@@ -93,10 +94,10 @@ class Books(Protocol):
         ...
 
 
-def _booked(row: Any, at: datetime) -> Booked:
-    id_, fingerprint, _at, calls, rows, size, amount = row
-    receipt = Receipt(bytes(id_), Settled.DUPLICATE, at, calls, rows, size, amount)
-    return Booked(bytes(fingerprint), receipt)
+def _booked(row: Any) -> Booked:
+    id_, fingerprint, at, calls, rows, size, amount = row
+    receipt = Receipt(bytes.fromhex(id_), Settled.DUPLICATE, _read(at), calls, rows, size, amount)
+    return Booked(bytes.fromhex(fingerprint), receipt)
 
 
 @cache
@@ -122,7 +123,7 @@ class SqliteBooks:
     CLOSED = "SELECT period FROM period WHERE state = 'closed' AND period >= ?"
     REVOKED = "SELECT jti FROM revoked_token WHERE jti IN (SELECT value FROM json_each(?))"
     BOOKED = (
-        "SELECT id, fingerprint, at, calls, rows, bytes, amount_fen FROM usage_event "
+        "SELECT hex(id), hex(fingerprint), at, calls, rows, bytes, amount_fen FROM usage_event "
         "WHERE id IN (SELECT unhex(value) FROM json_each(?))"
     )
     USE = f"UPDATE gate SET {', '.join(f'{name} = ?' for name in _USED)} WHERE license_id = ?"  # noqa: S608
@@ -145,7 +146,7 @@ class SqliteBooks:
             {row[0] for row in live},
             {row[0] for row in closed},
             {row[0] for row in revoked},
-            {row[0]: _booked(row, _read(row[2])) for row in booked},
+            {bytes.fromhex(row[0]): _booked(row) for row in booked},
         )
 
     def write(
@@ -175,26 +176,31 @@ class SqliteBooks:
 class PostgresBooks:
     """Row locks, taken in one order: gates, then credentials; never FOR SHARE, which starves a revocation.
 
-    Two conversations a batch: what is asked, then what is written, each sent in one go and carried out in order.
-    Lists go as JSON, which costs the driver a tenth of its arrays.
+    Two things are said a batch: what is asked, then what is written, each in one go and done in order, by a thread
+    or in a conversation. Values go and rows come as JSON, which costs the driver a tenth of its own types.
     """
 
     GATES = (
-        f"SELECT {_GATE} FROM gate WHERE license_id = ANY(ARRAY(SELECT json_array_elements_text(%s::json))) "  # noqa: S608
+        f"SELECT json_build_array({_GATE}) FROM gate "  # noqa: S608
+        "WHERE license_id = ANY(ARRAY(SELECT json_array_elements_text(%s::json))) "
         "ORDER BY license_id FOR NO KEY UPDATE"
     )
     CREDENTIALS = (
-        "SELECT id, ended_at FROM credential WHERE id = ANY(ARRAY(SELECT json_array_elements_text(%s::json))) "
-        "ORDER BY id FOR NO KEY UPDATE"
+        "SELECT json_build_array(id, ended_at) FROM credential "
+        "WHERE id = ANY(ARRAY(SELECT json_array_elements_text(%s::json))) ORDER BY id FOR NO KEY UPDATE"
     )
-    PERIOD = f"SELECT pg_advisory_xact_lock_shared({PERIOD_LOCK})"
-    CLOSED = "SELECT period FROM period WHERE state = 'closed' AND period >= %s"
+    PERIOD = f"SELECT json_build_array() FROM pg_advisory_xact_lock_shared({PERIOD_LOCK})"  # noqa: S608
+    CLOSED = "SELECT json_build_array(period) FROM period WHERE state = 'closed' AND period >= %s"
     REVOKED = (
-        "SELECT jti FROM revoked_token WHERE jti = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))"
+        "SELECT json_build_array(jti) FROM revoked_token "
+        "WHERE jti = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))"
     )
+    # For each id by itself, which only the primary key can find: a plan for the whole list, made while the table
+    # was small, would read all of it until somebody counts its rows again.
     BOOKED = (
-        "SELECT id, fingerprint, at, calls, rows, bytes, amount_fen FROM usage_event "
-        "WHERE id = ANY(ARRAY(SELECT decode(json_array_elements_text(%s::json), 'hex')))"
+        "SELECT json_build_array(encode(e.id, 'hex'), encode(fingerprint, 'hex'), at, calls, rows, bytes, amount_fen) "
+        "FROM json_array_elements_text(%s::json) AS asked(id) CROSS JOIN LATERAL "
+        "(SELECT * FROM usage_event WHERE usage_event.id = decode(asked.id, 'hex') OFFSET 0) AS e"
     )
     INSERT = (
         f"INSERT INTO usage_event ({_EVENT}) "  # noqa: S608
@@ -214,21 +220,44 @@ class PostgresBooks:
         f"events bigint, calls bigint, rows bigint, bytes bigint, amount_fen bigint) {_ON_CONFLICT}"
     )
 
-    def look(self, connection: Connection, asked: Asked) -> Found:
-        with driver(connection) as raw, raw.pipeline():
-            gates = raw.execute(self.GATES, (as_json(sorted(asked.licenses)),))
-            credentials = raw.execute(self.CREDENTIALS, (as_json(sorted(asked.credentials)),))
-            raw.execute(self.PERIOD)
-            closed = raw.execute(self.CLOSED, (asked.since,))
-            revoked = raw.execute(self.REVOKED, (as_json(asked.jtis),))
-            booked = raw.execute(self.BOOKED, (as_json(id_.hex() for id_ in asked.ids),))
+    def questions(self, asked: Asked) -> list[Sentence]:
+        """What is asked; every answer is a row of one JSON array."""
+        return [
+            (self.GATES, as_json(sorted(asked.licenses))),
+            (self.CREDENTIALS, as_json(sorted(asked.credentials))),
+            (self.PERIOD, None),
+            (self.CLOSED, asked.since),
+            (self.REVOKED, as_json(asked.jtis)),
+            (self.BOOKED, as_json(id_.hex() for id_ in asked.ids)),
+        ]
+
+    def found(self, rows: Sequence[Sequence[Any]]) -> Found:
+        """What the answers say."""
+        gates, credentials, _, closed, revoked, booked = rows
         return Found(
             {row[0]: _gate(row) for row in gates},
             {row[0] for row in credentials if row[1] is None},
             {row[0] for row in closed},
             {row[0] for row in revoked},
-            {bytes(row[0]): _booked(row, row[2].astimezone(UTC)) for row in booked},
+            {bytes.fromhex(row[0]): _booked(row) for row in booked},
         )
+
+    def entries(
+        self, events: Sequence[EventRow], gates: Sequence[GateState], hours: Sequence[HourRow]
+    ) -> list[Sentence]:
+        """What is said to write it down."""
+        used = [dict(zip(_USED, _used(gate), strict=True), license_id=gate.license_id) for gate in gates]
+        return [
+            (self.INSERT, as_json(map(_event_document, events))),
+            (self.USE, as_json(used)),
+            # In one order for everybody, so that two gateways wait for each other and never deadlock.
+            (self.ADD, as_json(dict(zip(_HOURS, row, strict=True)) for row in sorted(hours))),
+        ]
+
+    def look(self, connection: Connection, asked: Asked) -> Found:
+        with driver(connection) as raw, raw.pipeline():
+            said = [raw.execute(statement, _values(value)) for statement, value in self.questions(asked)]
+        return self.found([[row[0] for row in answer] for answer in said])
 
     def write(
         self,
@@ -237,12 +266,13 @@ class PostgresBooks:
         gates: Sequence[GateState],
         hours: Sequence[HourRow],
     ) -> None:
-        used = [dict(zip(_USED, _used(gate), strict=True), license_id=gate.license_id) for gate in gates]
         with driver(connection) as raw, raw.pipeline():
-            raw.execute(self.INSERT, (as_json(map(_event_document, events)),))
-            raw.execute(self.USE, (as_json(used),))
-            # In one order for everybody, so that two gateways wait for each other and never deadlock.
-            raw.execute(self.ADD, (as_json(dict(zip(_HOURS, row, strict=True)) for row in sorted(hours)),))
+            for statement, value in self.entries(events, gates, hours):
+                raw.execute(statement, _values(value))
+
+
+def _values(value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else (value,)
 
 
 def _event_document(event: EventRow) -> dict[str, Any]:
@@ -253,22 +283,19 @@ def _event_document(event: EventRow) -> dict[str, Any]:
 
 def _gate(row: Any) -> GateState:
     gate = GateState(*row)
+    gate.serve_from = _read(gate.serve_from)
+    gate.serve_until = _read(gate.serve_until) if gate.serve_until else None
     gate.tariff = None if row[-1] is None else Tariff.of(row[-1])
     return gate
 
 
 def _sqlite_gate(row: Any) -> GateState:
-    gate = GateState(*row)
+    gate = _gate((*row[:-2], orjson.loads(row[-2]), orjson.loads(row[-1] or "null")))
     gate.in_force, gate.taken_down, gate.per_hit = (
         bool(gate.in_force),
         bool(gate.taken_down),
         bool(gate.per_hit),
     )
-    gate.serve_from = _read(gate.serve_from)
-    gate.serve_until = _read(gate.serve_until) if gate.serve_until else None
-    gate.purposes = orjson.loads(row[-2])
-    tariff = orjson.loads(row[-1] or "null")
-    gate.tariff = None if tariff is None else Tariff.of(tariff)
     return gate
 
 

@@ -2,10 +2,10 @@
 
 No paid byte leaves before its charge is durable, and a refusal or failure charges nothing.
 
-Whose turn it is: on SQLite the event loop decides a batch itself, for a second thread would fight it for the
-interpreter over every line, and the writer, a thread, only commits. The loop waits for that a moment, as long as the
-disk is quick. When somebody else writes, when the loop was held too long, and always on PostgreSQL, the writer
-settles whole batches on its own.
+Whose turn it is: the event loop's, for a second thread would fight it for the interpreter over every line. On SQLite
+the writer, a thread, only commits, and the loop waits for that a moment, as long as the disk is quick; with PostgreSQL
+the loop holds a conversation and goes on meanwhile. When somebody else writes to SQLite, when the conversation broke
+off, when deciding held the loop too long, the writer settles whole batches on its own.
 """
 
 import asyncio
@@ -22,10 +22,11 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from metering.booking import Answer, Booking
 from metering.books import Asked, Books, PostgresBooks, SqliteBooks
+from metering.conversation import Conversation, Exchange
 from metering.gate import Charge, Receipt
 from metering.problems import OutcomeUnknown, TillBusy
 from metering.restraint import Restraint
@@ -40,8 +41,10 @@ Told = Callable[[Answer], None]
 T = TypeVar("T")
 _IDLE_SECONDS = 0.005
 _ON_LOOP = 128  # charges decided in one turn on the loop, a few milliseconds of it
+_LEAST_SAID = 16  # charges that are not worth two conversations
 _PATIENCE_SECONDS = 0.002  # the loop waits for a commit; the one after a slower commit is not waited for
 _HELD_SECONDS = 0.01  # a turn that is more work leaves the next ones to the writer
+_LOOK_SECONDS = 1.0  # as often the writer looks whether the loop of an exchange still runs
 RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not available
 
 
@@ -98,7 +101,8 @@ class Till:
         self._called = False  # the writer, to settle what waits
         self._decided: _Turn | None = None  # for the writer to commit
         self._settling = threading.Lock()  # held by who takes charges, until these are committed or refused
-        self._turns = database.is_sqlite  # the loop takes some
+        self._talk: Conversation | None = None  # with PostgreSQL, for the loop; the writer begins it
+        self._exchange: Exchange | None = None  # in it, about the charges that are held
         self._asked: asyncio.AbstractEventLoop | None = None  # is about to take one,
         self._due: asyncio.TimerHandle | None = None  # then at the latest, unless before
         self._crowd = 1  # so many wait: as many as a moment ago
@@ -146,6 +150,11 @@ class Till:
         """Whether the writer runs and takes charges."""
         return not (self._ended or self._closing)
 
+    @property
+    def talks(self) -> bool:
+        """Whether there is a conversation for the loop."""
+        return self._talk is not None
+
     def close(self) -> None:
         """Settle what waits, then stop."""
         with self._wake:
@@ -191,7 +200,7 @@ class Till:
 
     @property
     def _loop_may(self) -> bool:
-        return self._turns and self._restraint.may
+        return self._restraint.may if self._database.is_sqlite else self._talk is not None
 
     def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
         """For a turn: after what has arrived was read, and under load when about as many wait as a moment ago."""
@@ -213,16 +222,59 @@ class Till:
         self._asked = self._due = None
         if not self._queue or not self._settling.acquire(blocking=False):
             return
-        batch = self._take(_ON_LOOP)
+        if self._database.is_sqlite:
+            self._decide_here(self._take(_ON_LOOP), loop)
+        elif self._talk is not None and self._talk.is_for(loop):
+            self._converse(self._talk, self._take(max(self._crowd, _LEAST_SAID)), loop)
+        else:
+            if self._talk is not None and self._talk.is_over:
+                self._end_talk()
+            self._settling.release()
+            self._call_writer()
+
+    def _converse(self, talk: Conversation, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
+        assert isinstance(self._books, PostgresBooks)
+        ended = partial(self._end_exchange, batch)
+        self._exchange = Exchange(talk, self._books, self._booking(batch), loop, ended)
+        self._exchange.begin()
+
+    def _end_exchange(self, batch: list[_Waiting], exchange: Exchange) -> None:
+        self._exchange = None
+        if exchange.committed:
+            self._turned_seconds = time.monotonic()
+            # In halves: while the database works for one, the other is answered and asks again.
+            self._crowd = min((len(batch) + len(self._queue) + 1) // 2, _ON_LOOP)
+            self._settling.release()
+            self._take_turn(exchange.loop)  # the database works while the answers are given
+            _release(batch, exchange.booking.answers, exchange.loop)
+            if self._closing:
+                self._call_writer()
+            return
+        self._talk = None
+        if exchange.committing and exchange.booking.events:
+            unknown = ExitStack()
+            unknown.callback(_break_off)
+            with self._wake:
+                self._decided = _Turn(_Decided(batch, exchange.booking, unknown), threading.Lock(), left=True)
+                self._decided.committed.acquire()
+                self._wake.notify()
+        else:
+            self._give_back(batch)
+
+    def _give_back(self, batch: list[_Waiting]) -> None:
+        """To the front of the queue, for the writer."""
+        self._queue.extendleft(reversed(batch))
+        self._settling.release()
+        self._call_writer()
+
+    def _decide_here(self, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
         try:
             with self._restraint:
                 decided = self._decide(batch, wait=False)
         except Exception as error:  # noqa: BLE001  # somebody else writes, or the disk is full: the writer knows what to do
             if not isinstance(error, Unavailable):
                 log.warning("till.turn_failed", charges=len(batch), error=type(error).__name__)
-            self._queue.extendleft(reversed(batch))
-            self._settling.release()
-            self._call_writer()
+            self._give_back(batch)
             return
         turn = _Turn(decided, threading.Lock())
         turn.committed.acquire()
@@ -253,6 +305,7 @@ class Till:
 
     def _run(self) -> None:
         crowd = 1
+        self._begin_talk()
         try:
             while work := self._next(crowd):
                 if isinstance(work, _Turn):
@@ -262,10 +315,26 @@ class Till:
                     crowd = len(work) + len(self._queue)  # whoever is answered now asks again soon
                     self._settling.release()
                     _release(work, answers)
+                    if not isinstance(answers[0], Unavailable):
+                        self._begin_talk()
                     self._wanted = 1  # before we look: who comes later calls
                     self._hand_over()
         finally:
             self._ended = True
+            self._end_talk()
+
+    def _begin_talk(self) -> None:
+        if self._talk is not None or self._database.is_sqlite or self._closing:
+            return
+        try:
+            self._talk = Conversation(self._database.apart())
+        except DBAPIError as error:
+            log.warning("till.no_conversation", error=type(error.orig).__name__)
+
+    def _end_talk(self) -> None:
+        if self._talk is not None:
+            self._talk.close()
+            self._talk = None
 
     def _next(self, crowd: int) -> _Turn | list[_Waiting] | None:
         """A turn to commit, a batch to settle, or None at the end; then no other turn begins."""
@@ -280,7 +349,11 @@ class Till:
                 if (mine or self._closing) and self._settling.acquire(blocking=False):
                     self._called = False
                     return self._gather(crowd, asleep) if mine else None
-                self._wake.wait()
+                exchange = self._exchange
+                if exchange is None or exchange.loop.is_running():
+                    self._wake.wait(None if self._database.is_sqlite else _LOOK_SECONDS)
+                else:
+                    exchange.break_off()
 
     def _gather(self, crowd: int, asleep: float) -> list[_Waiting]:
         """Everything that waits; under load, up to two milliseconds for about as many as there were a moment ago."""
@@ -320,11 +393,14 @@ class Till:
 
     def _decide(self, batch: Sequence[_Waiting], *, wait: bool) -> _Decided:
         """Decide and write. Raises Unavailable when others write for too long, or write at all and we do not wait."""
-        charges = [waiting.charge for waiting in batch]
-        booking = Booking(self._books, charges, self._now(), self._zone, self._free)
+        booking = self._booking(batch)
         with ExitStack() as transaction:
             booking.book(transaction.enter_context(self._database.writing(wait=wait)))
             return _Decided(batch, booking, transaction.pop_all())
+
+    def _booking(self, batch: Sequence[_Waiting]) -> Booking:
+        charges = [waiting.charge for waiting in batch]
+        return Booking(self._books, charges, self._now(), self._zone, self._free)
 
     def _commit(self, decided: _Decided) -> list[Answer]:
         booking = decided.booking
@@ -358,6 +434,10 @@ class Till:
                 for answer in booking.answers
             ]
         return [OutcomeUnknown() if isinstance(answer, Receipt) else answer for answer in booking.answers]
+
+
+def _break_off() -> None:
+    raise OperationalError("COMMIT", None, ConnectionError("the conversation broke off"))
 
 
 def _surely(settle: Callable[[T], Sequence[Answer]], work: T, charges: int) -> Sequence[Answer]:

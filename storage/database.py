@@ -216,6 +216,13 @@ class Database:
         with repeatable.connect() as connection:
             yield connection
 
+    def apart(self) -> Any:
+        """A connection of PostgreSQL's driver outside the pool, for the caller to close. Raises DBAPIError."""
+        pooled = self.engine.raw_connection()
+        connection = pooled.driver_connection
+        pooled.detach()
+        return connection
+
     def ping(self) -> float:
         """Seconds one trivial query takes. Raises when the database is away."""
         start = time.perf_counter()

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from enum import Enum
 
 import sqlalchemy as sa
@@ -22,14 +24,17 @@ class Loss(Enum):
 
 
 class CommitProxy:
-    """Runs in a thread of its own; `share` of the commits that follow a booking are lost while it is above 0."""
+    """Runs in a thread of its own; `share` of the commits that follow a booking are lost, at `most` so many."""
 
     LATE_SECONDS = 0.4
 
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
+    def __init__(self, url: str | sa.URL) -> None:
+        server = sa.make_url(url)
+        self._host, self._server_port = str(server.query.get("host") or server.host), server.port or 5432
         self.port = free_port()
         self.share = 0.0
+        self.most = sys.maxsize
+        self.losses: Sequence[Loss] = tuple(Loss)
         self.lost: Counter[Loss] = Counter()
         self._dice = random.Random(7)
         self._loop = asyncio.new_event_loop()
@@ -39,10 +44,12 @@ class CommitProxy:
         self._thread.start()
         started.wait(10)
 
-    def url(self, direct: str) -> str:
+    def url(self, direct: str | sa.URL) -> str:
         """The same database through the proxy."""
-        database = sa.make_url(direct).database
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable&gssencmode=disable"
+        through = sa.make_url(direct).set(
+            host="127.0.0.1", port=self.port, query={"sslmode": "disable", "gssencmode": "disable"}
+        )
+        return through.render_as_string(hide_password=False)
 
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
@@ -61,7 +68,7 @@ class CommitProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there, back = await asyncio.open_unix_connection(self._socket)
+            there, back = await self._server()
         except OSError:
             writer.close()
             return
@@ -72,7 +79,7 @@ class CommitProxy:
                 booking = booking or b"INSERT INTO usage_event" in data
                 if booking and data.endswith(_COMMIT):
                     booking = False
-                    if self._dice.random() < self.share:
+                    if self.lost.total() < self.most and self._dice.random() < self.share:
                         await self._lose(data, answers, writer, back)
                         return
                 back.write(data)
@@ -83,6 +90,11 @@ class CommitProxy:
             writer.close()
             back.close()
 
+    async def _server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._server_port}")
+        return await asyncio.open_connection(self._host, self._server_port)
+
     async def _lose(
         self,
         data: bytes,
@@ -90,7 +102,7 @@ class CommitProxy:
         writer: asyncio.StreamWriter,
         back: asyncio.StreamWriter,
     ) -> None:
-        loss = self._dice.choice(list(Loss))
+        loss = self._dice.choice(self.losses)
         self.lost[loss] += 1
         answers.cancel()
         if loss is Loss.REPLY:

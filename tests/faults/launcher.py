@@ -25,7 +25,7 @@ from sqlmodel import select
 from market.cli import processes
 from market.cli.opening import require_schema
 from market.cli.program import main as shugang
-from metering import books, till
+from metering import books, conversation, till
 from metering.gateway.server import serve_until_told
 from metering.tables import Gate
 from storage import migrations
@@ -51,6 +51,7 @@ class Hooks:
         self._moment, self._point, self._at = moment, point, at
         self._bodies = 0
         self._booking = False
+        self._due: Point | None = None
         self._create: Callable[..., sa.Engine] = sa.create_engine
 
     def create_engine(self, *args: Any, **options: Any) -> sa.Engine:
@@ -59,34 +60,60 @@ class Hooks:
         commit = engine.dialect.do_commit
 
         def observed(connection: Any) -> None:
-            if not self._booking or not in_till():
+            if not in_till() or not self._begins_commit(connection.driver_connection):
                 commit(connection)
                 return
-            self._booking = False
-            self._moment.batches += 1
-            due = self._point if self._moment.batches >= self._at else None
-            if due is Point.BEFORE_COMMIT:
-                time.sleep(_dice.uniform(0, 0.06))  # long enough for an answer that does not wait
-                self._moment.point = Point.BEFORE_COMMIT
-                die()
-            self._moment.point = Point.IN_COMMIT
-            if due is Point.IN_COMMIT:
-                die_committing(connection)
             commit(connection)
-            self._moment.point = Point.AFTER_COMMIT
-            if due is Point.AFTER_COMMIT:
-                die()
+            self._ends_commit()
 
         put(engine.dialect, "do_commit", observed)
         return engine
 
-    def written(self, write: Callable[..., None]) -> Callable[..., None]:
+    def said(self, commit: Callable[..., None]) -> Callable[..., None]:
+        """The commit of a conversation, which ends when it is heard."""
+
+        def saying(talk: Any, loop: Any, heard: Callable[[Any], None]) -> None:
+            if not self._begins_commit(talk._connection):
+                commit(talk, loop, heard)
+                return
+
+            def hearing(rows: Any) -> None:
+                self._ends_commit()
+                heard(rows)
+
+            commit(talk, loop, hearing)
+
+        return saying
+
+    def _begins_commit(self, connection: Any) -> bool:
+        """Whether a booking is about to be committed on that connection of the driver."""
+        if not self._booking:
+            return False
+        self._booking = False
+        self._moment.batches += 1
+        self._due = self._point if self._moment.batches >= self._at else None
+        if self._due is Point.BEFORE_COMMIT:
+            time.sleep(_dice.uniform(0, 0.06))  # long enough for an answer that does not wait
+            self._moment.point = Point.BEFORE_COMMIT
+            die()
+        self._moment.point = Point.IN_COMMIT
+        if self._due is Point.IN_COMMIT:
+            die_committing(connection)
+        return True
+
+    def _ends_commit(self) -> None:
+        self._moment.point = Point.AFTER_COMMIT
+        if self._due is Point.AFTER_COMMIT:
+            die()
+
+    def written(self, write: Callable[..., Any]) -> Callable[..., Any]:
         """The books' own writing; then the till has something to commit."""
 
-        def writing(*args: Any) -> None:
-            write(*args)
+        def writing(*args: Any) -> Any:
+            entries = write(*args)
             self._moment.point = Point.BEFORE_COMMIT
             self._booking = True
+            return entries
 
         return writing
 
@@ -159,7 +186,7 @@ def in_till() -> bool:
 
 def die_committing(connection: Any) -> None:
     """Die with the COMMIT under way: half sent or just sent (PostgreSQL), or at some time in it (SQLite)."""
-    wire = getattr(connection.driver_connection, "pgconn", None)
+    wire = getattr(connection, "pgconn", None)
     if wire is not None:
         os.write(wire.socket, _dice.choice((COMMIT[:8], COMMIT)))
         time.sleep(_dice.choice((0.0, 0.0005, 0.003)))
@@ -201,8 +228,9 @@ def become(order: dict[str, Any]) -> NoReturn:
     hooks = Hooks(moment, point, order["at"])
     put(sa, "create_engine", hooks.create_engine)
     put(processes, "serve_until_told", hooks.run(serve_until_told))
-    for kept in (books.SqliteBooks, books.PostgresBooks):
-        put(kept, "write", hooks.written(kept.write))
+    put(books.SqliteBooks, "write", hooks.written(books.SqliteBooks.write))
+    put(books.PostgresBooks, "entries", hooks.written(books.PostgresBooks.entries))
+    put(conversation.Conversation, "commit", hooks.said(conversation.Conversation.commit))
     put(till, "_release", hooks.released(till._release))
     put(clock, "datetime", shifted(moment))
     plant(order["bug"])

@@ -145,9 +145,9 @@ class Ordeal:
         finally:
             fleet.close()
 
-    def losing_replies(self, cluster: Cluster, losses: int) -> CommitProxy:
+    def losing_replies(self, losses: int) -> CommitProxy:
         """Drop the reply to COMMIT, or the COMMIT, or let it arrive late, under load from two gateways."""
-        proxy = CommitProxy(cluster.socket)
+        proxy = CommitProxy(self.world.url)
         fleet = Fleet(self.launcher, self.world, 2, url=proxy.url(self.world.url))
         try:
             with self.crowds(fleet, licenses(self.world, 2, 100)) as crowds:

@@ -8,12 +8,12 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from metering import books, till
+from metering import books, conversation, till
 from metering.booking import Answer
 from metering.gateway import plane
 from metering.tables import UsageEvent
@@ -44,23 +44,42 @@ class AnswersEarly(till.Till):
         return decided
 
 
+class EarlyExchange(conversation.Exchange):
+    """The same in a conversation."""
+
+    def _look(self, rows: Any) -> None:
+        super()._look(rows)
+        batch: Sequence[till._Waiting] = cast(Any, self._ended).args[0]
+        till._release(batch, self.booking.answers, self.loop)
+        for waiting in batch:
+            waiting.told = _heard
+
+
 class LooksUpFirst(till.Till):
     """Which events exist is read before the gates are locked."""
 
     def _decide(self, batch: Sequence[till._Waiting], *, wait: bool) -> till._Decided:
+        self._look_up(batch)
+        return super()._decide(batch, wait=wait)
+
+    def _converse(self, talk: Any, batch: list[till._Waiting], loop: Any) -> None:
+        self._look_up(batch)
+        super()._converse(talk, batch, loop)
+
+    def _look_up(self, batch: Sequence[till._Waiting]) -> None:
         with self._database.reading() as connection:
             rows = connection.execute(
                 sa.select(*(_events.c[name] for name in _LOOKED_UP)).where(
                     _events.c.id.in_([waiting.charge.id for waiting in batch])
                 )
             )
-            early = {bytes(row.id): books._booked(row, row.at) for row in rows}
-        look = self._books.look
-        put(self._books, "look", lambda *asked: dataclasses.replace(look(*asked), booked=early))
-        try:
-            return super()._decide(batch, wait=wait)
-        finally:
-            delattr(self._books, "look")
+            early = {
+                bytes(id_): books._booked((id_.hex(), fingerprint.hex(), at.isoformat(), *rest))
+                for id_, fingerprint, at, *rest in rows
+            }
+        name = "look" if self._database.is_sqlite else "found"
+        usual = getattr(type(self._books), name)
+        put(self._books, name, lambda *args: dataclasses.replace(usual(self._books, *args), booked=early))
 
 
 class BlindSqlite(books.SqliteBooks):
@@ -73,8 +92,8 @@ class BlindSqlite(books.SqliteBooks):
 class BlindPostgres(books.PostgresBooks):
     """Never finds an event."""
 
-    def look(self, connection: Connection, asked: books.Asked) -> books.Found:
-        return dataclasses.replace(super().look(connection, asked), booked={})
+    def found(self, rows: Sequence[Sequence[Any]]) -> books.Found:
+        return dataclasses.replace(super().found(rows), booked={})
 
 
 def _ignoring() -> None:
@@ -115,6 +134,7 @@ def _outside_the_till(work: Callable[..., Any]) -> Callable[..., Any]:
 
 def answer_before_commit() -> None:
     put(plane, "Till", AnswersEarly)
+    put(till, "Exchange", EarlyExchange)
 
 
 def look_up_before_lock() -> None:

@@ -81,7 +81,7 @@ def test_two_hundred_kills(
     ordeal.jumping()
     lost = ""
     if cluster is not None:
-        lost = f", commits of whose fate nobody was told {ordeal.losing_replies(cluster, 60).lost.total()}"
+        lost = f", commits of whose fate nobody was told {ordeal.losing_replies(60).lost.total()}"
         ordeal.stopping(cluster)
     verdict = judge(read_notes(ordeal.notes), world)
     world.close()

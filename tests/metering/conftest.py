@@ -16,6 +16,7 @@ from metering.tables import Credential
 from metering.till import Till
 from storage.objects import LocalObjects
 from storage.unit import Store
+from tests.metering.commits import AroundCommits, Disk
 from tests.metering.gatehouse import FILE, KINDS, Served, serving_file
 from tests.metering.listening import listening
 from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
@@ -68,8 +69,8 @@ def till(store: Store, settings: MeteringSettings) -> Iterator[Till]:
 
 
 @pytest.fixture
-def around_commits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Callable[[], None]], None]], None]:
-    """Let something stand around what commits the till's batches."""
+def around_commits(monkeypatch: pytest.MonkeyPatch) -> AroundCommits:
+    """Let something stand around what commits the batches of the writer."""
     commit: Callable[..., None] = DefaultDialect.do_commit
 
     def stand(around: Callable[[Callable[[], None]], None]) -> None:
@@ -82,6 +83,13 @@ def around_commits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Calla
         monkeypatch.setattr(DefaultDialect, "do_commit", commits)
 
     return stand
+
+
+@pytest.fixture
+def disk(store: Store, around_commits: AroundCommits) -> Iterator[Disk]:
+    disk = Disk(store.database, around_commits)
+    yield disk
+    disk.close()
 
 
 @pytest.fixture

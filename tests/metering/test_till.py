@@ -38,10 +38,11 @@ from metering.words import Kind, PeriodState, Settled
 from storage.kernel.ids import new_key
 from storage.kernel.problem import Problem, Unavailable
 from storage.unit import Store
+from tests.faults.commit_proxy import Loss
+from tests.metering.commits import AroundCommits, losing_one
 from tests.metering.shelf import SomePolicy, SomePrice
 
 Licensed = Callable[..., Any]
-AroundCommits = Callable[[Callable[[Callable[[], None]], None]], None]
 
 
 def key7() -> str:
@@ -328,7 +329,7 @@ def test_a_database_that_fails_charges_nothing_and_recovers(
     assert till.charge(a_charge(credential.id, "k1")).outcome is Settled.CHARGED
 
 
-@pytest.mark.parametrize("happened", [True, False])
+@pytest.mark.parametrize("loss", list(Loss))
 @pytest.mark.parametrize(
     "charge",
     [Till.charge, lambda till, charge: asyncio.run(till.charge_async(charge))],
@@ -336,30 +337,21 @@ def test_a_database_that_fails_charges_nothing_and_recovers(
 )
 def test_a_connection_lost_while_committing_is_looked_up(
     store: Store,
-    till: Till,
+    settings: MeteringSettings,
     licensed: Licensed,
     around_commits: AroundCommits,
     *,
     charge: Callable[..., Receipt],
-    happened: bool,
+    loss: Loss,
 ) -> None:
     credential = licensed("lic_1")
-    lost: list[int] = []
-
-    def lose(commit: Callable[[], None]) -> None:
-        if lost or happened:
-            commit()
-        if not lost:
-            lost.append(1)
-            raise sa.exc.OperationalError("COMMIT", {}, Exception("connection lost"))
-
-    around_commits(lose)
-    if not happened:
-        with pytest.raises(Unavailable):
-            charge(till, a_charge(credential.id, "k1"))
-        assert books(store)[1] == []
-    assert charge(till, a_charge(credential.id, "k1")).outcome is Settled.CHARGED
-    assert lost
+    with losing_one(store.database, settings, around_commits, loss) as (till, lost):
+        if loss is Loss.REQUEST:
+            with pytest.raises(Unavailable):
+                charge(till, a_charge(credential.id, "k1"))
+            assert books(store)[1] == []
+        assert charge(till, a_charge(credential.id, "k1")).outcome is Settled.CHARGED
+        assert lost() == 1
     assert len(books(store)[1]) == 1
 
 

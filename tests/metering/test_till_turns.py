@@ -1,4 +1,4 @@
-"""Whose turn it is at the till: the event loop's on SQLite, the writer's otherwise; the counting is the same."""
+"""Whose turn it is at the till: the event loop's, and the writer's otherwise; the counting is the same."""
 
 import asyncio
 import sys
@@ -19,10 +19,13 @@ from metering.words import Settled
 from storage.kernel import clock
 from storage.kernel.problem import Problem, Unavailable
 from storage.unit import Store
+from tests.faults.wire import eventually
+from tests.metering.commits import Disk
 from tests.metering.shelf import SomePolicy
-from tests.metering.test_till import AroundCommits, a_charge, books, key7, no_place_for_hours
+from tests.metering.test_till import a_charge, books, key7, no_place_for_hours
 
 Licensed = Callable[..., Any]
+_LOOP, _WRITER = "MainThread", "till"
 
 
 class Watched:
@@ -32,7 +35,7 @@ class Watched:
         self.deciders: list[str] = []
         self.think = 0.0
         self.till = Till(store.database, settings, now=self._now)
-        self.on_loop = "MainThread" if store.database.is_sqlite else "till"
+        eventually(lambda: store.database.is_sqlite or self.till.talks)
 
     def _now(self) -> datetime:
         self.deciders.append(threading.current_thread().name)
@@ -66,7 +69,7 @@ def test_a_crowd_on_the_loop_is_one_batch(store: Store, watched: Watched, licens
 
     receipts = asyncio.run(crowd())
     assert {receipt.outcome for receipt in receipts} == {Settled.CHARGED}
-    assert set(watched.deciders) == {watched.on_loop}
+    assert set(watched.deciders) == {_LOOP}
     if store.database.is_sqlite:
         assert len(watched.deciders) == 1
     assert len(books(store)[1]) == 100
@@ -99,39 +102,34 @@ def test_while_somebody_else_writes_the_writer_waits_and_the_loop_goes_on(
     holder.start()
     asyncio.run(charged())
     holder.join()
-    assert watched.deciders[-2:] == ["till", watched.on_loop]
+    # PostgreSQL is waited for in conversation.
+    assert watched.deciders[-2:] == [_WRITER if store.database.is_sqlite else _LOOP, _LOOP]
     assert len(books(store)[1]) == 2
 
 
 def test_a_slow_disk_does_not_hold_the_loop(
-    store: Store, watched: Watched, licensed: Licensed, around_commits: AroundCommits
+    store: Store, watched: Watched, licensed: Licensed, disk: Disk
 ) -> None:
     credential = licensed("lic_1")
 
-    def slow(commit: Callable[[], None]) -> None:
-        time.sleep(0.2)
-        commit()
-
     async def charged() -> None:
         for key in ("k1", "k2"):
+            disk.hold()
+            threading.Timer(0.2, disk.let_go).start()
             charge = asyncio.create_task(watched.till.charge_async(a_charge(credential.id, key)))
             assert await _ticks(charge) > 10
             assert (await charge).outcome is Settled.CHARGED
 
-    around_commits(slow)
     asyncio.run(charged())
     assert len(books(store)[1]) == 2
 
 
 def test_a_loop_that_ends_keeps_no_answer_from_another(
-    till: Till, licensed: Licensed, around_commits: AroundCommits
+    watched: Watched, licensed: Licensed, disk: Disk
 ) -> None:
     credential = licensed("lic_1")
+    till = watched.till
     asked, gone = threading.Event(), threading.Event()
-
-    def slow(commit: Callable[[], None]) -> None:
-        gone.wait(10)
-        commit()
 
     async def patient() -> Settled:
         charge = asyncio.create_task(till.charge_async(a_charge(credential.id, "k1")))
@@ -145,12 +143,13 @@ def test_a_loop_that_ends_keeps_no_answer_from_another(
         await asyncio.sleep(0.1)
         assert not charge.done()
 
-    around_commits(slow)
+    disk.hold()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(asyncio.run, patient())
         assert asked.wait(10)
         asyncio.run(leaving())
         gone.set()
+        disk.let_go()
         assert answer.result() is Settled.CHARGED
 
 
@@ -179,15 +178,30 @@ def test_who_thinks_too_long_on_the_loop_rests(store: Store, watched: Watched, l
         await watched.till.charge_async(a_charge(credential.id, "k3"))
 
     asyncio.run(charged())
-    assert watched.deciders == [watched.on_loop, "till", watched.on_loop]
+    # In conversation the loop is held by deciding alone.
+    assert watched.deciders == [_LOOP, _WRITER if store.database.is_sqlite else _LOOP, _LOOP]
 
 
 def test_a_turn_that_fails_is_left_to_the_writer(store: Store, watched: Watched, licensed: Licensed) -> None:
     credential = licensed("lic_1")
     with no_place_for_hours(store), pytest.raises(Unavailable):
         asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1")))
-    assert watched.deciders[-1] == "till"
+    assert watched.deciders[-1] == _WRITER
     assert books(store)[0].used_calls == 0
+    assert asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
+
+
+def test_a_gate_that_cannot_be_read_keeps_nobody_waiting(
+    store: Store, watched: Watched, licensed: Licensed
+) -> None:
+    credential = licensed("lic_1")
+    with store.database.writing() as connection:
+        connection.execute(sa.text("""UPDATE gate SET tariff = '{"steps": "none"}'"""))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1")))
+    with store.database.writing() as connection:
+        connection.execute(sa.text("UPDATE gate SET tariff = NULL"))
     assert asyncio.run(watched.till.charge_async(a_charge(credential.id, "k1"))).outcome is Settled.CHARGED
 
 
