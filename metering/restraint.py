@@ -10,15 +10,17 @@ _REST, _LONGEST_REST = 0.1, 30.0  # seconds, doubled as long as it does not get 
 
 
 class Restraint:
-    """Allows it until it once took longer than `most` seconds of work, and again after a rest. For one event loop.
+    """Allows it until it took longer than `most` seconds of work, and again after a rest. For one event loop.
 
-    What is done stands in a `with` block.
+    What is done stands in a `with` block. Longer once is a hiccup of the machine, which a rest would only prolong;
+    longer twice in a row counts, and so does what had to be broken off.
     """
 
     def __init__(self, most: float) -> None:
         self._most = most
         self._rest = self._until = 0.0
         self._began = (0.0, 0.0)
+        self._was_long = False
 
     @property
     def may(self) -> bool:
@@ -34,6 +36,10 @@ class Restraint:
         began, worked = self._began
         if max(time.thread_time() - worked, (time.monotonic() - began) / _WAITING) < self._most:
             self._rest = self._until = 0.0
+            self._was_long = False
+            return
+        again, self._was_long = self._was_long, True
+        if error is None and not again and not self._rest:
             return
         self._rest = min(max(2 * self._rest, _REST), _LONGEST_REST)
         self._until = time.monotonic() + self._rest

@@ -90,6 +90,12 @@ def writing(form: str, columns: Sequence[Column]) -> Writing:
     return _FORMS[form](columns)
 
 
+def json_page(rows: bytes, *, version: int, following: str | None, total: int | None) -> bytes:
+    """The page whose rows are written already, as JSON objects with commas between them."""
+    count = b"" if total is None else b',"count":%d' % total
+    return b'{"version":%d,"rows":[%b],"next":%b%b}' % (version, rows, orjson.dumps(following), count)
+
+
 class _Json:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._names = [column.name for column in columns]
@@ -104,9 +110,7 @@ class _Json:
         return len(piece)
 
     def finish(self, *, version: int, following: str | None, total: int | None) -> bytes:
-        count = b"" if total is None else b',"count":%d' % total
-        rows, mark = b",".join(self._pieces), orjson.dumps(following)
-        return b'{"version":%d,"rows":[%b],"next":%b%b}' % (version, rows, mark, count)
+        return json_page(b",".join(self._pieces), version=version, following=following, total=total)
 
 
 class _Ndjson(_Json):

@@ -8,6 +8,9 @@ from typing import Any
 
 from metering.filters import Condition, Query
 
+_WRITTEN_OTHERWISE = {"double", "boolean"}
+_MOST_WRITTEN = 60  # columns: what a function of SQLite takes is limited
+
 
 def page_statements(query: Query) -> tuple[str, ...]:
     """The SELECTs whose rows, one after the other, are the page; what they take is said by `page_values`.
@@ -24,6 +27,24 @@ def page_statements(query: Query) -> tuple[str, ...]:
     return tuple(
         f"SELECT {keys}{wanted} FROM data{_all([*clauses, *more])} ORDER BY {order} LIMIT ?"  # noqa: S608  # see above
         for more in _after(query, ordered)
+    )
+
+
+def lines_statement(query: Query) -> str | None:
+    """The SELECT whose one value is the page as text, a line a row: where it is, a tab, the row as JSON.
+
+    It takes what the only one of `page_statements` takes. None where SQLite would write other bytes than
+    `rowformats`: it rounds doubles and knows no booleans; and where the place is more than a number.
+    """
+    kinds = {column.kind for column in query.columns}
+    if query.order is not None or kinds & _WRITTEN_OTHERWISE or len(query.columns) > _MOST_WRITTEN:
+        return None
+    pairs = ", ".join(f"{_text(column.name)}, {_quoted(column.name)}" for column in query.columns)
+    (after,) = _after(query, "_row")
+    return (
+        "SELECT group_concat(line, char(10)) FROM ("  # noqa: S608  # see above
+        f"SELECT _row || char(9) || json_object({pairs}) AS line "
+        f"FROM data{_all([*_where(query), *after])} ORDER BY _row LIMIT ?)"
     )
 
 
@@ -91,6 +112,10 @@ def _beyond(query: Query) -> list[list[Any]]:
     if value is None:
         return [[row]] if query.descending else [[row], []]
     return [[value, value, row], []] if query.descending else [[value, value, row]]
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 
@@ -230,15 +231,24 @@ class PageDesk:
     ) -> Ready:
         """The page, read and encoded. Raises QueryTooSlow after `milliseconds` of that clock."""
         query, version = question.query, question.version
-        written = rowformats.writing(question.form, query.columns)
-        page = plan.read(query, milliseconds, self._plane.settings.page_bytes, written.add, clock)
+        most = self._plane.settings.page_bytes
+        finish: Callable[..., bytes]
+        whole = plan.written(query, milliseconds, most, clock) if question.form == "json" else None
+        if whole is not None:
+            rows, count, last = whole
+            finish = partial(rowformats.json_page, rows)
+        else:
+            written = rowformats.writing(question.form, query.columns)
+            page = plan.read(query, milliseconds, most, written.add, clock)
+            count, last = len(page.rows), page.last
+            finish = written.finish
         following = None
-        if page.last is not None:
+        if last is not None:
             product, key = question.product_id, self._plane.cursor_key
-            following = cursors.cursor(query, page.last, version=version, product=product, key=key)
-        body = written.finish(version=version, following=following, total=total)
+            following = cursors.cursor(query, last, version=version, product=product, key=key)
+        body = finish(version=version, following=following, total=total)
         said = b"%bcontent-length: %d\r\n" % (head(question, following, total), len(body))
-        return Ready(said, body, len(page.rows))
+        return Ready(said, body, count)
 
 
 def _named_version(text: bytes, goods: Goods) -> tuple[list[tuple[str, str]], int]:

@@ -166,20 +166,21 @@ def test_who_asks_again_at_once_is_heard(store: Store, till: Till, licensed: Lic
     assert len(books(store)[1]) == 600
 
 
-def test_who_thinks_too_long_on_the_loop_rests(store: Store, watched: Watched, licensed: Licensed) -> None:
+def test_who_thinks_too_long_on_the_loop_twice_rests(
+    store: Store, watched: Watched, licensed: Licensed
+) -> None:
     credential = licensed("lic_1")
 
     async def charged() -> None:
-        watched.think = 0.15
-        await watched.till.charge_async(a_charge(credential.id, "k1"))
-        watched.think = 0.0
-        await watched.till.charge_async(a_charge(credential.id, "k2"))
+        for number, think in enumerate((0.15, 0.0, 0.15, 0.15, 0.0)):
+            watched.think = think
+            await watched.till.charge_async(a_charge(credential.id, f"k{number}"))
         await asyncio.sleep(0.3)
-        await watched.till.charge_async(a_charge(credential.id, "k3"))
+        await watched.till.charge_async(a_charge(credential.id, "later"))
 
     asyncio.run(charged())
     # In conversation the loop is held by deciding alone.
-    assert watched.deciders == [_LOOP, _WRITER if store.database.is_sqlite else _LOOP, _LOOP]
+    assert watched.deciders == [_LOOP] * 4 + [_WRITER if store.database.is_sqlite else _LOOP, _LOOP]
 
 
 def test_a_turn_that_fails_is_left_to_the_writer(store: Store, watched: Watched, licensed: Licensed) -> None:
