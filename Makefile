@@ -23,7 +23,7 @@ run: .venv/runtime ## Start the market with demo data on http://127.0.0.1:8000
 	@SHUGANG_DEMO=true $(BIN)/shugang serve
 
 test: .venv/dev ## Run every test on SQLite and PostgreSQL, with a real S3 server, queue and browser
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/faults
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/faults
 
 faults: .venv/dev ## Kill servers and gateways at bad moments and count what is left (half an hour)
 	@$(BIN)/python -m pytest tests/faults
