@@ -300,4 +300,5 @@ def _sqlite_gate(row: Any) -> GateState:
 
 
 def _read(text: Any) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -4,8 +4,10 @@ A thread that does the same fights the loop for the interpreter at every answer,
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,7 +23,8 @@ log = structlog.get_logger(__name__)
 Rows = list[Any]
 Heard = Callable[[list[Rows] | None], None]
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
-_BEGIN: Sentence = ("BEGIN", None)
+# By name: whatever the server's default is, each statement has to see what was committed before it.
+_BEGIN: Sentence = ("BEGIN ISOLATION LEVEL READ COMMITTED", None)
 
 
 class Conversation:
@@ -46,9 +49,9 @@ class Conversation:
         return self._loop is None or self._loop is loop
 
     @property
-    def is_over(self) -> bool:
+    def is_left(self) -> bool:
         """Whether its loop has ended."""
-        return self._loop is not None and not self._loop.is_running()
+        return self._loop is not None and self._loop.is_closed()
 
     def ask(self, loop: asyncio.AbstractEventLoop, sentences: Sequence[Sentence], heard: Heard) -> None:
         """Say them in one go, to be done in order; told are the rows of each, which are one JSON value wide."""
@@ -62,7 +65,7 @@ class Conversation:
                 self._wanted.append(True)
             self._wire.pipeline_sync()
             self._listen(loop)
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001  # whoever waits has to hear of it
             self._break_off(error)
 
     def commit(self, loop: asyncio.AbstractEventLoop, heard: Heard) -> None:
@@ -71,8 +74,16 @@ class Conversation:
         try:
             self._wire.send_query(b"COMMIT")
             self._listen(loop)
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001  # whoever waits has to hear of it
             self._break_off(error)
+
+    def end(self) -> None:
+        """The same as `close`, from another thread than its loop's, when nothing is being said."""
+        if self._loop is not None and self._loop.is_running():
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self.close)
+                return
+        self.close()
 
     def close(self) -> None:
         """End it. Whoever waits is told nothing any more."""
@@ -106,36 +117,40 @@ class Conversation:
         try:
             if not self._wire.flush() and self._loop is not None:
                 self._loop.remove_writer(self._line)
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001  # whoever waits has to hear of it
             self._break_off(error)
 
     def _read(self) -> None:
-        wire = self._wire
         try:
-            wire.consume_input()
-            while self._heard is not None and not wire.is_busy():
-                result = wire.get_result()
-                if result is None:
-                    if not self._wanted and not wire.pipeline_status:
-                        self._tell()
-                elif result.status == pq.ExecStatus.PIPELINE_SYNC:
-                    wire.exit_pipeline_mode()
-                    self._tell()
-                elif result.status not in _GOOD or result.command_status == b"ROLLBACK":
-                    raise psycopg.errors.error_from_result(result)
-                elif self._wanted.pop(0):
-                    self._rows.append(
-                        [orjson.loads(result.get_value(row, 0) or b"null") for row in range(result.ntuples)]
-                    )
-        except psycopg.Error as error:
+            complete = self._hear()
+        except Exception as error:  # noqa: BLE001  # whoever waits has to hear of it
             self._break_off(error)
-
-    def _tell(self) -> None:
-        heard, self._heard = self._heard, None
-        if heard is not None:
+            return
+        heard = self._heard
+        if complete and heard is not None:
+            self._heard = None
             heard(self._rows)
 
-    def _break_off(self, error: psycopg.Error) -> None:
+    def _hear(self) -> bool:
+        """Take in what has arrived; whether it is all. Raises psycopg.Error when something was refused."""
+        wire = self._wire
+        wire.consume_input()
+        while self._heard is not None and not wire.is_busy():
+            result = wire.get_result()
+            if result is None:
+                if not self._wanted and not wire.pipeline_status:
+                    return True
+            elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+                wire.exit_pipeline_mode()
+                return True
+            elif result.status not in _GOOD or result.command_status == b"ROLLBACK":
+                raise psycopg.errors.error_from_result(result)
+            elif self._wanted.pop(0):
+                rows = range(result.ntuples)
+                self._rows.append([orjson.loads(result.get_value(row, 0) or b"null") for row in rows])
+        return False
+
+    def _break_off(self, error: Exception) -> None:
         log.warning("conversation.broke_off", error=type(error).__name__)
         heard = self._heard
         self.close()
@@ -158,42 +173,51 @@ class Exchange:
         ended: Callable[["Exchange"], None],
     ) -> None:
         self.booking, self.loop = booking, loop
-        self.committing = self.committed = False
+        self.committing = self.committed = self._over = False
         self._talk, self._books, self._ended = talk, books, ended
 
     def begin(self) -> None:
         """Lock and look up."""
-        questions = self._books.questions(self.booking.asked())
-        self._talk.ask(self.loop, [_BEGIN, *questions], self._look)
+        self._take(self._ask, [])
 
-    def _look(self, rows: list[Rows] | None) -> None:
+    def _ask(self, _: list[Rows]) -> None:
+        questions = self._books.questions(self.booking.asked())
+        self._talk.ask(self.loop, [_BEGIN, *questions], partial(self._take, self._write))
+
+    def _write(self, rows: list[Rows]) -> None:
+        self.booking.decide(self._books.found(rows[1:]))
+        if not self.booking.events:
+            self._commit([])
+            return
+        entries = self._books.entries(*self.booking.entries())
+        self._talk.ask(self.loop, entries, partial(self._take, self._commit))
+
+    def _commit(self, _: list[Rows]) -> None:
+        self.committing = True
+        self._talk.commit(self.loop, partial(self._take, self._finish))
+
+    def _finish(self, _: list[Rows]) -> None:
+        self.committed = True
+        self._end()
+
+    def _take(self, step: Callable[[list[Rows]], None], rows: list[Rows] | None) -> None:
         if rows is None:
-            self._ended(self)
+            self._end()
             return
         try:
-            self.booking.decide(self._books.found(rows[1:]))
-            entries = self._books.entries(*self.booking.entries()) if self.booking.events else []
+            step(rows)
         except Exception:
+            if self._over:
+                raise
             log.exception("till.failed", charges=len(self.booking.charges))
             self.break_off()
-            return
-        if entries:
-            self._talk.ask(self.loop, entries, self._written)
-        else:
-            self._written([])
-
-    def _written(self, rows: list[Rows] | None) -> None:
-        if rows is None:
-            self._ended(self)
-            return
-        self.committing = True
-        self._talk.commit(self.loop, self._told)
-
-    def _told(self, rows: list[Rows] | None) -> None:
-        self.committed = rows is not None
-        self._ended(self)
 
     def break_off(self) -> None:
         """End the conversation in the middle."""
         self._talk.close()
-        self._ended(self)
+        self._end()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._ended(self)

@@ -18,7 +18,7 @@ from metering.restraint import Restraint
 from metering.selects import count_statement, lines_statement, page_statements, page_values
 
 _BATCH = 64  # rows between two looks at the size of a page
-_SHORT = 100  # rows of a page that SQLite writes
+SHORT = 100  # rows of a page that may be read on an event loop, and be written by SQLite
 _PLANS = 512  # shapes of queries whose plan is remembered
 _STEPS = 5_000  # of SQLite's machine between two looks at the clock, some tenths of a millisecond
 HERE_MS = 5  # for so long a reading may hold an event loop
@@ -101,7 +101,7 @@ class _Reader:
         self._connection.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """How the pages of one shape of query are read.
 
@@ -110,7 +110,7 @@ class Plan:
 
     copy: "ServingCopy"
     statements: tuple[str, ...]
-    lines: str | None  # the statement that writes a short page, where there is one
+    lines: str | None  # the statement that writes a short page, where there is one and pages are no larger
     booleans: tuple[int, ...]  # places of columns
     is_light: bool
     here: Restraint  # for who reads on an event loop
@@ -156,11 +156,15 @@ class Plan:
 
         None where it cannot be had so, or is more than `most_bytes`. Raises QueryTooSlow.
         """
-        if self.lines is None or not 0 < query.limit <= _SHORT:
+        if self.lines is None or not 0 < query.limit <= SHORT:
             return None
         values = [*page_values(query)[0], query.limit + 1]
         with self.copy.reader().limited(milliseconds, clock) as connection:
-            text: str | None = connection.execute(self.lines, values).fetchone()[0]
+            try:
+                text: str | None = connection.execute(self.lines, values).fetchone()[0]
+            except pysqlite3.DataError:  # longer than any text may be
+                self.lines = None
+                return None
         if text is None:
             return Written(b"", 0, None)
         lines = [line.partition("\t") for line in text.split("\n")]
@@ -169,6 +173,7 @@ class Plan:
             del lines[-1]
         rows = ",".join([row for _, _, row in lines]).encode()
         if len(rows) > most_bytes:
+            self.lines = None  # `read` stops in time; pages like this one are not tried again
             return None
         place = int(lines[-1][0])
         return Written(rows, len(lines), Kept(place, place) if following else None)

@@ -4,8 +4,8 @@ No paid byte leaves before its charge is durable, and a refusal or failure charg
 
 Whose turn it is: the event loop's, for a second thread would fight it for the interpreter over every line. On SQLite
 the writer, a thread, only commits, and the loop waits for that a moment, as long as the disk is quick; with PostgreSQL
-the loop holds a conversation and goes on meanwhile. When somebody else writes to SQLite, when the conversation broke
-off, when deciding held the loop too long, the writer settles whole batches on its own.
+the loop holds a conversation and goes on meanwhile. When somebody else writes to SQLite or a turn held the loop too
+long, when the conversation broke off, the writer settles whole batches on its own.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from metering.booking import Answer, Booking
 from metering.books import Asked, Books, PostgresBooks, SqliteBooks
@@ -63,7 +63,7 @@ class _Decided:
 
     batch: Sequence[_Waiting]
     booking: Booking
-    transaction: ExitStack  # closing it commits
+    transaction: ExitStack | None  # closing it commits; None when COMMIT was said and no answer came
 
 
 @dataclass(slots=True)
@@ -227,7 +227,7 @@ class Till:
         elif self._talk is not None and self._talk.is_for(loop):
             self._converse(self._talk, self._take(max(self._crowd, _LEAST_SAID)), loop)
         else:
-            if self._talk is not None and self._talk.is_over:
+            if self._talk is not None and self._talk.is_left:
                 self._end_talk()
             self._settling.release()
             self._call_writer()
@@ -239,23 +239,26 @@ class Till:
         self._exchange.begin()
 
     def _end_exchange(self, batch: list[_Waiting], exchange: Exchange) -> None:
-        self._exchange = None
+        with self._wake:
+            if self._exchange is not exchange:
+                return  # the writer has ended it
+            self._exchange = None
         if exchange.committed:
             self._turned_seconds = time.monotonic()
             # In halves: while the database works for one, the other is answered and asks again.
             self._crowd = min((len(batch) + len(self._queue) + 1) // 2, _ON_LOOP)
             self._settling.release()
-            self._take_turn(exchange.loop)  # the database works while the answers are given
-            _release(batch, exchange.booking.answers, exchange.loop)
+            try:
+                self._take_turn(exchange.loop)  # the database works while the answers are given
+            finally:
+                _release(batch, exchange.booking.answers, exchange.loop)
             if self._closing:
                 self._call_writer()
             return
         self._talk = None
         if exchange.committing and exchange.booking.events:
-            unknown = ExitStack()
-            unknown.callback(_break_off)
             with self._wake:
-                self._decided = _Turn(_Decided(batch, exchange.booking, unknown), threading.Lock(), left=True)
+                self._decided = _Turn(_Decided(batch, exchange.booking, None), threading.Lock(), left=True)
                 self._decided.committed.acquire()
                 self._wake.notify()
         else:
@@ -305,8 +308,8 @@ class Till:
 
     def _run(self) -> None:
         crowd = 1
-        self._begin_talk()
         try:
+            self._begin_talk()
             while work := self._next(crowd):
                 if isinstance(work, _Turn):
                     self._commit_turn(work)
@@ -322,18 +325,20 @@ class Till:
         finally:
             self._ended = True
             self._end_talk()
+            late = self._take(len(self._queue))  # came while we ended
+            _release(late, [TillBusy() for _ in late])
 
     def _begin_talk(self) -> None:
         if self._talk is not None or self._database.is_sqlite or self._closing:
             return
         try:
             self._talk = Conversation(self._database.apart())
-        except DBAPIError as error:
-            log.warning("till.no_conversation", error=type(error.orig).__name__)
+        except Exception as error:  # noqa: BLE001  # then the writer settles
+            log.warning("till.no_conversation", error=type(error).__name__)
 
     def _end_talk(self) -> None:
         if self._talk is not None:
-            self._talk.close()
+            self._talk.end()
             self._talk = None
 
     def _next(self, crowd: int) -> _Turn | list[_Waiting] | None:
@@ -348,12 +353,20 @@ class Till:
                 mine = bool(self._queue) and (self._called or self._closing or not self._loop_may)
                 if (mine or self._closing) and self._settling.acquire(blocking=False):
                     self._called = False
-                    return self._gather(crowd, asleep) if mine else None
+                    if self._queue:
+                        return self._gather(crowd, asleep)
+                    if self._closing:
+                        return None
+                    self._settling.release()  # a loop has taken them meanwhile
                 exchange = self._exchange
-                if exchange is None or exchange.loop.is_running():
+                if exchange is None or self._goes_on(exchange.loop):
                     self._wake.wait(None if self._database.is_sqlite else _LOOK_SECONDS)
                 else:
                     exchange.break_off()
+
+    def _goes_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it will hear an answer. One that only stands still is waited for, but not at the end."""
+        return not loop.is_closed() and (loop.is_running() or not self._closing)
 
     def _gather(self, crowd: int, asleep: float) -> list[_Waiting]:
         """Everything that waits; under load, up to two milliseconds for about as many as there were a moment ago."""
@@ -404,6 +417,8 @@ class Till:
 
     def _commit(self, decided: _Decided) -> list[Answer]:
         booking = decided.booking
+        if decided.transaction is None:
+            return self._after_lost_commit(booking)
         try:
             decided.transaction.close()
         except DBAPIError:
@@ -425,7 +440,7 @@ class Till:
             try:
                 with self._database.writing() as connection:
                     found = self._books.look(connection, Asked(licenses, set(), set(), ids, "")).booked
-            except (DBAPIError, Unavailable):
+            except (SQLAlchemyError, Unavailable):
                 continue
             # Another gateway may have booked the same key meanwhile: that purchase is not this one.
             present = {id_ for id_, booked in found.items() if booked.receipt.at == booking.now}
@@ -434,10 +449,6 @@ class Till:
                 for answer in booking.answers
             ]
         return [OutcomeUnknown() if isinstance(answer, Receipt) else answer for answer in booking.answers]
-
-
-def _break_off() -> None:
-    raise OperationalError("COMMIT", None, ConnectionError("the conversation broke off"))
 
 
 def _surely(settle: Callable[[T], Sequence[Answer]], work: T, charges: int) -> Sequence[Answer]:

@@ -161,6 +161,8 @@ class Database:
             isolation_level="READ COMMITTED",
             connect_args={
                 "connect_timeout": 5,
+                "tcp_user_timeout": 30_000,  # milliseconds until a silent line is given up
+                "client_encoding": "utf8",
                 "options": "-c timezone=UTC -c lock_timeout=15s -c idle_in_transaction_session_timeout=120s",
             },
         )
@@ -191,8 +193,8 @@ class Database:
                     with self._kept.begin():
                         yield self._kept
                 except DBAPIError:  # a COMMIT that failed may have left its transaction open
-                    self._kept.close()
-                    self._kept = None
+                    broken, self._kept = self._kept, None
+                    broken.close()
                     raise
         finally:
             self._lock.release()
@@ -218,7 +220,11 @@ class Database:
 
     def apart(self) -> Any:
         """A connection of PostgreSQL's driver outside the pool, for the caller to close. Raises DBAPIError."""
-        pooled = self.engine.raw_connection()
+        base = self.engine.dialect.loaded_dbapi.Error
+        try:
+            pooled = self.engine.raw_connection()
+        except base as error:
+            raise DBAPIError.instance(None, None, error, base) from error
         connection = pooled.driver_connection
         pooled.detach()
         return connection

@@ -16,7 +16,7 @@ from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
 from metering.gateway.recent import Recent
 from metering.problems import QueryTooSlow
-from metering.serving import HERE_MS, Clock, Plan, ServingCopy, visible
+from metering.serving import HERE_MS, SHORT, Clock, Plan, ServingCopy, visible
 from metering.shelf import Goods, version_for
 from storage.kernel.problem import invalid
 
@@ -24,7 +24,6 @@ T = TypeVar("T")
 _QUESTIONS = 4096
 _COUNTS = 4096
 _LONG = 1000  # longer questions are not remembered
-_FEW = 100  # rows of a page that may be read on the event loop
 _FORM_HEADS = {
     form: head_of({"Content-Type": media, "X-Content-Type-Options": "nosniff", "Vary": "Accept"})
     for form, media in rowformats.MEDIA.items()
@@ -155,7 +154,7 @@ class PageDesk:
         What takes too long goes to a thread, and its like goes there at once for a while.
         """
         query, copies = question.query, self._plane.copies
-        if query.limit > _FEW or query.total or not copies.is_open(question.sha256):
+        if query.limit > SHORT or query.total or not copies.is_open(question.sha256):
             return None
         with copies.reading(question.sha256) as copy:
             plan = copy.plan(query)

@@ -47,8 +47,8 @@ class AnswersEarly(till.Till):
 class EarlyExchange(conversation.Exchange):
     """The same in a conversation."""
 
-    def _look(self, rows: Any) -> None:
-        super()._look(rows)
+    def _write(self, rows: Any) -> None:
+        super()._write(rows)
         batch: Sequence[till._Waiting] = cast(Any, self._ended).args[0]
         till._release(batch, self.booking.answers, self.loop)
         for waiting in batch:

@@ -12,9 +12,11 @@ from metering.settings import MeteringSettings
 from metering.till import Till
 from metering.words import Settled
 from storage.database import Database
+from storage.kernel.problem import Unavailable
 from storage.unit import Store
 from tests.faults.wire import eventually
 from tests.metering.test_till import a_charge, books, key7
+from tests.servers import free_port
 
 pytestmark = pytest.mark.postgres
 _POSTGRES = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -51,11 +53,21 @@ def test_what_is_longer_than_the_line_takes_at_once_arrives_whole(talk: Conversa
 def test_after_a_wrong_word_it_is_over(talk: Conversation) -> None:
     assert said(talk, (_LENGTH, "x"), ("SELECT 1 / 0", None), (_LENGTH, "y")) is None
     assert said(talk, (_LENGTH, "x")) is None
-    assert talk.is_over
 
 
 def test_what_was_undone_is_not_told_as_done(talk: Conversation) -> None:
     assert said(talk, ("BEGIN", None), ("ROLLBACK", None)) is None
+
+
+def test_where_nobody_answers_charges_are_refused_and_not_kept_waiting(settings: MeteringSettings) -> None:
+    nowhere = Database(f"postgresql+psycopg://postgres@127.0.0.1:{free_port()}/nowhere")
+    till = Till(nowhere, settings)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            till.charge(a_charge("cli_1", key7()), timeout=20)
+    assert till.alive
+    till.close()
+    nowhere.close()
 
 
 @_POSTGRES

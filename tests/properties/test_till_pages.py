@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -35,7 +36,7 @@ def row_of(number: int) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> ServingCopy:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     names = ['"' + name.replace('"', '""') + '"' for name in NAMES]
     kinds = ["VARCHAR", "VARCHAR", "BIGINT", "DATE", "TIMESTAMP", "DECIMAL(10,2)", "BIGINT"]
@@ -51,7 +52,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> ServingCopy:
     connection.execute(f"COPY t TO '{folder}/t.parquet' (FORMAT parquet)")
     connection.close()
     to_serving(folder / "t.parquet", folder / "serving.db", folder, Limits(), indexes=["code"])
-    return ServingCopy(folder / "serving.db")
+    return folder / "serving.db"
+
+
+@pytest.fixture(scope="module")
+def copy(serving: Path) -> ServingCopy:
+    return ServingCopy(serving)
 
 
 def asked(copy: ServingCopy, columns: list[str], limit: int, code: int | None) -> Query:
@@ -81,11 +87,18 @@ def test_what_sqlite_writes_is_what_we_write(
         told: dict[str, Any] = {"version": 1, "following": None, "total": None}
         assert rowformats.json_page(whole.rows, **told) == ours.finish(**told)
         assert plan.written(query, MS, len(whole.rows)) == whole
-        if whole.number:
-            assert plan.written(query, MS, len(whole.rows) - 1) is None
         if page.last is None:
             return
         query = query._replace(after=page.last)
+
+
+def test_a_page_that_grows_too_large_is_left_to_who_stops_in_time(serving: Path) -> None:
+    copy = ServingCopy(serving)
+    query = asked(copy, ["code", "时刻"], 100, None)
+    whole = copy.plan(query).written(query, MS, MOST)
+    assert whole is not None
+    assert copy.plan(query).written(query, MS, len(whole.rows) - 1) is None
+    assert copy.plan(query).written(query, MS, MOST) is None  # nor are others like it tried
 
 
 @pytest.mark.parametrize(
