@@ -325,8 +325,9 @@ class Till:
         finally:
             self._ended = True
             self._end_talk()
-            late = self._take(len(self._queue))  # came while we ended
-            _release(late, [TillBusy() for _ in late])
+            with contextlib.suppress(IndexError):  # nobody came while we ended, or they have left again
+                while True:
+                    _release([self._queue.popleft()], [TillBusy()])
 
     def _begin_talk(self) -> None:
         if self._talk is not None or self._database.is_sqlite or self._closing:
