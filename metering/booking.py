@@ -29,8 +29,12 @@ class Booking:
     events: list[EventRow] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     _found: Found = field(init=False)
-    _period: str = field(init=False)
+    _month: str = field(init=False)  # of now
+    _period: str = field(init=False)  # that is booked into
     _touched: dict[str, GateState] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._month = clock.period_of(self.now, self.zone)
 
     def book(self, connection: Connection) -> None:
         """Lock, look up, decide, write. Afterwards `answers` may leave once the commit is done."""
@@ -46,7 +50,7 @@ class Booking:
             {charge.credential_id for charge in charges},
             {charge.jti for charge in charges},
             {charge.id for charge in charges},
-            clock.period_of(self.now, self.zone),
+            self._month,
         )
 
     def entries(self) -> tuple[list[EventRow], list[GateState], list[HourRow]]:
@@ -56,7 +60,7 @@ class Booking:
     def decide(self, found: Found) -> None:
         """An answer for every charge, in order."""
         self._found = found
-        self._period = found.open_period(clock.period_of(self.now, self.zone), self.zone)
+        self._period = found.open_period(self._month, self.zone)
         for charge in self.charges:
             try:
                 self.answers.append(self._decide(charge))

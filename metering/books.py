@@ -3,7 +3,7 @@
 Raw multi-row SQL, given to the driver itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -34,6 +34,7 @@ _USED = ("used_calls", "used_rows", "used_bytes", "used_downloads", "spent_fen")
 _used: Callable[[GateState], tuple[int, ...]] = attrgetter(*_USED)
 _AT_ONCE = 1024  # rows of one INSERT: 13 values each, of the 32,766 that SQLite takes
 
+_Rows = Sequence[Sequence[Any]]
 Sentence = tuple[str, str | None]  # a statement, and the one value it takes, if any
 EventRow = tuple[bytes, str, str, str, str, str, int, int, int, int, bytes, str, datetime]
 HourRow = tuple[str, datetime, str, str, str, str, str, int, int, int, int, int]
@@ -94,6 +95,16 @@ class Books(Protocol):
         ...
 
 
+def _found(gates: Iterable[GateState], live: _Rows, closed: _Rows, revoked: _Rows, booked: _Rows) -> Found:
+    return Found(
+        {gate.license_id: gate for gate in gates},
+        {row[0] for row in live},
+        {row[0] for row in closed},
+        {row[0] for row in revoked},
+        {found.receipt.id: found for found in map(_booked, booked)},
+    )
+
+
 def _booked(row: Any) -> Booked:
     id_, fingerprint, at, calls, rows, size, amount = row
     receipt = Receipt(bytes.fromhex(id_), Settled.DUPLICATE, _read(at), calls, rows, size, amount)
@@ -141,13 +152,7 @@ class SqliteBooks:
             closed = rows(self.CLOSED, asked.since)
             revoked = rows(self.REVOKED, as_json(asked.jtis))
             booked = rows(self.BOOKED, as_json(id_.hex() for id_ in asked.ids))
-        return Found(
-            {row[0]: _sqlite_gate(row) for row in gates},
-            {row[0] for row in live},
-            {row[0] for row in closed},
-            {row[0] for row in revoked},
-            {bytes.fromhex(row[0]): _booked(row) for row in booked},
-        )
+        return _found(map(_sqlite_gate, gates), live, closed, revoked, booked)
 
     def write(
         self,
@@ -231,16 +236,11 @@ class PostgresBooks:
             (self.BOOKED, as_json(id_.hex() for id_ in asked.ids)),
         ]
 
-    def found(self, rows: Sequence[Sequence[Any]]) -> Found:
+    def found(self, rows: Sequence[_Rows]) -> Found:
         """What the answers say."""
         gates, credentials, _, closed, revoked, booked = rows
-        return Found(
-            {row[0]: _gate(row) for row in gates},
-            {row[0] for row in credentials if row[1] is None},
-            {row[0] for row in closed},
-            {row[0] for row in revoked},
-            {bytes.fromhex(row[0]): _booked(row) for row in booked},
-        )
+        live = [row for row in credentials if row[1] is None]
+        return _found(map(_gate, gates), live, closed, revoked, booked)
 
     def entries(
         self, events: Sequence[EventRow], gates: Sequence[GateState], hours: Sequence[HourRow]

@@ -7,6 +7,7 @@ from the shape of a query alone.
 from typing import Any
 
 from metering.filters import Condition, Query
+from storage.tabular import sql
 
 _WRITTEN_OTHERWISE = {"double", "boolean"}
 _MOST_WRITTEN = 60  # columns: what a function of SQLite takes is limited
@@ -20,7 +21,7 @@ def page_statements(query: Query) -> tuple[str, ...]:
     """
     clauses = _where(query)
     ordered = _ordered(query)
-    wanted = "".join(f", {_quoted(column.name)}" for column in query.columns)
+    wanted = "".join(f", {sql.name(column.name)}" for column in query.columns)
     way = " DESC" if query.descending else ""
     keys = f"{ordered}, _row" if query.order else "_row"
     order = f"{ordered}{way}, _row{way}" if query.order else "_row"
@@ -39,7 +40,7 @@ def lines_statement(query: Query) -> str | None:
     kinds = {column.kind for column in query.columns}
     if query.order is not None or kinds & _WRITTEN_OTHERWISE or len(query.columns) > _MOST_WRITTEN:
         return None
-    pairs = ", ".join(f"{_text(column.name)}, {_quoted(column.name)}" for column in query.columns)
+    pairs = ", ".join(f"{sql.text(column.name)}, {sql.name(column.name)}" for column in query.columns)
     (after,) = _after(query, "_row")
     return (
         "SELECT group_concat(line, char(10)) FROM ("  # noqa: S608  # see above
@@ -68,12 +69,12 @@ def _all(clauses: list[str]) -> str:
 
 
 def _clause(condition: Condition) -> str:
-    name = _quoted(condition.column.filter or condition.column.name)
+    name = sql.name(condition.column.filter or condition.column.name)
     match condition.operator:
         case "is_null":
-            return f"{_quoted(condition.column.name)} IS NULL"
+            return f"{sql.name(condition.column.name)} IS NULL"
         case "is_not_null":
-            return f"{_quoted(condition.column.name)} IS NOT NULL"
+            return f"{sql.name(condition.column.name)} IS NOT NULL"
         case "in":
             return f"{name} IN ({', '.join('?' * len(condition.values))})"
         case "between":
@@ -87,7 +88,7 @@ def _clause(condition: Condition) -> str:
 
 
 def _ordered(query: Query) -> str:
-    return _quoted(query.order.filter or query.order.name) if query.order else "_row"
+    return sql.name(query.order.filter or query.order.name) if query.order else "_row"
 
 
 def _after(query: Query, ordered: str) -> list[list[str]]:
@@ -112,11 +113,3 @@ def _beyond(query: Query) -> list[list[Any]]:
     if value is None:
         return [[row]] if query.descending else [[row], []]
     return [[value, value, row], []] if query.descending else [[value, value, row]]
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

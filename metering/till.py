@@ -200,7 +200,7 @@ class Till:
 
     @property
     def _loop_may(self) -> bool:
-        return self._restraint.may if self._database.is_sqlite else self._talk is not None
+        return self._restraint.may if self._database.is_sqlite else self.talks
 
     def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
         """For a turn: after what has arrived was read, and under load when about as many wait as a moment ago."""

@@ -92,7 +92,7 @@ class BlindSqlite(books.SqliteBooks):
 class BlindPostgres(books.PostgresBooks):
     """Never finds an event."""
 
-    def found(self, rows: Sequence[Sequence[Any]]) -> books.Found:
+    def found(self, rows: Sequence[Any]) -> books.Found:
         return dataclasses.replace(super().found(rows), booked={})
 
 

@@ -39,8 +39,10 @@ def losing_one(
 
     around_commits(lose)
     till = Till(database, settings)
-    yield till, lambda: len(lost)
-    till.close()
+    try:
+        yield till, lambda: len(lost)
+    finally:
+        till.close()
 
 
 @contextmanager
