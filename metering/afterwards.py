@@ -14,6 +14,7 @@ from storage.kernel.problem import Problem
 
 log = structlog.get_logger(__name__)
 _FLUSH_SECONDS = 1.0
+_AT_ONCE = 256  # notes of one transaction, some milliseconds: on SQLite the till waits for it
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -47,7 +48,7 @@ class Notebook(ABC, Generic[K, V]):
 
 
 class Afterwards:
-    """事后记录. Writes the books each second and when it closes, a transaction for each that has something."""
+    """事后记录. Writes the books each second and when it closes, in short transactions."""
 
     def __init__(self, database: Database, *books: Notebook[Any, Any]) -> None:
         self._database = database
@@ -64,18 +65,23 @@ class Afterwards:
     def flush(self) -> None:
         """Write now; what cannot be written waits for the next time."""
         for book in self._books:
-            waiting = book.take()
-            if not waiting:
-                continue
-            try:
-                with self._database.writing() as connection:
-                    book.write(connection, waiting)
-            except (DBAPIError, Problem) as error:
-                log.warning(
-                    "afterwards.not_written", book=type(book).__name__, notes=len(waiting), error=str(error)
-                )
-                for name, value in waiting.items():
-                    book.note(name, value)
+            waiting = list(book.take().items())
+            while waiting:
+                some = waiting[-_AT_ONCE:]
+                try:
+                    with self._database.writing() as connection:
+                        book.write(connection, dict(some))
+                except (DBAPIError, Problem) as error:
+                    log.warning(
+                        "afterwards.not_written",
+                        book=type(book).__name__,
+                        notes=len(waiting),
+                        error=str(error),
+                    )
+                    for name, value in waiting:
+                        book.note(name, value)
+                    break
+                del waiting[-_AT_ONCE:]
 
     def _run(self) -> None:
         while not self._stop.wait(_FLUSH_SECONDS):

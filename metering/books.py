@@ -6,7 +6,6 @@ Raw multi-row SQL, given to the driver itself.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from metering.gate import GateState, Receipt
 from metering.rating import Tariff
-from metering.upserts import as_json, as_stored
+from metering.upserts import as_json, as_stored, insert_many
 from metering.words import Settled
 from storage.database import driver
 from storage.kernel import clock
@@ -32,7 +31,6 @@ _ADD = ", ".join(
 _ON_CONFLICT = f"ON CONFLICT (license_id, hour, credential_id, purpose, kind, period) DO UPDATE SET {_ADD}"
 _USED = ("used_calls", "used_rows", "used_bytes", "used_downloads", "spent_fen")
 _used: Callable[[GateState], tuple[int, ...]] = attrgetter(*_USED)
-_AT_ONCE = 1024  # rows of one INSERT: 13 values each, of the 32,766 that SQLite takes
 
 _Rows = Sequence[Sequence[Any]]
 Sentence = tuple[str, str | None]  # a statement, and the one value it takes, if any
@@ -111,19 +109,6 @@ def _booked(row: Any) -> Booked:
     return Booked(bytes.fromhex(fingerprint), receipt)
 
 
-@cache
-def _insert(rows: int) -> str:
-    """One statement for a batch, its size rounded up so that few are prepared; spare rows have no key and are left out.
-
-    A statement a row would hand the interpreter to another thread at every row.
-    """
-    row = f"({', '.join('?' * 13)})"
-    return (
-        f"INSERT INTO usage_event ({_EVENT}) SELECT * FROM (VALUES {', '.join([row] * rows)}) "  # noqa: S608
-        "WHERE column1 <> 0"
-    )
-
-
 class SqliteBooks:
     """The single fair writer is the lock."""
 
@@ -162,18 +147,14 @@ class SqliteBooks:
         hours: Sequence[HourRow],
     ) -> None:
         moments = {at: as_stored(at) for at in {event[-1] for event in events}}  # the till's batch has one
+        values: list[Any] = []
+        for event in events:
+            values += event
+            values[-13] = bytearray(event[0])
+            values[-3] = bytearray(event[10])
+            values[-1] = moments[event[-1]]
         with driver(connection) as raw:
-            for start in range(0, len(events), _AT_ONCE):
-                some = events[start : start + _AT_ONCE]
-                padded = 1 << (len(some) - 1).bit_length()
-                values: list[Any] = []
-                for event in some:
-                    values += event
-                    values[-13] = bytearray(event[0])  # the driver asks three protocols how to bind `bytes`
-                    values[-3] = bytearray(event[10])
-                    values[-1] = moments[event[-1]]
-                values += [0] * (13 * (padded - len(some)))
-                raw.execute(_insert(padded), values)
+            insert_many(raw, "usage_event", _EVENT, values)
             raw.executemany(self.USE, [(*_used(gate), gate.license_id) for gate in gates])
             raw.executemany(self.ADD, [(row[0], as_stored(row[1]), *row[2:]) for row in hours])
 

@@ -4,28 +4,26 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from metering.afterwards import Notebook
 from metering.ranges import Span, covers, merge
 from metering.tables import Delivery
-from metering.upserts import as_json, as_stored, insert_into
-from storage.database import Database
+from metering.upserts import as_json, as_stored, insert_into, insert_many
+from storage.database import Database, driver
 from storage.kernel import clock
 
 _delivery = Delivery.__table__  # type: ignore[attr-defined]
 _COLUMNS = "event_id, license_id, sha256, size, ranges, begun_at, delivered_at"
-# One statement with one value for all that is new: thousands of downloads begin in a second.
-_BEGIN = {
-    "sqlite": f"INSERT INTO delivery ({_COLUMNS}) SELECT unhex(value->>'event_id'), value->>'license_id', "  # noqa: S608
-    "value->>'sha256', value->>'size', value->'ranges', value->>'begun_at', value->>'delivered_at' "
-    "FROM json_each(?) WHERE true ON CONFLICT DO NOTHING RETURNING event_id",
-    "postgresql": f"INSERT INTO delivery ({_COLUMNS}) SELECT decode(event_id, 'hex'), license_id, sha256, size, "  # noqa: S608
+_NAMES = _COLUMNS.split(", ")
+_NEW = "ON CONFLICT DO NOTHING RETURNING event_id"
+_BEGIN = (  # PostgreSQL: one value for all that is new, for thousands of downloads begin in a second
+    f"INSERT INTO delivery ({_COLUMNS}) SELECT decode(event_id, 'hex'), license_id, sha256, size, "  # noqa: S608
     "ranges, begun_at, delivered_at FROM json_to_recordset(%s::json) AS d(event_id text, license_id text, "
-    "sha256 text, size bigint, ranges json, begun_at timestamptz, delivered_at timestamptz) "
-    "ON CONFLICT DO NOTHING RETURNING event_id",
-}
+    f"sha256 text, size bigint, ranges json, begun_at timestamptz, delivered_at timestamptz) {_NEW}"
+)
 
 
 class Charged(NamedTuple):
@@ -65,11 +63,8 @@ class DeliveryBook(Notebook[Charged, _Sent]):
 
     def write(self, connection: Connection, waiting: dict[Charged, _Sent]) -> None:
         # In one order for everybody, so that two gateways wait for each other and never deadlock.
-        charged = sorted(waiting, key=lambda each: each.event_id)
-        now = clock.now()
-        documents = as_json(_new(each, waiting[each], now) for each in charged)
-        begin = _BEGIN[connection.dialect.name]
-        new = {bytes(row[0]) for row in connection.exec_driver_sql(begin, (documents,))}
+        charged = sorted(waiting)
+        new = _begun(connection, [_row(each, waiting[each]) for each in charged])
         resumed = {each.event_id: each for each in charged if each.event_id not in new}
         for some in _portions(list(resumed)):
             found = connection.execute(
@@ -87,16 +82,30 @@ class DeliveryBook(Notebook[Charged, _Sent]):
             )
 
 
-def _new(charged: Charged, sent: _Sent, now: datetime) -> dict[str, Any]:
-    return {
-        "event_id": charged.event_id.hex(),
-        "license_id": charged.license_id,
-        "sha256": charged.sha256,
-        "size": charged.size,
-        "ranges": [list(span) for span in merge(sent.spans)],
-        "begun_at": as_stored(sent.at),
-        "delivered_at": as_stored(now) if covers(sent.spans, charged.size) else None,
-    }
+def _row(charged: Charged, sent: _Sent) -> tuple[Any, ...]:
+    """What `_COLUMNS` are to hold, with the ranges as JSON."""
+    ranges = merge(sent.spans)
+    begun = as_stored(sent.at)
+    whole = covers(ranges, charged.size)
+    return (*charged, orjson.dumps(ranges).decode(), begun, as_stored(clock.now()) if whole else None)
+
+
+def _begun(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[bytes]:
+    """Insert what is new; returns the events of these."""
+    with driver(connection) as raw:
+        if connection.dialect.name == "sqlite":
+            values: list[Any] = []
+            for row in rows:
+                values += row
+                values[-len(row)] = bytearray(row[0])
+            new = insert_many(raw, "delivery", _COLUMNS, values, _NEW)
+        else:
+            documents = (
+                dict(zip(_NAMES, (row[0].hex(), *row[1:4], orjson.Fragment(row[4]), *row[5:]), strict=True))
+                for row in rows
+            )
+            new = raw.execute(_BEGIN, (as_json(documents),)).fetchall()
+    return {bytes(row[0]) for row in new}
 
 
 def _after(charged: Charged, sent: _Sent, before: Any) -> dict[str, Any]:

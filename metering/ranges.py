@@ -43,6 +43,9 @@ def merge(spans: Sequence[Sequence[int]]) -> list[Span]:
     >>> merge([(5, 9), (0, 2), (2, 3), (8, 12)])
     [(0, 3), (5, 12)]
     """
+    if len(spans) == 1:  # mostly
+        start, end = spans[0]
+        return [(start, end)] if start < end else []
     merged: list[Span] = []
     for start, end in sorted((span[0], span[1]) for span in spans if span[0] < span[1]):
         if merged and start <= merged[-1][1]:

@@ -11,6 +11,7 @@ from storage.tabular import sql
 
 _WRITTEN_OTHERWISE = {"double", "boolean"}
 _MOST_WRITTEN = 60  # columns: what a function of SQLite takes is limited
+_LIMIT = "LIMIT ? + 0"  # a sum: where it sees the number, SQLite plans the statement anew for each
 
 
 def page_statements(query: Query) -> tuple[str, ...]:
@@ -26,13 +27,13 @@ def page_statements(query: Query) -> tuple[str, ...]:
     keys = f"{ordered}, _row" if query.order else "_row"
     order = f"{ordered}{way}, _row{way}" if query.order else "_row"
     return tuple(
-        f"SELECT {keys}{wanted} FROM data{_all([*clauses, *more])} ORDER BY {order} LIMIT ?"  # noqa: S608  # see above
+        f"SELECT {keys}{wanted} FROM data{_all([*clauses, *more])} ORDER BY {order} {_LIMIT}"  # noqa: S608  # see above
         for more in _after(query, ordered)
     )
 
 
 def lines_statement(query: Query) -> str | None:
-    """The SELECT whose one value is the page as text, a line a row: where it is, a tab, the row as JSON.
+    """The SELECT whose one row is the page: its rows as JSON in UTF-8, a line each, and where they are, with commas.
 
     It takes what the only one of `page_statements` takes. None where SQLite would write other bytes than
     `rowformats`: it rounds doubles and knows no booleans; and where the place is more than a number.
@@ -43,9 +44,9 @@ def lines_statement(query: Query) -> str | None:
     pairs = ", ".join(f"{sql.text(column.name)}, {sql.name(column.name)}" for column in query.columns)
     (after,) = _after(query, "_row")
     return (
-        "SELECT group_concat(line, char(10)) FROM ("  # noqa: S608  # see above
-        f"SELECT _row || char(9) || json_object({pairs}) AS line "
-        f"FROM data{_all([*_where(query), *after])} ORDER BY _row LIMIT ?)"
+        "SELECT CAST(group_concat(line, char(10)) AS BLOB), group_concat(_row) FROM ("  # noqa: S608  # see above
+        f"SELECT _row, json_object({pairs}) AS line "
+        f"FROM data{_all([*_where(query), *after])} ORDER BY _row {_LIMIT})"
     )
 
 

@@ -161,22 +161,22 @@ class Plan:
         values = [*page_values(query)[0], query.limit + 1]
         with self.copy.reader().limited(milliseconds, clock) as connection:
             try:
-                text: str | None = connection.execute(self.lines, values).fetchone()[0]
+                rows, places = connection.execute(self.lines, values).fetchone()
             except pysqlite3.DataError:  # longer than any text may be
                 self.lines = None
                 return None
-        if text is None:
+        if rows is None:
             return Written(b"", 0, None)
-        lines = [line.partition("\t") for line in text.split("\n")]
-        following = len(lines) > query.limit
-        if following:
-            del lines[-1]
-        rows = ",".join([row for _, _, row in lines]).encode()
+        number, last = places.count(",") + 1, None
+        if number > query.limit:
+            rows = rows[: rows.rindex(b"\n")]
+            number -= 1
+            place = int(places.rsplit(",", 2)[-2])
+            last = Kept(place, place)
         if len(rows) > most_bytes:
             self.lines = None  # `read` stops in time; pages like this one are not tried again
             return None
-        place = int(lines[-1][0])
-        return Written(rows, len(lines), Kept(place, place) if following else None)
+        return Written(rows.replace(b"\n", b","), number, last)
 
 
 class ServingCopy:

@@ -8,6 +8,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from metering import books, conversation, till
 from metering.booking import Answer
 from metering.gateway import plane
 from metering.tables import UsageEvent
+from metering.upserts import insert_many
 from storage import database
 from storage.database import FairLock
 
@@ -98,8 +100,7 @@ class BlindPostgres(books.PostgresBooks):
 
 def _ignoring() -> None:
     """Let a second event pass in silence."""
-    insert = books._insert
-    put(books, "_insert", lambda rows: f"{insert(rows)} ON CONFLICT DO NOTHING")
+    put(books, "insert_many", partial(insert_many, then="ON CONFLICT DO NOTHING"))
     put(books.PostgresBooks, "INSERT", f"{books.PostgresBooks.INSERT} ON CONFLICT DO NOTHING")
 
 
