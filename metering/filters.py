@@ -10,6 +10,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -33,6 +34,9 @@ OPERATORS = (*COMPARE, "in", "between", "prefix", "is")
 MAX_FILTERS = 20
 MAX_LIST = 200
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_INTEGER = re.compile("[+-]?[0-9]{1,19}")
+_DOUBLE = re.compile(r"[+-]?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,3})?")
+_ROWS = re.compile("[0-9]{1,9}")
 _SCALED = re.compile(r"([+-]?)(\d{1,30})(?:\.(\d{0,30}))?")
 
 
@@ -98,10 +102,16 @@ def selection(conditions: Sequence[Condition]) -> bytes:
 
 
 def _name(
-    columns: Sequence[Column], conditions: Sequence[Condition], order: Column | None, *, descending: bool
+    columns: tuple[Column, ...], conditions: Sequence[Condition], order: Column | None, *, descending: bool
 ) -> bytes:
+    said = _asked_for(columns, order, descending) + selection(conditions)
+    return hashlib.blake2b(said, digest_size=12).digest()
+
+
+@lru_cache(maxsize=256)
+def _asked_for(columns: tuple[Column, ...], order: Column | None, descending: bool) -> bytes:  # for the cache
     parts = [[column.name for column in columns], [order and order.name, descending]]
-    return hashlib.blake2b(orjson.dumps(parts) + b"\n" + selection(conditions), digest_size=12).digest()
+    return orjson.dumps(parts) + b"\n"
 
 
 def parse(
@@ -267,11 +277,9 @@ def _value(column: Column, text: str, name: str) -> str | int | float:
 def _typed(column: Column, text: str, name: str) -> str | int | float | None:
     match column.kind:
         case "integer":
-            return _int64(int(text)) if re.fullmatch(r"[+-]?[0-9]{1,19}", text) else None
+            return _int64(int(text)) if _INTEGER.fullmatch(text) else None
         case "double":
-            number = (
-                float(text) if re.fullmatch(r"[+-]?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,3})?", text) else math.nan
-            )
+            number = float(text) if _DOUBLE.fullmatch(text) else math.nan
             return number if math.isfinite(number) else None
         case "boolean":
             return {"true": 1, "1": 1, "false": 0, "0": 0}.get(text)
@@ -326,7 +334,7 @@ def _order(text: str | None, columns: Mapping[str, Column]) -> tuple[Column | No
 def _limit(text: str | None, default: int, most: int) -> int:
     if text is None:
         return min(default, most)
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > most:
+    if not _ROWS.fullmatch(text) or int(text) > most:
         words = Words(f"limit 为 0 至 {most} 的整数。", f"limit is a whole number from 0 to {most}.")
         raise Invalid(Fault("limit", "limit", words))
     return int(text)

@@ -27,14 +27,19 @@ class Restraint:
         """Whether it may be done on the loop now."""
         return not self._until or time.monotonic() >= self._until
 
-    def __enter__(self) -> None:
-        self._began = time.monotonic(), time.thread_time()
+    def __enter__(self) -> float:
+        """The processor time of this thread, in seconds."""
+        worked = time.thread_time()
+        self._began = time.monotonic(), worked
+        return worked
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         began, worked = self._began
-        if max(time.thread_time() - worked, (time.monotonic() - began) / _WAITING) < self._most:
+        took = time.monotonic() - began
+        # Who was quick has not worked long, and the processor's time is asked of the kernel.
+        if took < self._most or max(time.thread_time() - worked, took / _WAITING) < self._most:
             self._rest = self._until = 0.0
             self._was_long = False
             return

@@ -44,22 +44,33 @@ class Written(NamedTuple):
     last: Kept | None
 
 
-class _Limit:
-    """The moment at which the query of a connection has to end."""
+class TimeLimit(NamedTuple):
+    """So many milliseconds of a clock, and the moment of it at which they are over."""
 
-    __slots__ = ("clock", "deadline", "milliseconds")
+    milliseconds: int
+    end: float
+    clock: Clock
+
+    @classmethod
+    def of(cls, milliseconds: int, clock: Clock = time.monotonic, begun: float | None = None) -> "TimeLimit":
+        """From `begun`, or from now on."""
+        return cls(milliseconds, (clock() if begun is None else begun) + milliseconds / 1000, clock)
+
+
+_ENDLESS = TimeLimit(0, inf, time.monotonic)
+
+
+class _Limit:
+    """The one that holds for the query of a connection now."""
+
+    __slots__ = ("within",)
 
     def __init__(self) -> None:
-        self.lift()
-
-    def lift(self) -> None:
-        """Let it last."""
-        self.clock: Clock = time.monotonic
-        self.milliseconds, self.deadline = 0, inf
+        self.within = _ENDLESS
 
     def is_over(self) -> bool:
         """Whether it should have ended."""
-        return self.clock() > self.deadline
+        return self.within.clock() > self.within.end
 
 
 class _Reader:
@@ -77,11 +88,9 @@ class _Reader:
         self._connection = connection
         self._idle = idle
 
-    def limited(self, milliseconds: int, clock: Clock) -> "_Reader":
-        """Itself, for a query that may take so long."""
-        limit = self._limit
-        limit.clock, limit.milliseconds = clock, milliseconds
-        limit.deadline = clock() + milliseconds / 1000
+    def limited(self, within: TimeLimit) -> "_Reader":
+        """Itself, for a query that has to end within that."""
+        self._limit.within = within
         return self
 
     def __enter__(self) -> Any:
@@ -90,8 +99,8 @@ class _Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        milliseconds = self._limit.milliseconds
-        self._limit.lift()
+        milliseconds = self._limit.within.milliseconds
+        self._limit.within = _ENDLESS
         self._idle.append(self)
         if isinstance(error, pysqlite3.OperationalError) and "interrupted" in str(error):
             raise QueryTooSlow(milliseconds=milliseconds) from None
@@ -115,24 +124,17 @@ class Plan:
     is_light: bool
     here: Restraint  # for who reads on an event loop
 
-    def read(
-        self,
-        query: Query,
-        milliseconds: int,
-        most_bytes: int,
-        size: Size,
-        clock: Clock = time.monotonic,
-    ) -> Page:
+    def read(self, query: Query, within: TimeLimit, most_bytes: int, size: Size) -> Page:
         """取一页. One page in the order asked for; it ends early when it passes `most_bytes`.
 
-        Raises QueryTooSlow after `milliseconds` of that clock.
+        Raises QueryTooSlow when it does not end within that.
         """
         rows: list[Row] = []
         left, keys = query.limit, 2 if query.order else 1
         last: Row = ()
         if not left:
             return Page(rows, None)
-        with self.copy.reader().limited(milliseconds, clock) as connection:
+        with self.copy.reader().limited(within) as connection:
             for statement, values in zip(self.statements, page_values(query), strict=True):
                 cursor = connection.execute(statement, [*values, left + 1])
                 asked = min(left, _BATCH)
@@ -149,9 +151,7 @@ class Plan:
                     return Page(rows, Kept(last[0], last[keys - 1]))
         return Page(rows, None)
 
-    def written(
-        self, query: Query, milliseconds: int, most_bytes: int, clock: Clock = time.monotonic
-    ) -> Written | None:
+    def written(self, query: Query, within: TimeLimit, most_bytes: int) -> Written | None:
         """取一页. A short page in one step of SQLite, which writes its JSON; every step costs the interpreter a turn.
 
         None where it cannot be had so, or is more than `most_bytes`. Raises QueryTooSlow.
@@ -159,7 +159,7 @@ class Plan:
         if self.lines is None or not 0 < query.limit <= SHORT:
             return None
         values = [*page_values(query)[0], query.limit + 1]
-        with self.copy.reader().limited(milliseconds, clock) as connection:
+        with self.copy.reader().limited(within) as connection:
             try:
                 rows, places = connection.execute(self.lines, values).fetchone()
             except pysqlite3.DataError:  # longer than any text may be
@@ -229,7 +229,7 @@ class ServingCopy:
 
     def count(self, query: Query, milliseconds: int) -> int:
         """How many rows the query has on all pages. Raises QueryTooSlow after `milliseconds`."""
-        with self.reader().limited(milliseconds, time.monotonic) as connection:
+        with self.reader().limited(TimeLimit.of(milliseconds)) as connection:
             number: int = connection.execute(count_statement(query), query.values()).fetchone()[0]
         return number
 

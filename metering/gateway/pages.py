@@ -16,7 +16,7 @@ from metering.gateway.flights import Flights
 from metering.gateway.plane import Plane
 from metering.gateway.recent import Recent
 from metering.problems import QueryTooSlow
-from metering.serving import HERE_MS, SHORT, Clock, Plan, ServingCopy, visible
+from metering.serving import HERE_MS, SHORT, Plan, ServingCopy, TimeLimit, visible
 from metering.shelf import Goods, version_for
 from storage.kernel.problem import invalid
 
@@ -161,8 +161,8 @@ class PageDesk:
             if not plan.is_light or not plan.here.may:
                 return None
             try:
-                with plan.here:
-                    ready = self._read(plan, question, HERE_MS, None, time.thread_time)
+                with plan.here as begun:
+                    ready = self._read(plan, question, TimeLimit.of(HERE_MS, time.thread_time, begun), None)
             except QueryTooSlow:
                 return None
         self._pages.keep(question.etag, ready)
@@ -172,7 +172,7 @@ class PageDesk:
         total = await self._total(question) if question.query.total else None
 
         def read(copy: ServingCopy, milliseconds: int) -> Ready:
-            return self._read(copy.plan(question.query), question, milliseconds, total)
+            return self._read(copy.plan(question.query), question, TimeLimit.of(milliseconds), total)
 
         ready = await self._asked(question, lambda copy, query: copy.plan(query).is_light, read)
         self._pages.keep(question.etag, ready)
@@ -220,25 +220,18 @@ class PageDesk:
             self._counts.keep(name, total)
         return total
 
-    def _read(
-        self,
-        plan: Plan,
-        question: Question,
-        milliseconds: int,
-        total: int | None,
-        clock: Clock = time.monotonic,
-    ) -> Ready:
-        """The page, read and encoded. Raises QueryTooSlow after `milliseconds` of that clock."""
+    def _read(self, plan: Plan, question: Question, within: TimeLimit, total: int | None) -> Ready:
+        """The page, read and encoded. Raises QueryTooSlow when it does not end within."""
         query, version = question.query, question.version
         most = self._plane.settings.page_bytes
         finish: Callable[..., bytes]
-        whole = plan.written(query, milliseconds, most, clock) if question.form == "json" else None
+        whole = plan.written(query, within, most) if question.form == "json" else None
         if whole is not None:
             rows, count, last = whole
             finish = partial(rowformats.json_page, rows)
         else:
             written = rowformats.writing(question.form, query.columns)
-            page = plan.read(query, milliseconds, most, written.add, clock)
+            page = plan.read(query, within, most, written.add)
             count, last = len(page.rows), page.last
             finish = written.finish
         following = None

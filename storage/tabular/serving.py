@@ -6,6 +6,7 @@ fixed width, so that text order is time order (`2026-01-31`, `2026-01-31T08:00:0
 with `Z`). A decimal is kept twice: `"name"` is the exact text people see, and `"name#"` an INTEGER,
 the value times 10^scale, used for filters and order; when that may not fit in 64 bits the column has
 only the text and `filter` in `columns` is empty: it cannot be filtered by size.
+The index on the first declared query column whose values are shared holds the whole rows.
 Table `columns(position, name, kind, precision, scale, filter)` says which column to compare.
 """
 
@@ -20,6 +21,7 @@ from storage.tabular import sql
 from storage.tabular.kinds import MOMENTS, Column, Kind, Limits
 
 _BATCH = 10_000
+_WHOLE_ROWS = 64  # columns of a table that an index may hold
 _SQLITE = {Kind.INTEGER: "INTEGER", Kind.DOUBLE: "REAL", Kind.BOOLEAN: "INTEGER"}
 
 
@@ -31,6 +33,8 @@ def to_serving(table: Path, to: Path, work: Path, limits: Limits, *, indexes: Se
     with db.engine(work, limits, readable=[table]) as connection:
         columns = db.columns_of(connection, f"FROM {db.scan(table)}")
         filters = filter_names(columns)
+        keys = {wanted: filters[wanted] or wanted for wanted in indexes}
+        shared = _first_shared(connection, table, list(keys))
         values = [expression for column in columns for expression in _values(column)]
         cursor = connection.execute(f"SELECT {', '.join(values)} FROM {db.scan(table)}")
         lite = pysqlite3.connect(to, isolation_level=None)
@@ -44,8 +48,7 @@ def to_serving(table: Path, to: Path, work: Path, limits: Limits, *, indexes: Se
                 lite.execute(f"PRAGMA {pragma}")
             _create(lite, columns, filters)
             rows = _fill(lite, cursor, len(values))
-            for place, wanted in enumerate(dict.fromkeys(indexes)):
-                lite.execute(f"CREATE INDEX data_{place} ON data ({sql.name(filters[wanted] or wanted)})")
+            _index(lite, list(keys.values()), keys[shared] if shared else None)
             lite.execute("ANALYZE")
             # With samples of values, SQLite plans a statement anew for each value it is asked with.
             lite.execute("DROP TABLE IF EXISTS sqlite_stat4")
@@ -137,6 +140,30 @@ def _create(lite: Any, columns: Sequence[Column], filters: dict[str, str | None]
         "INSERT INTO columns VALUES (?, ?, ?, ?, ?, ?)",
         [(i, c.name, str(c.kind), c.precision, c.scale, filters[c.name]) for i, c in enumerate(columns)],
     )
+
+
+def _first_shared(connection: db.Connection, table: Path, columns: Sequence[str]) -> str | None:
+    """The first of the columns with a value that several rows have."""
+    for column in columns:
+        name = sql.name(column)
+        several = f"SELECT 1 FROM {db.scan(table)} WHERE {name} IS NOT NULL GROUP BY {name} HAVING count(*) > 1 LIMIT 1"
+        if connection.execute(several).fetchone():
+            return column
+    return None
+
+
+def _index(lite: Any, keys: Sequence[str], whole: str | None) -> None:
+    """Index each key; the index on `whole` holds the whole rows.
+
+    A page of one value is then read from one place instead of one for each row, in half the time. One index only, for
+    it is as large as the table.
+    """
+    everything = [row[1] for row in lite.execute("PRAGMA table_info(data)")]
+    for place, key in enumerate(keys):
+        names = [key]
+        if key == whole and len(everything) <= _WHOLE_ROWS:
+            names += ["_row", *(name for name in everything if name not in {key, "_row"})]
+        lite.execute(f"CREATE INDEX data_{place} ON data ({', '.join(map(sql.name, names))})")
 
 
 def _fill(lite: Any, cursor: db.Connection, width: int) -> int:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from metering import rowformats
 from metering.filters import Column, Query, parse
 from metering.selects import page_statements, page_values
-from metering.serving import Row, ServingCopy
+from metering.serving import Row, ServingCopy, TimeLimit
 from storage.kernel.problem import Invalid
 from storage.tabular.exports import to_csv
 from storage.tabular.formulas import STARTS, guarded
@@ -137,7 +137,7 @@ def test_any_filters_select_what_a_python_filter_selects(
 
     expected = sorted(rows, key=order, reverse=down)
     query = asked(copy, parameters)
-    page = copy.plan(query).read(query, 5000, 2**20, len)
+    page = copy.plan(query).read(query, TimeLimit.of(5000), 2**20, len)
     assert [row[0] for row in page.rows] == [row[0] for row in expected[:limit]]
     assert copy.count(query, 5000) == len(expected)
     assert (page.last is not None) == (len(expected) > limit)
@@ -170,7 +170,7 @@ def test_a_hostile_name_or_value_is_refused_or_stays_a_value(
         assert bare.count('"') == 0
         assert "DROP" not in bare
         assert ";" not in bare
-    copy.plan(query).read(query, 5000, 2**20, len)
+    copy.plan(query).read(query, TimeLimit.of(5000), 2**20, len)
     assert copy.count(asked(copy, []), 5000) == len(DATA)
 
 
@@ -186,7 +186,7 @@ def written(rows: list[Row], columns: Sequence[Column], form: str, total: int | 
 
 def test_every_format_tells_the_same_rows(copy: ServingCopy, parquet: Path) -> None:
     query = asked(copy, [])
-    page = copy.plan(query).read(query, 5000, 2**20, len)
+    page = copy.plan(query).read(query, TimeLimit.of(5000), 2**20, len)
 
     def body(form: str) -> bytes:
         return written(page.rows, query.columns, form, total=300)
@@ -243,7 +243,7 @@ def test_the_next_page_of_an_ordered_query_starts_in_the_index(copy: ServingCopy
     lite = pysqlite3.connect(f"file:{parquet.parent}/serving.db?mode=ro", uri=True)
     for order in ("日期", "日期.desc"):
         query = asked(copy, [("order", order), ("limit", "20")])
-        last = copy.plan(query).read(query, 5000, 2**20, len).last
+        last = copy.plan(query).read(query, TimeLimit.of(5000), 2**20, len).last
         assert last is not None
         after = query._replace(after=last)
         for statement, values in zip(page_statements(after), page_values(after), strict=True):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from metering import cursors
 from metering.filters import OPERATORS, Column, Kept, Query, parse
 from metering.selects import count_statement, page_statements, page_values
-from metering.serving import ServingCopy
+from metering.serving import ServingCopy, TimeLimit
 from storage.kernel.problem import Invalid
 
 NAMES = ["编号", 'a"b', "x; DROP TABLE data", "select"]
@@ -98,7 +98,7 @@ def test_whatever_comes_is_answered_or_refused_and_never_becomes_sql(
         assert set(re.findall(r"\w+", names)) <= KEYWORDS
         assert set(names) <= set(string.ascii_letters + string.digits + "_ <>=+?,()*")
         assert statement.count("?") == len(values)
-    page = copy.plan(query).read(query, MS, MOST, len)
+    page = copy.plan(query).read(query, TimeLimit.of(MS), MOST, len)
     assert len(page.rows) <= copy.count(query, MS) <= len(DATA)
 
 
@@ -117,7 +117,7 @@ def test_filters_select_what_python_selects(
 ) -> None:
     def found(*parameters: tuple[str, str]) -> list[tuple[Any, ...]]:
         query = parse(parameters, copy.columns, default=100, most=100)
-        return copy.plan(query).read(query, MS, MOST, len).rows
+        return copy.plan(query).read(query, TimeLimit.of(MS), MOST, len).rows
 
     compare = getattr(op, operator)
     number: list[tuple[Any, ...]] = [row for row in DATA if row[0] is not None]
@@ -144,11 +144,11 @@ def test_pages_by_cursor_are_the_whole_answer_once(
         parameters.append(("编号", f"ge.{floor}"))
     query = parse(parameters, copy.columns, default=10, most=100)
     unlimited = parse([(n, v) for n, v in parameters if n != "limit"], copy.columns, default=100, most=100)
-    whole = copy.plan(unlimited).read(unlimited, MS, MOST, len).rows
+    whole = copy.plan(unlimited).read(unlimited, TimeLimit.of(MS), MOST, len).rows
     seen: list[tuple[Any, ...]] = []
     at = query
     while True:
-        page = copy.plan(at).read(at, MS, most, len)
+        page = copy.plan(at).read(at, TimeLimit.of(MS), most, len)
         seen += page.rows
         if page.last is None:
             break

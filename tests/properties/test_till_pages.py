@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metering import rowformats
 from metering.filters import Query, parse
-from metering.serving import ServingCopy
+from metering.serving import ServingCopy, TimeLimit
 from storage.tabular.kinds import Limits
 from storage.tabular.serving import to_serving
 
@@ -80,13 +80,13 @@ def test_what_sqlite_writes_is_what_we_write(
     while True:
         plan = copy.plan(query)
         ours = rowformats.writing("json", query.columns)
-        page = plan.read(query, MS, MOST, ours.add)
-        whole = plan.written(query, MS, MOST)
+        page = plan.read(query, TimeLimit.of(MS), MOST, ours.add)
+        whole = plan.written(query, TimeLimit.of(MS), MOST)
         assert whole is not None
         assert (whole.number, whole.last) == (len(page.rows), page.last)
         told: dict[str, Any] = {"version": 1, "following": None, "total": None}
         assert rowformats.json_page(whole.rows, **told) == ours.finish(**told)
-        assert plan.written(query, MS, len(whole.rows)) == whole
+        assert plan.written(query, TimeLimit.of(MS), len(whole.rows)) == whole
         if page.last is None:
             return
         query = query._replace(after=page.last)
@@ -95,10 +95,10 @@ def test_what_sqlite_writes_is_what_we_write(
 def test_a_page_that_grows_too_large_is_left_to_who_stops_in_time(serving: Path) -> None:
     copy = ServingCopy(serving)
     query = asked(copy, ["code", "时刻"], 100, None)
-    whole = copy.plan(query).written(query, MS, MOST)
+    whole = copy.plan(query).written(query, TimeLimit.of(MS), MOST)
     assert whole is not None
-    assert copy.plan(query).written(query, MS, len(whole.rows) - 1) is None
-    assert copy.plan(query).written(query, MS, MOST) is None  # nor are others like it tried
+    assert copy.plan(query).written(query, TimeLimit.of(MS), len(whole.rows) - 1) is None
+    assert copy.plan(query).written(query, TimeLimit.of(MS), MOST) is None  # nor are others like it tried
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_what_sqlite_would_write_otherwise_is_left_to_us(
     copy: ServingCopy, columns: list[str], limit: int, order: str | None
 ) -> None:
     query = asked(copy, columns, limit, None)._replace(order=copy.columns[order] if order else None)
-    assert copy.plan(query).written(query, MS, MOST) is None
+    assert copy.plan(query).written(query, TimeLimit.of(MS), MOST) is None
