@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -14,12 +14,14 @@ from storage.kernel.problem import Problem
 
 log = structlog.get_logger(__name__)
 _FLUSH_SECONDS = 1.0
-_AT_ONCE = 256  # notes of one transaction, some milliseconds: on SQLite the till waits for it
+_AT_ONCE = 512  # notes of one transaction, some milliseconds: on SQLite the till waits for it
+_PAUSE_SECONDS = 0.01  # between two of these, for the till
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+E = TypeVar("E")
 
 
-class Notebook(ABC, Generic[K, V]):
+class Notebook(ABC, Generic[K, V, E]):
     """What waits to be written, by name. Noting costs an addition; what a crash loses is about a second of it."""
 
     def __init__(self) -> None:
@@ -43,14 +45,18 @@ class Notebook(ABC, Generic[K, V]):
         """Both together."""
 
     @abstractmethod
-    def write(self, connection: Connection, waiting: dict[K, V]) -> None:
-        """Write into the open transaction what was taken; it is not empty."""
+    def entries(self, waiting: Sequence[tuple[K, V]]) -> E:
+        """What `write` takes, made before anybody has to wait for it; some of what was taken, never nothing."""
+
+    @abstractmethod
+    def write(self, connection: Connection, entries: E) -> None:
+        """Write them into the open transaction."""
 
 
 class Afterwards:
     """事后记录. Writes the books each second and when it closes, in short transactions."""
 
-    def __init__(self, database: Database, *books: Notebook[Any, Any]) -> None:
+    def __init__(self, database: Database, *books: Notebook[Any, Any, Any]) -> None:
         self._database = database
         self._books = books
         self._stop = threading.Event()
@@ -66,22 +72,24 @@ class Afterwards:
         """Write now; what cannot be written waits for the next time."""
         for book in self._books:
             waiting = list(book.take().items())
-            while waiting:
-                some = waiting[-_AT_ONCE:]
+            for start in range(0, len(waiting), _AT_ONCE):
+                if start:
+                    self._stop.wait(_PAUSE_SECONDS)
+                entries = book.entries(waiting[start : start + _AT_ONCE])
                 try:
                     with self._database.writing() as connection:
-                        book.write(connection, dict(some))
+                        book.write(connection, entries)
                 except (DBAPIError, Problem) as error:
+                    unwritten = waiting[start:]
                     log.warning(
                         "afterwards.not_written",
                         book=type(book).__name__,
-                        notes=len(waiting),
+                        notes=len(unwritten),
                         error=str(error),
                     )
-                    for name, value in waiting:
+                    for name, value in unwritten:
                         book.note(name, value)
                     break
-                del waiting[-_AT_ONCE:]
 
     def _run(self) -> None:
         while not self._stop.wait(_FLUSH_SECONDS):

@@ -51,7 +51,12 @@ class _Sent(NamedTuple):
     at: datetime  # of the first byte noted
 
 
-class DeliveryBook(Notebook[Charged, _Sent]):
+class _Entries(NamedTuple):
+    sent: dict[Charged, _Sent]
+    rows: list[tuple[Any, ...]]  # as if all were new
+
+
+class DeliveryBook(Notebook[Charged, _Sent, _Entries]):
     """交付记录. What was sent, added up. A crash loses the last second: then it is unknown, never guessed."""
 
     def sent(self, charged: Charged, span: Span) -> None:
@@ -61,33 +66,37 @@ class DeliveryBook(Notebook[Charged, _Sent]):
     def added(self, before: _Sent, value: _Sent) -> _Sent:
         return _Sent(tuple(merge([*before.spans, *value.spans])), min(before.at, value.at))
 
-    def write(self, connection: Connection, waiting: dict[Charged, _Sent]) -> None:
+    def entries(self, waiting: Sequence[tuple[Charged, _Sent]]) -> _Entries:
         # In one order for everybody, so that two gateways wait for each other and never deadlock.
-        charged = sorted(waiting)
-        new = _begun(connection, [_row(each, waiting[each]) for each in charged])
-        resumed = {each.event_id: each for each in charged if each.event_id not in new}
-        for some in _portions(list(resumed)):
-            found = connection.execute(
-                sa.select(_delivery.c.event_id, _delivery.c.ranges, _delivery.c.delivered_at)
-                .where(_delivery.c.event_id.in_(some))
-                .order_by(_delivery.c.event_id)
-                .with_for_update()
-            ).all()
-            before = {bytes(row.event_id): row for row in found}
-            connection.execute(
-                sa.update(_delivery)
-                .where(_delivery.c.event_id == sa.bindparam("id"))
-                .values(ranges=sa.bindparam("all"), delivered_at=sa.bindparam("when")),
-                [_after(resumed[id_], waiting[resumed[id_]], row) for id_, row in before.items()],
-            )
+        sent = dict(sorted(waiting))
+        now = as_stored(clock.now())
+        return _Entries(sent, [_row(charged, each, now) for charged, each in sent.items()])
+
+    def write(self, connection: Connection, entries: _Entries) -> None:
+        new = _begun(connection, entries.rows)
+        resumed = {each.event_id: each for each in entries.sent if each.event_id not in new}
+        if not resumed:
+            return
+        found = connection.execute(
+            sa.select(_delivery.c.event_id, _delivery.c.ranges, _delivery.c.delivered_at)
+            .where(_delivery.c.event_id.in_(list(resumed)))
+            .order_by(_delivery.c.event_id)
+            .with_for_update()
+        ).all()
+        before = {bytes(row.event_id): row for row in found}
+        connection.execute(
+            sa.update(_delivery)
+            .where(_delivery.c.event_id == sa.bindparam("id"))
+            .values(ranges=sa.bindparam("all"), delivered_at=sa.bindparam("when")),
+            [_after(resumed[id_], entries.sent[resumed[id_]], row) for id_, row in before.items()],
+        )
 
 
-def _row(charged: Charged, sent: _Sent) -> tuple[Any, ...]:
+def _row(charged: Charged, sent: _Sent, now: str) -> tuple[Any, ...]:
     """What `_COLUMNS` are to hold, with the ranges as JSON."""
     ranges = merge(sent.spans)
-    begun = as_stored(sent.at)
     whole = covers(ranges, charged.size)
-    return (*charged, orjson.dumps(ranges).decode(), begun, as_stored(clock.now()) if whole else None)
+    return (*charged, orjson.dumps(ranges).decode(), as_stored(sent.at), now if whole else None)
 
 
 def _begun(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[bytes]:
@@ -100,12 +109,14 @@ def _begun(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[bytes
                 values[-len(row)] = bytearray(row[0])
             new = insert_many(raw, "delivery", _COLUMNS, values, _NEW)
         else:
-            documents = (
-                dict(zip(_NAMES, (row[0].hex(), *row[1:4], orjson.Fragment(row[4]), *row[5:]), strict=True))
-                for row in rows
-            )
-            new = raw.execute(_BEGIN, (as_json(documents),)).fetchall()
+            new = raw.execute(_BEGIN, (as_json(map(_document, rows)),)).fetchall()
     return {bytes(row[0]) for row in new}
+
+
+def _document(row: tuple[Any, ...]) -> dict[str, Any]:
+    document = dict(zip(_NAMES, row, strict=True))
+    document["event_id"], document["ranges"] = row[0].hex(), orjson.Fragment(row[4])
+    return document
 
 
 def _after(charged: Charged, sent: _Sent, before: Any) -> dict[str, Any]:
@@ -116,10 +127,6 @@ def _after(charged: Charged, sent: _Sent, before: Any) -> dict[str, Any]:
         "all": [list(span) for span in ranges],
         "when": before.delivered_at or (clock.now() if whole else None),
     }
-
-
-def _portions(ids: Sequence[bytes], most: int = 1000) -> list[Sequence[bytes]]:
-    return [ids[start : start + most] for start in range(0, len(ids), most)]
 
 
 def note_handed_over(database: Database, charged: Charged) -> None:

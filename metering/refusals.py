@@ -1,6 +1,8 @@
 """拒绝计数 How often a credential asked for what it may not have: counted in memory, written each second."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -12,7 +14,7 @@ from storage.kernel import clock
 _Name = tuple[str, datetime]
 
 
-class RefusalCounter(Notebook[_Name, int]):
+class RefusalCounter(Notebook[_Name, int, list[dict[str, Any]]]):
     """拒绝计数. The refusals by credential and hour."""
 
     def count(self, credential_id: str) -> None:
@@ -22,12 +24,11 @@ class RefusalCounter(Notebook[_Name, int]):
     def added(self, before: int, value: int) -> int:
         return before + value
 
-    def write(self, connection: Connection, waiting: dict[_Name, int]) -> None:
-        add_up(
-            connection,
-            RefusalHour,
-            [
-                {"credential_id": credential_id, "hour": hour, "refusals": refusals}
-                for (credential_id, hour), refusals in sorted(waiting.items())
-            ],
-        )
+    def entries(self, waiting: Sequence[tuple[_Name, int]]) -> list[dict[str, Any]]:
+        return [
+            {"credential_id": credential_id, "hour": hour, "refusals": refusals}
+            for (credential_id, hour), refusals in sorted(waiting)
+        ]
+
+    def write(self, connection: Connection, entries: list[dict[str, Any]]) -> None:
+        add_up(connection, RefusalHour, entries)

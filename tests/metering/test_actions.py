@@ -179,7 +179,7 @@ def test_ranges_of_several_deliveries_add_up(store: Store) -> None:
         for span in spans:
             book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 100), span)
         with store.database.writing() as connection:
-            book.write(connection, book.take())
+            book.write(connection, book.entries(list(book.take().items())))
         with store.view() as view:
             (delivery,) = queries.deliveries(view, "lic_1")
         return delivery
