@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
-from metering.gateway.server import serve_until_told
+from metering.gateway.server import bound, serve_until_told
 
 _BODY = Path(os.environ.get("BARE_BODY", os.devnull)).read_bytes()
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]
@@ -24,4 +24,4 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 if __name__ == "__main__":
-    serve_until_told(app, "127.0.0.1", int(sys.argv[1]))
+    serve_until_told(app, bound("127.0.0.1", int(sys.argv[1])))

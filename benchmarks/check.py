@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Header, Response
 
-from metering.gateway.server import serve_until_told
+from metering.gateway.server import bound, serve_until_told
 from metering.keys import Seal, load_ring
 from metering.settings import MeteringSettings
 from metering.tokens import Verifier
@@ -38,4 +38,4 @@ async def healthz() -> Response:
 
 
 if __name__ == "__main__":
-    serve_until_told(app, "127.0.0.1", _PORT)
+    serve_until_told(app, bound("127.0.0.1", _PORT))

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,15 +31,16 @@ from metering.gate import Charge, Receipt
 from metering.problems import OutcomeUnknown, TillBusy
 from metering.restraint import Restraint
 from metering.settings import MeteringSettings
+from metering.waiting import Told, Waiting, release, resolve
 from storage.database import Database
 from storage.kernel import clock
 from storage.kernel.problem import Problem, Unavailable
 
 log = structlog.get_logger(__name__)
 
-Told = Callable[[Answer], None]
 T = TypeVar("T")
 _IDLE_SECONDS = 0.005
+_OUTRUN = 3  # turns in a row for which others were quicker to write: then the writer queues up with them
 _ON_LOOP = 128  # charges decided in one turn on the loop, a few milliseconds of it
 _LEAST_SAID = 16  # charges that are not worth two conversations
 _PATIENCE_SECONDS = 0.002  # the loop waits for a commit; the one after a slower commit is not waited for
@@ -49,19 +50,10 @@ RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not ava
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A charge in the queue and who is told: on that event loop, or by the writer itself."""
-
-    charge: Charge
-    told: Told
-    loop: asyncio.AbstractEventLoop | None
-
-
-@dataclass(slots=True)
 class _Decided:
     """A batch decided and written, in a transaction that is still open."""
 
-    batch: Sequence[_Waiting]
+    batch: Sequence[Waiting]
     booking: Booking
     transaction: ExitStack | None  # closing it commits; None when COMMIT was said and no answer came
 
@@ -94,7 +86,7 @@ class Till:
         self._zone = zone
         self._now = now
         self._free = timedelta(hours=settings.resume_hours)
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._most_waiting = settings.till_queue
         self._wake = threading.Condition()
         self._wanted = 1  # how many waiting charges wake the writer
@@ -105,6 +97,8 @@ class Till:
         self._exchange: Exchange | None = None  # in it, about the charges that are held
         self._asked: asyncio.AbstractEventLoop | None = None  # is about to take one,
         self._due: asyncio.TimerHandle | None = None  # then at the latest, unless before
+        self._outrun = 0  # so many turns
+        self._at_the_lock = ThreadPoolExecutor(1, "till-lock")  # waits for others who write, for the loop
         self._crowd = 1  # so many wait: as many as a moment ago
         self._turned_seconds: float = 0
         self._patience_seconds: float = _PATIENCE_SECONDS
@@ -121,7 +115,7 @@ class Till:
         token ended), ChargeKeyReused, ChargeKeyUsed, TicketExpired, TillBusy, Unavailable, OutcomeUnknown.
         """
         future: Future[Receipt] = Future()
-        self._queue_up(_Waiting(charge, partial(_resolve, future), None))
+        self._queue_up(Waiting(charge, partial(resolve, future), None))
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -130,7 +124,7 @@ class Till:
     async def charge_async(self, charge: Charge) -> Receipt:
         """The same as `charge`, without blocking the event loop."""
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self.submit(charge, partial(_resolve, future))
+        self.submit(charge, partial(resolve, future))
         return await future
 
     def submit(self, charge: Charge, told: Told) -> None:
@@ -138,7 +132,7 @@ class Till:
 
         Raises TillBusy; then nothing was taken on.
         """
-        self._queue_up(_Waiting(charge, told, asyncio.get_running_loop()))
+        self._queue_up(Waiting(charge, told, asyncio.get_running_loop()))
 
     @property
     def waiting(self) -> int:
@@ -161,8 +155,9 @@ class Till:
             self._closing = True
             self._wake.notify()
         self._writer.join()
+        self._at_the_lock.shutdown(wait=False)
 
-    def _queue_up(self, waiting: _Waiting) -> None:
+    def _queue_up(self, waiting: Waiting) -> None:
         """Queue without the lock, which the writer may hold while it waits for the interpreter."""
         queue = self._queue
         if self._closing or len(queue) >= self._most_waiting:
@@ -179,7 +174,7 @@ class Till:
                 queue.remove(waiting)
                 raise TillBusy
 
-    def _take(self, most: int) -> list[_Waiting]:
+    def _take(self, most: int) -> list[Waiting]:
         return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
 
     def _hand_over(self, here: asyncio.AbstractEventLoop | None = None) -> None:
@@ -232,13 +227,13 @@ class Till:
             self._settling.release()
             self._call_writer()
 
-    def _converse(self, talk: Conversation, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
+    def _converse(self, talk: Conversation, batch: list[Waiting], loop: asyncio.AbstractEventLoop) -> None:
         assert isinstance(self._books, PostgresBooks)
         ended = partial(self._end_exchange, batch)
         self._exchange = Exchange(talk, self._books, self._booking(batch), loop, ended)
         self._exchange.begin()
 
-    def _end_exchange(self, batch: list[_Waiting], exchange: Exchange) -> None:
+    def _end_exchange(self, batch: list[Waiting], exchange: Exchange) -> None:
         with self._wake:
             if self._exchange is not exchange:
                 return  # the writer has ended it
@@ -251,7 +246,7 @@ class Till:
             try:
                 self._take_turn(exchange.loop)  # the database works while the answers are given
             finally:
-                _release(batch, exchange.booking.answers, exchange.loop)
+                release(batch, exchange.booking.answers, exchange.loop)
             if self._closing:
                 self._call_writer()
             return
@@ -264,21 +259,29 @@ class Till:
         else:
             self._give_back(batch)
 
-    def _give_back(self, batch: list[_Waiting]) -> None:
+    def _give_back(self, batch: list[Waiting]) -> None:
         """To the front of the queue, for the writer."""
         self._queue.extendleft(reversed(batch))
         self._settling.release()
         self._call_writer()
 
-    def _decide_here(self, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
+    def _decide_here(self, batch: list[Waiting], loop: asyncio.AbstractEventLoop) -> None:
         try:
             with self._restraint:
                 decided = self._decide(batch, wait=False)
         except Exception as error:  # noqa: BLE001  # somebody else writes, or the disk is full: the writer knows what to do
             if not isinstance(error, Unavailable):
                 log.warning("till.turn_failed", charges=len(batch), error=type(error).__name__)
+            elif self._outrun < _OUTRUN:
+                self._outrun += 1
+                self._asked = loop
+                self._queue.extendleft(reversed(batch))
+                self._settling.release()
+                self._at_the_lock.submit(self._try_after_others, loop)
+                return
             self._give_back(batch)
             return
+        self._outrun = 0
         turn = _Turn(decided, threading.Lock())
         turn.committed.acquire()
         with self._wake:
@@ -291,12 +294,21 @@ class Till:
         if committed:
             self._end_turn(turn, loop)
 
+    def _try_after_others(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the turn again when they are done. Holding their lock until the loop comes would keep more waiting."""
+        with contextlib.suppress(Unavailable):
+            self._database.wait_for_others()
+        try:
+            loop.call_soon_threadsafe(self._take_turn, loop)
+        except RuntimeError:  # it has ended
+            self._call_writer()
+
     def _end_turn(self, turn: _Turn, here: asyncio.AbstractEventLoop | None) -> None:
         """Give the answers and go on with who came meanwhile."""
         self._turned_seconds = time.monotonic()
         self._crowd = min(len(turn.decided.batch) + len(self._queue), _ON_LOOP)
         self._patience_seconds = _PATIENCE_SECONDS if turn.seconds < _PATIENCE_SECONDS else 0
-        _release(turn.decided.batch, turn.answers, here)
+        release(turn.decided.batch, turn.answers, here)
         self._hand_over(here)
 
     # The writer
@@ -317,7 +329,7 @@ class Till:
                     answers = _surely(self._settle, work, len(work))
                     crowd = len(work) + len(self._queue)  # whoever is answered now asks again soon
                     self._settling.release()
-                    _release(work, answers)
+                    release(work, answers)
                     if not isinstance(answers[0], Unavailable):
                         self._begin_talk()
                     self._wanted = 1  # before we look: who comes later calls
@@ -327,7 +339,7 @@ class Till:
             self._end_talk()
             with contextlib.suppress(IndexError):  # nobody came while we ended, or they have left again
                 while True:
-                    _release([self._queue.popleft()], [TillBusy()])
+                    release([self._queue.popleft()], [TillBusy()])
 
     def _begin_talk(self) -> None:
         if self._talk is not None or self._database.is_sqlite or self._closing:
@@ -342,7 +354,7 @@ class Till:
             self._talk.end()
             self._talk = None
 
-    def _next(self, crowd: int) -> _Turn | list[_Waiting] | None:
+    def _next(self, crowd: int) -> _Turn | list[Waiting] | None:
         """A turn to commit, a batch to settle, or None at the end; then no other turn begins."""
         with self._wake:
             asleep = time.monotonic()
@@ -369,7 +381,7 @@ class Till:
         """Whether it will hear an answer. One that only stands still is waited for, but not at the end."""
         return not loop.is_closed() and (loop.is_running() or not self._closing)
 
-    def _gather(self, crowd: int, asleep: float) -> list[_Waiting]:
+    def _gather(self, crowd: int, asleep: float) -> list[Waiting]:
         """Everything that waits; under load, up to two milliseconds for about as many as there were a moment ago."""
         most = self._most
         if crowd > 1 and time.monotonic() - asleep < _IDLE_SECONDS:
@@ -390,7 +402,7 @@ class Till:
         if turn.left and turn.committed.acquire(blocking=False):
             self._end_turn(turn, None)
 
-    def _settle(self, batch: Sequence[_Waiting]) -> list[Answer]:
+    def _settle(self, batch: Sequence[Waiting]) -> list[Answer]:
         for last in (False, True):
             try:
                 return self._commit(self._decide(batch, wait=True))
@@ -405,14 +417,14 @@ class Till:
                 return [problem] * len(batch)
         return [Unavailable() for _ in batch]
 
-    def _decide(self, batch: Sequence[_Waiting], *, wait: bool) -> _Decided:
+    def _decide(self, batch: Sequence[Waiting], *, wait: bool) -> _Decided:
         """Decide and write. Raises Unavailable when others write for too long, or write at all and we do not wait."""
         booking = self._booking(batch)
         with ExitStack() as transaction:
             booking.book(transaction.enter_context(self._database.writing(wait=wait)))
             return _Decided(batch, booking, transaction.pop_all())
 
-    def _booking(self, batch: Sequence[_Waiting]) -> Booking:
+    def _booking(self, batch: Sequence[Waiting]) -> Booking:
         charges = [waiting.charge for waiting in batch]
         return Booking(self._books, charges, self._now(), self._zone, self._free)
 
@@ -459,38 +471,3 @@ def _surely(settle: Callable[[T], Sequence[Answer]], work: T, charges: int) -> S
     except Exception:
         log.exception("till.failed", charges=charges)
         return [Unavailable() for _ in range(charges)]
-
-
-def _release(
-    batch: Sequence[_Waiting], answers: Sequence[Answer], here: asyncio.AbstractEventLoop | None = None
-) -> None:
-    """Hand every answer over; one wake-up per event loop, not one per answer, and none for the one we are on."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[Told, Answer]]] = {}
-    for waiting, answer in zip(batch, answers, strict=True):
-        if waiting.loop is None:
-            waiting.told(answer)
-        else:
-            loops.setdefault(waiting.loop, []).append((waiting.told, answer))
-    for loop, handed in loops.items():
-        if loop is here:
-            _tell(handed)
-            continue
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
-            loop.call_soon_threadsafe(_tell, handed)
-
-
-def _tell(handed: Sequence[tuple[Told, Answer]]) -> None:
-    for told, answer in handed:
-        try:
-            told(answer)
-        except Exception:  # one answer that cannot be given must not keep the others
-            log.exception("till.untold")
-
-
-def _resolve(future: "Future[Receipt] | asyncio.Future[Receipt]", answer: Answer) -> None:
-    if future.done():
-        return  # the client went away; the charge stands and its key serves the answer again
-    if isinstance(answer, Problem):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)

@@ -199,6 +199,11 @@ class Database:
         finally:
             self._lock.release()
 
+    def wait_for_others(self) -> None:
+        """Wait until those who write to SQLite now, or queue for it, are done. Raises Unavailable as `writing`."""
+        self._lock.acquire()
+        self._lock.release()
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that cannot write, on one consistent snapshot per statement or better."""

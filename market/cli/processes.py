@@ -1,6 +1,8 @@
 """The processes of a market: everything in one, or the data plane and the worker on their own."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -8,12 +10,13 @@ import typer
 from market.app import Front
 from market.cli.opening import opened, refusing, require_keys, require_schema, settings
 from market.cli.problems import BrokerMissing, PortTaken, WorkerSilent
+from market.cli.several import several
 from market.cli.showing import welcome
 from market.cli.terminal import JsonFlag, say
 from market.settings import Settings
 from market.worker import answers, run_worker
 from metering.gateway.app import Gateway, build_gateway
-from metering.gateway.server import serve_until_told
+from metering.gateway.server import bound, serve_until_told
 from storage.database import Database
 from storage.objects import open_objects
 from storage.unit import Store
@@ -26,11 +29,36 @@ def serve(as_json: JsonFlag = False) -> None:
         require_keys(house.store, house.settings.metering)
         if house.settings.demo:
             welcome(house, quiet=as_json)
-        listen(Front(house), house.settings, as_json=as_json)
+        listener = _listener(house.settings)
+        _say_where(house.settings, as_json=as_json)
+        _answer(Front(house), listener, house.settings)
 
 
-def gateway(as_json: JsonFlag = False) -> None:
+def gateway(
+    processes: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="几个进程共用一个端口 So many processes share the port."),
+    ] = 1,
+    as_json: JsonFlag = False,
+) -> None:
     """仅启动数据面 Start the data plane alone: tokens, rows, downloads, open data; needs no market process."""
+    with _data_plane() as (app, settled):
+        listeners = [_listener(settled, shared=processes > 1) for _ in range(processes)]
+        _say_where(settled, as_json=as_json)
+        if processes == 1:
+            _answer(app, listeners[0], settled)
+            return
+    several(listeners, _answer_alone)
+
+
+def _answer_alone(listener: socket.socket) -> None:
+    """One of several."""
+    with _data_plane() as (app, settled):
+        _answer(app, listener, settled)
+
+
+@contextmanager
+def _data_plane() -> Iterator[tuple[Gateway, Settings]]:
     with refusing():
         settled = settings().settled()
         database = Database(settled.storage.database_url, settled.storage.pool_size)
@@ -40,15 +68,16 @@ def gateway(as_json: JsonFlag = False) -> None:
         require_keys(store, settled.metering)
         with refusing():
             objects = open_objects(settled.storage.objects_url)
+        folder = settled.data_dir / "cache"
         app = build_gateway(
             store,
             objects,
             settled.metering,
             public_url=settled.public_url,
             zone=settled.timezone,
-            folder=settled.data_dir / "cache",
+            folder=folder,
         )
-        listen(app, settled, as_json=as_json)
+        yield app, settled
     finally:
         database.close()
 
@@ -73,13 +102,18 @@ def worker(
         run_worker(house)
 
 
-def listen(app: Front | Gateway, settled: Settings, *, as_json: bool) -> None:
-    """Serve until interrupted. Raises PortTaken."""
-    with socket.socket(socket.AF_INET6 if ":" in settled.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settled.host, settled.port))
-        except OSError:
-            raise PortTaken(host=settled.host, port=settled.port) from None
+def _listener(settled: Settings, *, shared: bool = False) -> socket.socket:
+    """Raises PortTaken."""
+    try:
+        return bound(settled.host, settled.port, shared=shared)
+    except OSError:
+        raise PortTaken(host=settled.host, port=settled.port) from None
+
+
+def _say_where(settled: Settings, *, as_json: bool) -> None:
     say(as_json, f"数港 Shugang: {settled.public_url}", url=settled.public_url, port=settled.port)
-    serve_until_told(app, settled.host, settled.port, settled.trusted_proxies, app.at_once)
+
+
+def _answer(app: Front | Gateway, listener: socket.socket, settled: Settings) -> None:
+    """Serve until interrupted."""
+    serve_until_told(app, listener, settled.trusted_proxies, app.at_once)

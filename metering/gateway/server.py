@@ -6,8 +6,10 @@ without a task of its own, files leave by sendfile, and who does not finish the 
 
 import asyncio
 import gc
+import multiprocessing
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -40,20 +42,39 @@ _EXTENSIONS: dict[str, Any] = {ZERO_COPY: {}}
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket at that address; several may have it when each says that it is shared. Raises OSError."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 def serve_until_told(
     app: ASGIApp,
-    host: str,
-    port: int,
+    listener: socket.socket,
     trusted_proxies: tuple[str, ...] = (),
     at_once: AtOnce | None = None,
 ) -> None:
-    """Run the application's lifespan and answer HTTP/1.1 until SIGTERM or SIGINT. Raises what its startup raises."""
+    """Run the application's lifespan and answer HTTP/1.1 until SIGTERM or SIGINT. Raises what its startup raises.
+
+    A process that another one began with `multiprocessing` also ends when that one does.
+    """
 
     async def until_told() -> None:
         told = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, told.set)
-        await serve(app, host, port, told, trusted_proxies, at_once)
+            loop.add_signal_handler(number, told.set)
+        if (parent := multiprocessing.parent_process()) is not None:
+            loop.add_reader(parent.sentinel, told.set)
+        await serve(app, listener, told, trusted_proxies, at_once)
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()  # what stands now stays until the end: no collection walks through it again
@@ -68,18 +89,15 @@ def serve_until_told(
 
 async def serve(
     app: ASGIApp,
-    host: str,
-    port: int,
+    listener: socket.socket,
     told: asyncio.Event,
     trusted_proxies: tuple[str, ...] = (),
     at_once: AtOnce | None = None,
     header_seconds: float = _HEADER_SECONDS,
 ) -> None:
-    """The same until the event is set. The headers of a request have to be there within `header_seconds`."""
+    """The same until the event is set; then the listener is closed. The headers of a request have to be there within `header_seconds`."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=partial(_Protocol, at_once, header_seconds),  # type: ignore[arg-type]  # whatever makes a protocol
         ws="none",
         lifespan="off",  # ours: an application that cannot start must not look alive
@@ -100,7 +118,7 @@ async def serve(
     async with _lifespan(app):
         stopping = asyncio.create_task(_stop(server, told))
         try:
-            await server.serve()
+            await server.serve([listener])
         finally:
             stopping.cancel()
 

@@ -28,6 +28,7 @@ from market.cli.program import main as shugang
 from metering import books, conversation, till
 from metering.gateway.server import serve_until_told
 from metering.tables import Gate
+from metering.waiting import release
 from storage import migrations
 from storage.database import Database
 from storage.kernel import clock
@@ -175,8 +176,8 @@ class Hooks:
 
     def run(self, serve: Callable[..., None]) -> Callable[..., None]:
         """The server with our door in front of the gateway."""
-        return lambda app, host, port, trusted, begin: serve(
-            self.door(app), host, port, trusted, self.at_once(begin)
+        return lambda app, listener, trusted, begin: serve(
+            self.door(app), listener, trusted, self.at_once(begin)
         )
 
 
@@ -231,7 +232,7 @@ def become(order: dict[str, Any]) -> NoReturn:
     put(books.SqliteBooks, "write", hooks.written(books.SqliteBooks.write))
     put(books.PostgresBooks, "entries", hooks.written(books.PostgresBooks.entries))
     put(conversation.Conversation, "commit", hooks.said(conversation.Conversation.commit))
-    put(till, "_release", hooks.released(till._release))
+    put(till, "release", hooks.released(release))
     put(clock, "datetime", shifted(moment))
     plant(order["bug"])
     sys.argv = ["shugang", "gateway"]

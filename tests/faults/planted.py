@@ -19,6 +19,7 @@ from metering.booking import Answer
 from metering.gateway import plane
 from metering.tables import UsageEvent
 from metering.upserts import insert_many
+from metering.waiting import Waiting
 from storage import database
 from storage.database import FairLock
 
@@ -38,9 +39,9 @@ def _heard(_answer: Answer) -> None:
 class AnswersEarly(till.Till):
     """Answers leave before the commit."""
 
-    def _decide(self, batch: Sequence[till._Waiting], *, wait: bool) -> till._Decided:
+    def _decide(self, batch: Sequence[Waiting], *, wait: bool) -> till._Decided:
         decided = super()._decide(batch, wait=wait)
-        till._release(batch, decided.booking.answers, None if wait else batch[0].loop)
+        cast(Any, till).release(batch, decided.booking.answers, None if wait else batch[0].loop)
         for waiting in batch:
             waiting.told = _heard
         return decided
@@ -51,8 +52,8 @@ class EarlyExchange(conversation.Exchange):
 
     def _write(self, rows: Any) -> None:
         super()._write(rows)
-        batch: Sequence[till._Waiting] = cast(Any, self._ended).args[0]
-        till._release(batch, self.booking.answers, self.loop)
+        batch: Sequence[Waiting] = cast(Any, self._ended).args[0]
+        cast(Any, till).release(batch, self.booking.answers, self.loop)
         for waiting in batch:
             waiting.told = _heard
 
@@ -60,15 +61,15 @@ class EarlyExchange(conversation.Exchange):
 class LooksUpFirst(till.Till):
     """Which events exist is read before the gates are locked."""
 
-    def _decide(self, batch: Sequence[till._Waiting], *, wait: bool) -> till._Decided:
+    def _decide(self, batch: Sequence[Waiting], *, wait: bool) -> till._Decided:
         self._look_up(batch)
         return super()._decide(batch, wait=wait)
 
-    def _converse(self, talk: Any, batch: list[till._Waiting], loop: Any) -> None:
+    def _converse(self, talk: Any, batch: list[Waiting], loop: Any) -> None:
         self._look_up(batch)
         super()._converse(talk, batch, loop)
 
-    def _look_up(self, batch: Sequence[till._Waiting]) -> None:
+    def _look_up(self, batch: Sequence[Waiting]) -> None:
         with self._database.reading() as connection:
             rows = connection.execute(
                 sa.select(*(_events.c[name] for name in _LOOKED_UP)).where(

@@ -9,13 +9,15 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def children_with(pid: int, word: str) -> list[int]:
+    """The children of a process, started by any of its threads, whose command line has this word."""
+    listed = [file.read_text().split() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for some in listed for child in some if word.encode() in _command(child)]
+
+
 def child_with(pid: int, word: str) -> int | None:
-    """The child of a process, started by any of its threads, whose command line has this word."""
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in listed.read_text().split():
-            if word.encode() in _command(child):
-                return int(child)
-    return None
+    """The first of them."""
+    return next(iter(children_with(pid, word)), None)
 
 
 def _command(pid: str) -> list[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from starlette.types import ASGIApp
 
-from metering.gateway.server import AtOnce, serve
+from metering.gateway.server import AtOnce, bound, serve
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def listening(app: ASGIApp, port: int, at_once: AtOnce | None = None, **more: An
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve(app, "127.0.0.1", port, told, at_once=at_once, **more))
+            loop.run_until_complete(serve(app, bound("127.0.0.1", port), told, at_once=at_once, **more))
         except BaseException as error:  # noqa: BLE001  # raised again where the test waits
             failed.append(error)
 
