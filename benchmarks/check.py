@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import uvicorn
 from fastapi import FastAPI, Header, Response
 
 from metering.gateway.server import bound, serve_until_told
@@ -16,7 +17,13 @@ from storage.kernel.problem import Problem
 from storage.unit import Store
 
 app = FastAPI()
-_PORT, _URL, _FOLDER, _ISSUER = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+_PORT, _SERVER, _URL, _FOLDER, _ISSUER = (
+    int(sys.argv[1]),
+    sys.argv[2],
+    sys.argv[3],
+    Path(sys.argv[4]),
+    sys.argv[5],
+)
 with Store(Database(_URL)).view() as _view:
     _VERIFIER = Verifier(_ISSUER, load_ring(_view, Seal(MeteringSettings().resolved(_FOLDER))))
 
@@ -38,4 +45,7 @@ async def healthz() -> Response:
 
 
 if __name__ == "__main__":
-    serve_until_told(app, bound("127.0.0.1", _PORT))
+    if _SERVER == "uvicorn":
+        uvicorn.run(app, host="127.0.0.1", port=_PORT, log_level="error", access_log=False)
+    else:
+        serve_until_told(app, bound("127.0.0.1", _PORT))

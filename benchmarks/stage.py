@@ -158,8 +158,8 @@ class Shelf:
         return {"sha256": stored.sha256, "size": stored.size, "name": path.name}
 
     @contextmanager
-    def gateway(self) -> Iterator["Served"]:
-        """`shugang gateway` in a process of its own."""
+    def gateway(self, *options: str) -> Iterator["Served"]:
+        """`shugang gateway`."""
         port = servers.free_port()
         given = {
             "DATA_DIR": str(self.folder),
@@ -169,7 +169,7 @@ class Shelf:
             "METERING__PAID_PER_MINUTE": "1000000000",
         }
         with served(
-            [sys.executable, "-m", "market.cli", "gateway"],
+            [sys.executable, "-m", "market.cli", "gateway", *options],
             port,
             "/healthz",
             {f"SHUGANG_{name}": value for name, value in given.items()},

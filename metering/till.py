@@ -4,8 +4,9 @@ No paid byte leaves before its charge is durable, and a refusal or failure charg
 
 Whose turn it is: the event loop's, for a second thread would fight it for the interpreter over every line. On SQLite
 the writer, a thread, only commits, and the loop waits for that a moment, as long as the disk is quick; with PostgreSQL
-the loop holds a conversation and goes on meanwhile. When somebody else writes to SQLite or a turn held the loop too
-long, when the conversation broke off, the writer settles whole batches on its own.
+the loop holds a conversation and goes on meanwhile. When somebody else writes to SQLite the loop has the next turn. When
+a turn held it too long, when others were quicker again and again or the conversation broke off, the writer settles whole
+batches on its own.
 """
 
 import asyncio
@@ -269,16 +270,11 @@ class Till:
         try:
             with self._restraint:
                 decided = self._decide(batch, wait=False)
-        except Exception as error:  # noqa: BLE001  # somebody else writes, or the disk is full: the writer knows what to do
-            if not isinstance(error, Unavailable):
-                log.warning("till.turn_failed", charges=len(batch), error=type(error).__name__)
-            elif self._outrun < _OUTRUN:
-                self._outrun += 1
-                self._asked = loop
-                self._queue.extendleft(reversed(batch))
-                self._settling.release()
-                self._at_the_lock.submit(self._try_after_others, loop)
-                return
+        except Unavailable:  # somebody else writes
+            self._stand_back(batch, loop)
+            return
+        except Exception as error:  # noqa: BLE001  # the disk is full: the writer knows what to do
+            log.warning("till.turn_failed", charges=len(batch), error=type(error).__name__)
             self._give_back(batch)
             return
         self._outrun = 0
@@ -293,6 +289,17 @@ class Till:
             committed = turn.committed.acquire(blocking=False)  # before it was known that we left
         if committed:
             self._end_turn(turn, loop)
+
+    def _stand_back(self, batch: list[Waiting], loop: asyncio.AbstractEventLoop) -> None:
+        """Leave it to others to write; a thread says when they are done."""
+        if self._outrun == _OUTRUN or self._closing:
+            self._give_back(batch)
+            return
+        self._outrun += 1
+        self._asked = loop
+        self._queue.extendleft(reversed(batch))
+        self._settling.release()
+        self._at_the_lock.submit(self._try_after_others, loop)
 
     def _try_after_others(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the turn again when they are done. Holding their lock until the loop comes would keep more waiting."""

@@ -76,12 +76,19 @@ def serve_until_told(
             loop.add_reader(parent.sentinel, told.set)
         await serve(app, listener, told, trusted_proxies, at_once)
 
+    with tuned():
+        uvloop.run(until_told())
+
+
+@contextmanager
+def tuned() -> Iterator[None]:
+    """Let the interpreter serve many: shorter waits for it, and seldom a walk through what is remembered."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()  # what stands now stays until the end: no collection walks through it again
     usual = gc.get_threshold()
     gc.set_threshold(*_COLLECT)
     try:
-        uvloop.run(until_told())
+        yield
     finally:
         gc.set_threshold(*usual)
         gc.unfreeze()
