@@ -40,8 +40,9 @@ class Restraint:
         took = time.monotonic() - began
         # Who was quick has not worked long, and the processor's time is asked of the kernel.
         if took < self._most or max(time.thread_time() - worked, took / _WAITING) < self._most:
-            self._rest = self._until = 0.0
-            self._was_long = False
+            if error is None:  # a refusal tells nothing of how long it takes
+                self._rest = self._until = 0.0
+                self._was_long = False
             return
         again, self._was_long = self._was_long, True
         if error is None and not again and not self._rest:

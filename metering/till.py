@@ -46,7 +46,9 @@ _ON_LOOP = 128  # charges decided in one turn on the loop, a few milliseconds of
 _LEAST_SAID = 16  # charges that are not worth two conversations
 _PATIENCE_SECONDS = 0.002  # the loop waits for a commit; the one after a slower commit is not waited for
 _HELD_SECONDS = 0.01  # a turn that is more work leaves the next ones to the writer
-_LOOK_SECONDS = 1.0  # as often the writer looks whether the loop of an exchange still runs
+_LOOK_SECONDS = (
+    1.0  # so long others are waited for; as often the writer looks whether the loop of an exchange still runs
+)
 RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not available
 
 
@@ -299,12 +301,18 @@ class Till:
         self._asked = loop
         self._queue.extendleft(reversed(batch))
         self._settling.release()
-        self._at_the_lock.submit(self._try_after_others, loop)
+        try:
+            self._at_the_lock.submit(self._try_after_others, loop)
+        except RuntimeError:  # no thread can be started
+            self._asked = None
+            self._call_writer()
 
     def _try_after_others(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the turn again when they are done. Holding their lock until the loop comes would keep more waiting."""
-        with contextlib.suppress(Unavailable):
-            self._database.wait_for_others()
+        try:
+            self._database.wait_for_others(_LOOK_SECONDS)
+        except (Unavailable, OSError):
+            self._outrun = _OUTRUN  # the writer waits longer, and knows what to say
         try:
             loop.call_soon_threadsafe(self._take_turn, loop)
         except RuntimeError:  # it has ended

@@ -61,7 +61,12 @@ class FairLock:
                     self._queue.remove(turn)
             raise _writers_queue()
         if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            except OSError:
+                with self._guard:
+                    self._pass_on()
+                raise
 
     def acquire_at_once(self) -> bool:
         """Take the turn if nobody has it or waits for it; whether that was so."""
@@ -199,9 +204,9 @@ class Database:
         finally:
             self._lock.release()
 
-    def wait_for_others(self) -> None:
-        """Wait until those who write to SQLite now, or queue for it, are done. Raises Unavailable as `writing`."""
-        self._lock.acquire()
+    def wait_for_others(self, seconds: float) -> None:
+        """Wait until those who write to SQLite now, or queue for it, are done. Raises Unavailable when they are not."""
+        self._lock.acquire(seconds)
         self._lock.release()
 
     @contextmanager

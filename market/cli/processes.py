@@ -12,7 +12,7 @@ from market.cli.opening import opened, refusing, require_keys, require_schema, s
 from market.cli.problems import BrokerMissing, PortTaken, WorkerSilent
 from market.cli.several import several
 from market.cli.showing import welcome
-from market.cli.terminal import JsonFlag, say
+from market.cli.terminal import JsonFlag, refusals, say
 from market.settings import Settings
 from market.worker import answers, run_worker
 from metering.gateway.app import Gateway, build_gateway
@@ -43,17 +43,19 @@ def gateway(
 ) -> None:
     """仅启动数据面 Start the data plane alone: tokens, rows, downloads, open data; needs no market process."""
     with _data_plane() as (app, settled):
-        listeners = [_listener(settled, shared=processes > 1) for _ in range(processes)]
+        listener = _listener(settled)
         _say_where(settled, as_json=as_json)
         if processes == 1:
-            _answer(app, listeners[0], settled)
+            _answer(app, listener, settled)
             return
-    several(listeners, _answer_alone)
+        listener.close()  # nobody else has the port
+        listeners = [_listener(settled, shared=True) for _ in range(processes)]
+    if not several(listeners, _answer_as_one_of_them):
+        raise typer.Exit(1)
 
 
-def _answer_alone(listener: socket.socket) -> None:
-    """One of several."""
-    with _data_plane() as (app, settled):
+def _answer_as_one_of_them(listener: socket.socket) -> None:
+    with refusals(as_json=False), _data_plane() as (app, settled):
         _answer(app, listener, settled)
 
 

@@ -4,12 +4,9 @@ import os
 import sys
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from market.cli import importing, keeping, processes, showing, token_keys, verifying
-from market.cli.problems import DatabaseAway, FileRefused
-from market.cli.terminal import refuse
-from storage.kernel.problem import Problem
+from market.cli.terminal import refusals
 
 cli = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="数港 Shugang — 数据资产市场 data market"
@@ -49,15 +46,5 @@ verify.command("statement")(verifying.verify_usage)
 def main() -> None:
     """The command's way in."""
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    as_json = "--json" in sys.argv[1:]
-    try:
+    with refusals(as_json="--json" in sys.argv[1:]):
         cli()
-    except Problem as problem:
-        refuse(problem, as_json=as_json)
-    except SQLAlchemyError as error:
-        # The driver's first line; the statement and its values stay out of sight.
-        reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        refuse(DatabaseAway(reason=reason), as_json=as_json)
-    except OSError as error:
-        refuse(FileRefused(path=str(error.filename or ""), reason=error.strerror), as_json=as_json)
-    sys.exit(1)

@@ -15,66 +15,84 @@ log = structlog.get_logger(__name__)
 Work = Callable[[socket], None]
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _REST_SECONDS = 1.0  # between two beginnings in one place
-_GRACE_SECONDS = 15  # for those who were told to end, as the server's own and the till's last batch
+_SOON_SECONDS = 15.0  # who ends before has not got to work
+_TRIES = 3  # that end so soon, one after the other
+_GRACE_SECONDS = (
+    30.0  # for who was told to end: the answers under way, the till's last batch, what was delivered
+)
 
 
-def several(listeners: Sequence[socket], work: Work) -> None:
+def several(listeners: Sequence[socket], work: Work) -> bool:
     """Run `work`, a function of a module, with each listener in a process of its own until SIGTERM or SIGINT.
 
     The kernel shares out among the listeners who connects. They stay open here, too: who knocks where a process has
-    died is not turned away, but heard by the next one.
+    died is not turned away, but heard by the next one. False when nobody gets to work in some place: then all end.
     """
     told, tell = os.pipe()
     before = {number: signal.signal(number, lambda *_: os.write(tell, b".")) for number in _ENDING}
     places = [_Place(listener, work) for listener in listeners]
     try:
-        while told not in wait([told, *(place.process.sentinel for place in places)]):
-            for place in places:
-                if not place.process.is_alive():
-                    log.warning("process.ended", pid=place.process.pid, code=place.process.exitcode)
-                    if wait([told], place.rest()):
-                        return
-                    place.begin()
+        while all(place.filled() for place in places):
+            living = [place.process.sentinel for place in places if place.process is not None]
+            vacant = len(living) < len(places)
+            if told in wait([told, *living], _REST_SECONDS if vacant else None):
+                return True
+        return False
     finally:
-        for place in places:
-            place.process.terminate()
-        end = time.monotonic() + _GRACE_SECONDS
-        for place in places:
-            place.end(end)
+        _end(places)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(told)
         os.close(tell)
 
 
-_ENDING = (signal.SIGTERM, signal.SIGINT)
-
-
 class _Place:
     """A listener and the process that has it now."""
 
-    process: SpawnProcess
+    process: SpawnProcess | None = None
 
     def __init__(self, listener: socket, work: Work) -> None:
-        self._listener = listener
+        self.listener = listener
         self._work = work
-        self.begin()
+        self._begun = -_REST_SECONDS
+        self._in_vain = 0
 
-    def begin(self) -> None:
-        """Begin a process; nothing of this one is in it but the listener."""
+    def filled(self) -> bool:
+        """Begin a process where there is none, after a rest; False when that was in vain too often."""
+        age = time.monotonic() - self._begun
+        if self.process is not None:
+            if self.process.is_alive():
+                return True
+            log.warning("process.ended", pid=self.process.pid, code=self.process.exitcode)
+            self.process = None
+            self._in_vain = self._in_vain + 1 if age < _SOON_SECONDS else 0
+        if self._in_vain < _TRIES and age >= _REST_SECONDS:
+            self._begin()
+        return self._in_vain < _TRIES
+
+    def _begin(self) -> None:
         self._begun = time.monotonic()
-        self.process = multiprocessing.get_context("spawn").Process(target=self._work, args=(self._listener,))
-        self.process.start()
+        # Nothing of this process is in it but the listener.
+        process = multiprocessing.get_context("spawn").Process(target=self._work, args=(self.listener,))
+        try:
+            process.start()
+        except OSError as error:  # no memory, no process: for now
+            log.warning("process.not_begun", error=str(error))
+        else:
+            self.process = process
 
-    def rest(self) -> float:
-        """Seconds until one may be begun again."""
-        return max(0.0, self._begun + _REST_SECONDS - time.monotonic())
 
-    def end(self, until: float) -> None:
-        """Wait for the process until that moment of the monotonic clock, then kill it."""
-        self.process.join(max(0.0, until - time.monotonic()))
-        if self.process.is_alive():
-            log.warning("process.killed", pid=self.process.pid)
-            self.process.kill()
-            self.process.join()
-        self._listener.close()
+def _end(places: Sequence[_Place]) -> None:
+    """Tell them all, wait a while, kill who is left. Whoever knocks from now on is turned away at once."""
+    for place in places:
+        place.listener.close()
+    running = [place.process for place in places if place.process is not None]
+    for process in running:
+        process.terminate()
+    end = time.monotonic() + _GRACE_SECONDS
+    for process in running:
+        process.join(max(0.0, end - time.monotonic()))
+        if process.is_alive():
+            log.warning("process.killed", pid=process.pid)
+            process.kill()
+            process.join()

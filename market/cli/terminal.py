@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from sqlalchemy.exc import SQLAlchemyError
 
+from market.cli.problems import DatabaseAway, FileRefused
 from storage.kernel.problem import Problem
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="机器可读 Print JSON for machines.")]
@@ -36,6 +38,24 @@ def refuse(problem: Problem, *, as_json: bool) -> None:
     for fault in problem.members.get("errors", []):
         message = fault["message"]
         console.print(f"  - {fault['field']}: {message['zh']} {message['en']}", markup=False)
+
+
+@contextmanager
+def refusals(*, as_json: bool) -> Iterator[None]:
+    """Print what is refused in the block, never a stack trace, and end the program with 1."""
+    try:
+        yield
+    except Problem as problem:
+        refuse(problem, as_json=as_json)
+    except SQLAlchemyError as error:
+        # The driver's first line; the statement and its values stay out of sight.
+        reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+        refuse(DatabaseAway(reason=reason), as_json=as_json)
+    except OSError as error:
+        refuse(FileRefused(path=str(error.filename or ""), reason=error.strerror), as_json=as_json)
+    else:
+        return
+    sys.exit(1)
 
 
 @contextmanager

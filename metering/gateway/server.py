@@ -73,7 +73,13 @@ def serve_until_told(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
         if (parent := multiprocessing.parent_process()) is not None:
-            loop.add_reader(parent.sentinel, told.set)
+            sentinel = parent.sentinel
+
+            def gone() -> None:
+                loop.remove_reader(sentinel)
+                told.set()
+
+            loop.add_reader(sentinel, gone)
         await serve(app, listener, told, trusted_proxies, at_once)
 
     with tuned():

@@ -21,7 +21,8 @@ from storage.tabular import sql
 from storage.tabular.kinds import MOMENTS, Column, Kind, Limits
 
 _BATCH = 10_000
-_WHOLE_ROWS = 64  # columns of a table that an index may hold
+_WHOLE_COLUMNS = 64  # of a table whose rows an index may hold
+_WHOLE_BYTES = 500  # of a row, on average: an entry of more than a thousand lies on pages of its own
 _SQLITE = {Kind.INTEGER: "INTEGER", Kind.DOUBLE: "REAL", Kind.BOOLEAN: "INTEGER"}
 
 
@@ -48,7 +49,8 @@ def to_serving(table: Path, to: Path, work: Path, limits: Limits, *, indexes: Se
                 lite.execute(f"PRAGMA {pragma}")
             _create(lite, columns, filters)
             rows = _fill(lite, cursor, len(values))
-            _index(lite, list(keys.values()), keys[shared] if shared else None)
+            fits = _bytes(lite) <= _WHOLE_BYTES * rows and len(values) <= _WHOLE_COLUMNS
+            _index(lite, list(keys.values()), keys[shared] if shared and fits else None)
             lite.execute("ANALYZE")
             # With samples of values, SQLite plans a statement anew for each value it is asked with.
             lite.execute("DROP TABLE IF EXISTS sqlite_stat4")
@@ -152,6 +154,11 @@ def _first_shared(connection: db.Connection, table: Path, columns: Sequence[str]
     return None
 
 
+def _bytes(lite: Any) -> int:
+    pages, size = (lite.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(pages) * int(size)
+
+
 def _index(lite: Any, keys: Sequence[str], whole: str | None) -> None:
     """Index each key; the index on `whole` holds the whole rows.
 
@@ -161,7 +168,7 @@ def _index(lite: Any, keys: Sequence[str], whole: str | None) -> None:
     everything = [row[1] for row in lite.execute("PRAGMA table_info(data)")]
     for place, key in enumerate(keys):
         names = [key]
-        if key == whole and len(everything) <= _WHOLE_ROWS:
+        if key == whole:
             names += ["_row", *(name for name in everything if name not in {key, "_row"})]
         lite.execute(f"CREATE INDEX data_{place} ON data ({', '.join(map(sql.name, names))})")
 

@@ -21,14 +21,14 @@ QUOTA, CALLS, CALL_FEN = 100, 400, 2
 
 
 @contextmanager
-def gateway(server: Server, log: Path) -> Iterator[str]:
-    """`shugang gateway` on the market's data; its address."""
+def gateway(server: Server, log: Path, processes: int) -> Iterator[str]:
+    """`shugang gateway` on the market's data, in so many processes; its address."""
     port = servers.free_port()
     given = {"DATA_DIR": str(server.data_dir), "PORT": str(port), "PUBLIC_URL": server.url}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "market.cli", "gateway"],
+            [sys.executable, "-m", "market.cli", "gateway", "--processes", str(processes)],
             cwd=ROOT,
             env=inherited | {f"SHUGANG_{name}": value for name, value in given.items()},
             stdout=file,
@@ -57,7 +57,9 @@ def test_a_quota_of_a_hundred_at_two_gateways_while_the_market_is_down(tmp_path:
         goods.public_good(cast, "free", goods.parking(61))
         client = cast.buyer.post("/credentials", {"name": "two"}, status=201)
         with ExitStack() as stack:
-            doors = [stack.enter_context(gateway(server, tmp_path / f"{number}.log")) for number in range(2)]
+            doors = [
+                stack.enter_context(gateway(server, tmp_path / f"{number}.log", number)) for number in (1, 2)
+            ]
             server.kill()
             bearers = [carrying(door, client, scarce) for door in doors]
             programs = [

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
 from market.house import House
+from storage.database import Database
 from tests import servers
 from tests.faults.processes import alive, children_with
 from tests.faults.wire import eventually
@@ -22,8 +24,20 @@ from tests.live import ROOT
 class Crew:
     """The gateway and its processes."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-        self.process, self.port, self.log = process, port, log
+    def __init__(self, port: int, log: Path, environment: dict[str, str]) -> None:
+        self.port, self.log, self._environment = port, log, environment
+        self.process = self.begin(log)
+
+    def begin(self, log: Path) -> "subprocess.Popen[bytes]":
+        """The command, which writes what it says into `log`."""
+        with log.open("wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "market.cli", "gateway", "--processes", "2"],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=file,
+                stderr=file,
+            )
 
     def workers(self) -> set[int]:
         """Those who answer; the interpreter's own helper is none of them."""
@@ -48,23 +62,16 @@ def crew(house: House, database_url: str, tmp_path: Path) -> Iterator[Crew]:
         "PORT": str(port),
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHUGANG_")}
-    log = tmp_path / "log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "market.cli", "gateway", "--processes", "2"],
-            cwd=ROOT,
-            env=inherited | {f"SHUGANG_{name}": value for name, value in given.items()},
-            stdout=file,
-            stderr=file,
-        )
+    crew = Crew(
+        port, tmp_path / "log", inherited | {f"SHUGANG_{name}": value for name, value in given.items()}
+    )
+    ready = f"http://127.0.0.1:{port}/readyz"
     try:
-        assert servers.wait_for(f"http://127.0.0.1:{port}/readyz", process, seconds=60), log.read_text()[
-            -2000:
-        ]
-        yield Crew(process, port, log)
+        assert servers.wait_for(ready, crew.process, seconds=60), crew.log.read_text()[-2000:]
+        yield crew
     finally:
-        process.kill()
-        process.wait()
+        crew.process.kill()
+        crew.process.wait()
 
 
 def test_who_dies_is_replaced_and_nobody_is_turned_away(crew: Crew) -> None:
@@ -79,6 +86,23 @@ def test_who_dies_is_replaced_and_nobody_is_turned_away(crew: Crew) -> None:
     crew.process.terminate()
     assert crew.process.wait(30) == 0, crew.log.read_text()[-2000:]
     assert not any(map(alive, before))
+
+
+def test_the_port_is_theirs_alone(crew: Crew) -> None:
+    again = crew.begin(crew.log.with_name("again"))
+    assert again.wait(30) == 1
+    assert "SHUGANG_PORT" in crew.log.with_name("again").read_text()
+    assert crew.asked(16) == {200}
+
+
+def test_where_nobody_can_get_to_work_all_end(crew: Crew, database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'another'"))
+    os.kill(min(crew.workers()), signal.SIGKILL)
+    assert crew.process.wait(60) == 1
+    said = crew.log.read_text()
+    assert "数据库结构" in said
+    assert "Traceback" not in said
 
 
 def test_nobody_outlives_the_one_who_began_them(crew: Crew) -> None:

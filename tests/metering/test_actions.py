@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from metering import actions, queries
+from metering.afterwards import Afterwards
 from metering.deliveries import Charged, DeliveryBook
 from metering.gate import Charge, new_charge_key
 from metering.problems import NotOnShelf, PeriodNotOver
@@ -192,3 +193,29 @@ def test_ranges_of_several_deliveries_add_up(store: Store) -> None:
     whole = sent((80, 90))
     assert (whole.ranges, whole.delivered_at is not None) == ([[0, 100]], True)
     assert sent((0, 10)).delivered_at == whole.delivered_at
+
+
+def test_many_deliveries_are_written_in_portions_and_none_is_lost_when_one_fails(store: Store) -> None:
+    book = DeliveryBook()
+    afterwards = Afterwards(store.database, book)
+    afterwards.close()  # we say when
+    for number in range(1200):
+        book.sent(Charged(number.to_bytes(16, "big"), "lic_1", "0" * 64, 10), (0, 10))
+    unwritable = Charged(bytes(15) + b"x", None, "0" * 64, 10)  # type: ignore[arg-type]  # no license
+    book.sent(unwritable, (0, 10))
+    for number in range(2000, 2100):
+        book.sent(Charged(number.to_bytes(16, "big"), "lic_1", "0" * 64, 10), (0, 5))
+    afterwards.flush()
+    with store.view() as view:
+        written = queries.deliveries(view, "lic_1")
+    assert len(written) == 1024
+    assert all(delivery.delivered_at is not None for delivery in written)
+    left = book.take()
+    assert len(left) == 1200 - 1024 + 1 + 100
+    for charged, sent in left.items():
+        if charged is not unwritable:
+            book.note(charged, sent)
+    afterwards.flush()
+    with store.view() as view:
+        assert len(queries.deliveries(view, "lic_1")) == 1300
+    assert book.take() == {}

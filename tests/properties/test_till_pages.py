@@ -116,3 +116,25 @@ def test_what_sqlite_would_write_otherwise_is_left_to_us(
 ) -> None:
     query = asked(copy, columns, limit, None)._replace(order=copy.columns[order] if order else None)
     assert copy.plan(query).written(query, TimeLimit.of(MS), MOST) is None
+
+
+def test_a_shape_is_planned_once_whatever_is_asked_for(serving: Path) -> None:
+    copy = ServingCopy(serving)  # with one connection
+    query = asked(copy, ["code"], 5, 3)
+    plan = copy.plan(query)
+    planned: list[Any] = []
+
+    def allow(*what: Any) -> int:
+        planned.append(what)
+        return 0
+
+    with copy.reader() as connection:
+        connection.set_authorizer(allow)
+    for number in range(2):  # what is planned at first stays
+        planned.clear()
+        for limit in (1 + number, 7, 50):
+            asks = asked(copy, ["code"], limit, limit)
+            assert plan.written(asks, TimeLimit.of(MS), MOST) is not None
+            plan.read(asks, TimeLimit.of(MS), MOST, len)
+    copy.close()
+    assert planned == []

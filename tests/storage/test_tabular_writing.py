@@ -89,6 +89,23 @@ def test_the_serving_copy_keeps_order_and_compares_by_type(work: Path) -> None:
     lite.close()
 
 
+@pytest.mark.parametrize(("width", "held"), [(200, True), (1200, False)])
+def test_the_index_on_shared_values_holds_whole_rows_unless_they_are_wide(
+    work: Path, width: int, held: bool
+) -> None:
+    lines = [f"{number},{number % 7},{'x' * width}{number}" for number in range(700)]
+    kept = table(work, "\n".join(["id,code,text", *lines]).encode())
+    to_serving(kept, work / "s.sqlite", work, Limits(), indexes=["id", "code"])
+    lite = pysqlite3.connect(work / "s.sqlite")
+    for column, whole in (("id", False), ("code", held)):
+        asked = f"SELECT * FROM data WHERE {column} = ? ORDER BY _row LIMIT 20"  # our own names
+        (plan,) = [row[3] for row in lite.execute(f"EXPLAIN QUERY PLAN {asked}", (3,))]
+        assert plan.startswith("SEARCH data USING ")
+        assert ("COVERING" in plan) is whole
+        assert lite.execute(asked, (3,)).fetchone()[:3] == (4, 3, 3)
+    lite.close()
+
+
 @given(st.decimals(-(10**12), 10**12, places=3), st.decimals(-(10**12), 10**12, places=3))
 def test_filter_values_of_decimals_order_as_the_decimals_do(one: object, two: object) -> None:
     column = Column("d", Kind.DECIMAL, 18, 3)
