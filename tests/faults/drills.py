@@ -10,15 +10,18 @@ from tests.faults.world import World
 
 KILLS = 5
 PATIENCE_SECONDS = 8  # a bug may let nothing through
+ENOUGH = 600  # acknowledged in a second or two when all is well
 
 
 def drill(launcher: Launcher, url: str, folder: Path, bug: str | None) -> list[str]:
     """The faults found: in calm with repeated keys and revocations, else when killed before commits."""
     world, notes = World(url, folder), list[Path]()
     try:
-        _calm(launcher, world, notes, bug)
+        acknowledged = _calm(launcher, world, notes, bug)
         if faults := judge(read_notes(notes), world, calm=True).faults:
             return faults
+        if acknowledged < ENOUGH:
+            return [f"only {acknowledged} acknowledged in {PATIENCE_SECONDS} s although nothing was broken"]
         world.seconds.clear()  # judged; a gateway that is killed owes no promptness
         _kills(launcher, world, notes, bug)
         return judge(read_notes(notes), world).faults
@@ -26,21 +29,23 @@ def drill(launcher: Launcher, url: str, folder: Path, bug: str | None) -> list[s
         world.close()
 
 
-def _calm(launcher: Launcher, world: World, notes: list[Path], bug: str | None) -> None:
-    """Two gateways, three edges, five revocations; nothing is broken on purpose."""
+def _calm(launcher: Launcher, world: World, notes: list[Path], bug: str | None) -> int:
+    """Two gateways, three edges, sixteen revocations; nothing is broken on purpose. Returns how many were
+    acknowledged before these."""
     edges = [
         world.license(limit_calls=200),
         world.license(limit_rows=301),
         world.license(spend_cap_fen=1_000),
     ]
-    doomed = [world.license() for _ in range(5)]
+    doomed = [world.license() for _ in range(16)]
     fleet = Fleet(launcher, world, 2, bug=bug)
     try:
         with Crowds(fleet, [world.license(), *edges, *doomed], notes, seed=1, size=32) as crowds:
-            _patiently(crowds, 600)
+            acknowledged = _patiently(crowds, ENOUGH)
             for license_id in doomed:
                 world.revoke(license_id, timed=True)
                 time.sleep(0.1)
+            return acknowledged
     finally:
         fleet.close()
 
@@ -65,7 +70,8 @@ def _kills(launcher: Launcher, world: World, notes: list[Path], bug: str | None)
         fleet.close()
 
 
-def _patiently(crowds: Crowds, acknowledged: int) -> None:
+def _patiently(crowds: Crowds, acknowledged: int) -> int:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while crowds.acknowledged < acknowledged and time.monotonic() < deadline:
         time.sleep(0.05)
+    return crowds.acknowledged
