@@ -1,5 +1,6 @@
 """The till's books without HTTP: a thousand events a transaction, and what a question costs however many there are."""
 
+import hashlib
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -134,14 +135,14 @@ def _history(shelf: Shelf, license_id: str, events: int) -> None:
         else "SELECT n FROM generate_series(0, {count} - 1) AS n"
     )
     hours = 31 * 24
-    prefix = license_id.encode().hex()[:8].ljust(8, "0")
+    prefix = hashlib.sha256(license_id.encode()).hexdigest()[:8]
     if shelf.database.is_sqlite:
         key = f"unhex('{prefix}' || printf('%024x', n))"
         at = f"strftime('%Y-%m-%d %H:00:00.000000', '2026-09-30 16:00:00', '+' || (n % {hours}) || ' hours')"
         blob = "x'00'"
     else:
         key = f"decode('{prefix}' || lpad(to_hex(n), 24, '0'), 'hex')"
-        at = f"timestamptz '2026-09-30 16:00:00+00' + (n % {hours}) * interval '1 hour'"
+        at = f"timestamptz '2026-09-30 16:00:00+00' + mod(n, {hours}) * interval '1 hour'"
         blob = "'\\x00'::bytea"
     columns = "id, license_id, product_id, credential_id, purpose, kind, calls, rows, bytes, amount_fen, fingerprint, period, at"
     with shelf.database.writing() as connection:
