@@ -28,7 +28,7 @@ from metering.queries import credential
 from metering.shelf import refuse_ended
 from metering.tokens import AUD_API
 from storage import dispatch, journal, migrations
-from storage.database import Database
+from storage.database import open_database
 from storage.kernel import clock, workdays
 from storage.kernel.problem import Unavailable
 from storage.objects import open_objects
@@ -45,7 +45,7 @@ class House:
     def __init__(self, settings: Settings) -> None:
         logs.configure()
         self.settings = settings.settled()
-        self.database = Database(self.settings.storage.database_url, self.settings.storage.pool_size)
+        self.database = open_database(self.settings.storage)
         self.store = Store(self.database)
         self.store.role_of = role_names
         self.objects = open_objects(self.settings.storage.objects_url)

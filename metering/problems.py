@@ -275,6 +275,16 @@ class UpstreamResting(Unavailable):
         self.headers["Retry-After"] = str(retry_after)
 
 
+class NoRoomForAnswer(Unavailable):
+    """暂存已满. The disk has no room for the provider's answer, which is charged only when it is whole."""
+
+    title = Words("网关暂存空间不足，未计费", "The gateway has no room for the answer; nothing was charged")
+
+    def __init__(self, detail: Words | None = None, /) -> None:
+        super().__init__(detail, charged=False)
+        self.headers["Retry-After"] = "5"
+
+
 class InvalidSignature(Problem):
     """签名无效. A usage report is signed (RFC 9421) over its method, path, type and digest with a registered key."""
 

@@ -40,8 +40,9 @@ class MeteringSettings(BaseModel, frozen=True):
         ge=1,
         description="A query that an index does not answer in these milliseconds goes to the slow ones.",
     )
-    query_threads: int = Field(
-        8, ge=1, le=64, description="Light row queries and reads of files at the same time."
+    query_threads: int = Field(8, ge=1, le=64, description="Light row queries at the same time.")
+    file_threads: int = Field(
+        16, ge=1, le=256, description="Reads of files and of providers' long answers at the same time."
     )
     slow_queries: int = Field(
         2,
@@ -74,21 +75,26 @@ class MeteringSettings(BaseModel, frozen=True):
         64 * 2**20, ge=1024, le=2**30, description="Largest answer of a provider's API, in bytes."
     )
     upstream_held_bytes: int = Field(
-        256 * 1024, ge=1024, description="Bytes of an answer held back before it is charged and sent on."
+        256 * 1024, ge=1024, description="Bytes of an answer kept in memory; a longer one waits on the disk."
     )
-    upstream_whole_bytes: int = Field(
-        4 * 2**20,
-        ge=1024,
-        description="Largest answer that is read whole: per hit, or under a limit of bytes.",
+    upstream_waiting_bytes: int = Field(
+        4 * 2**30, ge=0, description="Disk for answers of providers' APIs that buyers have not read yet."
+    )
+    upstream_judged_bytes: int = Field(
+        4 * 2**20, ge=1024, description="Largest answer that is judged to be a hit or not."
     )
     upstream_request_bytes: int = Field(
         2**20, ge=0, description="Largest body of a request to a provider's API."
     )
     upstream_parallel: int = Field(64, ge=1, description="Calls to one provider's API at the same time.")
+    upstream_share: int = Field(32, ge=1, description="Calls under one license at the same time.")
     breaker_failures: int = Field(5, ge=1, description="Failures in a row after which an upstream rests.")
     breaker_seconds: float = Field(30.0, gt=0, description="How long it rests before it is tried once.")
     repeats_per_minute: int = Field(
         60, ge=10, description="How often one purchase of a provider call is repeated free; a tenth at once."
+    )
+    repeats_per_purchase: int = Field(
+        50, ge=1, description="How often it is repeated at all, within RESUME_HOURS, by one process."
     )
     surge_times: int = Field(
         10, ge=2, description="An hour with so many times the usual calls or rows of a license is noted."

@@ -26,6 +26,7 @@ from storage.unit import Store, View
 
 _SNAPSHOT_SECONDS = 1.0
 _REMEMBERED = 5_000
+_LOOKED_BACK = 48  # versions, for what was paid for before a newer one came
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,18 @@ class Shelf:
                 raise NotOnShelf(product=product_id, version=version)
             found = self._versions[product_id, version] = row.manifest
         return found
+
+    def versions_since(self, product_id: str, since: datetime) -> list[int]:
+        """The versions that were current at some time since then, newest first; a few dozen at most."""
+        with self._store.view() as view:
+            rows = view.session.exec(
+                select(ShelfVersion.version, ShelfVersion.shelved_at)
+                .where(ShelfVersion.product_id == product_id)
+                .order_by(col(ShelfVersion.version).desc())
+                .limit(_LOOKED_BACK)
+            ).all()
+        newer = sum(shelved_at > since for _, shelved_at in rows)
+        return [version for version, _ in rows[: newer + 1]]
 
     def standing(self, access: Access) -> Standing:
         """License, credential and token as they are. Raises LicenseNotInForce for an unknown license."""
@@ -196,6 +209,21 @@ def refuse_exhausted(gate: Gate) -> None:
     left = None if gate.spend_cap_fen is None else gate.spend_cap_fen - gate.spent_fen
     if left is not None and left < gate.call_fen:
         raise SpendCapReached(license=gate.license_id, left_fen=left, cost_fen=gate.call_fen)
+
+
+def calls_left(gate: Gate, most_bytes: int) -> int | None:
+    """How many more calls a license can surely pay for whose answers have up to `most_bytes`; None when unlimited.
+
+    At least one, for the till alone knows what one answer costs.
+    """
+    left = []
+    if gate.limit_calls is not None:
+        left.append(gate.limit_calls - gate.used_calls)
+    if gate.limit_bytes is not None:
+        left.append((gate.limit_bytes - gate.used_bytes) // max(most_bytes, 1))
+    if gate.spend_cap_fen is not None and gate.call_fen:
+        left.append((gate.spend_cap_fen - gate.spent_fen) // gate.call_fen)
+    return max(1, min(left)) if left else None
 
 
 class Goods(NamedTuple):

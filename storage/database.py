@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.kernel.problem import Unavailable
 from storage.kernel.words import Words
+from storage.settings import StorageSettings
 
 SQLITE_FIXED = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a WAL database that has two connections
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
@@ -104,12 +105,34 @@ def _writers_queue() -> Unavailable:
     return Unavailable(Words("写入排队超时。", "The queue of writers is too long."))
 
 
+class NoStandby(Unavailable):
+    """没有同步备库. The settings ask for a synchronous standby, and the database waits for none."""
+
+    title = Words("数据库未配置同步备库", "The database has no synchronous standby")
+    remedy = Words(
+        "请设置 synchronous_standby_names，或取消 SHUGANG_STORAGE__STANDBY。",
+        "Set synchronous_standby_names, or take SHUGANG_STORAGE__STANDBY away.",
+    )
+
+
+def _refuse_without_standby(connection: Any, _record: Any) -> None:
+    (names,) = connection.execute("SHOW synchronous_standby_names").fetchone()
+    connection.rollback()
+    if not names.strip():
+        connection.close()
+        raise NoStandby
+
+
 class Database:
     """One database, opened once per process. `writing()` and `reading()` are the only ways in."""
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, pool_size: int = 10, *, standby: bool = False) -> None:
+        """standby: a commit is answered for only when a synchronous standby has it, too; PostgreSQL only."""
         self.url: URL = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.durability = "standby" if standby else "local"
+        if standby and self.is_sqlite:
+            raise NoStandby
         if self.is_sqlite:
             self._open_sqlite(pool_size)
         else:
@@ -168,9 +191,13 @@ class Database:
                 "connect_timeout": 5,
                 "tcp_user_timeout": 30_000,  # milliseconds until a silent line is given up
                 "client_encoding": "utf8",
-                "options": "-c timezone=UTC -c lock_timeout=15s -c idle_in_transaction_session_timeout=120s",
+                # A commit that was answered for is on the disk, whatever server, database or role are set to.
+                "options": "-c timezone=UTC -c lock_timeout=15s -c idle_in_transaction_session_timeout=120s"
+                " -c synchronous_commit=on",
             },
         )
+        if self.durability == "standby":
+            sa.event.listen(self.engine, "connect", _refuse_without_standby)
         self._readers = self.engine.execution_options(postgresql_readonly=True)
 
     @contextmanager
@@ -270,3 +297,8 @@ def refuse_network_file_system(folder: Path) -> None:
             best, kind = point, fs
     if kind in NETWORK_FILE_SYSTEMS:
         raise RuntimeError(f"SQLite cannot live on {kind} ({best}); use a local disk or PostgreSQL")
+
+
+def open_database(settings: StorageSettings) -> Database:
+    """The database that the settings name. Raises NoStandby, ValueError, RuntimeError, OSError."""
+    return Database(settings.database_url, settings.pool_size, standby=settings.standby)

@@ -17,6 +17,10 @@ class StorageSettings(BaseModel, frozen=True):
         description="file:///… or s3://key:secret@host:port/bucket; empty means a folder under the data folder.",
     )
     pool_size: int = Field(10, ge=2, le=200, description="Database connections one process keeps.")
+    standby: bool = Field(
+        default=False,
+        description="Refuse a PostgreSQL that commits without a synchronous standby (synchronous_standby_names).",
+    )
     orphan_hours: int = Field(
         24, ge=1, description="Objects nobody refers to are swept after this many hours."
     )

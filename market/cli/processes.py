@@ -17,7 +17,7 @@ from market.settings import Settings
 from market.worker import answers, run_worker
 from metering.gateway.app import Gateway, build_gateway
 from metering.gateway.server import bound, serve_until_told
-from storage.database import Database
+from storage.database import open_database
 from storage.objects import open_objects
 from storage.unit import Store
 
@@ -63,7 +63,7 @@ def _answer_as_one_of_them(listener: socket.socket) -> None:
 def _data_plane() -> Iterator[tuple[Gateway, Settings]]:
     with refusing():
         settled = settings().settled()
-        database = Database(settled.storage.database_url, settled.storage.pool_size)
+        database = open_database(settled.storage)
     try:
         store = Store(database)
         require_schema(store)

@@ -140,7 +140,9 @@ class Gateway:
         return None
 
     async def _healthz(self, request: Request) -> Response:  # noqa: ARG002
-        return json_answer({"alive": True}, headers={"Cache-Control": "no-store"})
+        assert self.plane is not None
+        body = {"alive": True, "durability": self.plane.store.database.durability}
+        return json_answer(body, headers={"Cache-Control": "no-store"})
 
     async def _readyz(self, request: Request) -> Response:  # noqa: ARG002
         assert self.plane is not None
@@ -183,7 +185,7 @@ def build_gateway(
             settings.resolved(folder),
             public_url=public_url,
             zone=zone,
-            folder=folder / "serving",
+            folder=folder,
         )
 
     return Gateway(make_plane)

@@ -1,10 +1,16 @@
-"""供方接口 Calls to a provider's own API through us: the gate is read first, the charge is durable, then bytes leave."""
+"""供方接口 Calls to a provider's own API through us: the gate is read, the answer is read whole, charged, and sent.
+
+An answer that breaks off, is too large or comes too late is therefore never charged, and a buyer who reads slowly holds
+no place at the provider's.
+"""
 
 import asyncio
 import hashlib
-from contextlib import AsyncExitStack
+import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -17,19 +23,22 @@ from metering.breaker import Breaker
 from metering.gate import Charge, Receipt, charge_key, event_id
 from metering.gateway.files import disconnected
 from metering.gateway.plane import Plane
+from metering.gateway.spool import Spooled
+from metering.gateway.underway import UnderWay
 from metering.problems import (
     CallRefused,
     ChargeKeyReused,
     ChargeKeyUsed,
     LicenseNotInForce,
     NotOnShelf,
+    QuotaExhausted,
     RequestTooLarge,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimedOut,
 )
 from metering.queries import charged
-from metering.shelf import refuse, refuse_exhausted
+from metering.shelf import calls_left, refuse, refuse_exhausted
 from metering.tables import Gate, UsageEvent
 from metering.tokens import AUD_COMMERCIAL, Access
 from metering.upstream import Declaration, is_hit, path_fault
@@ -62,7 +71,14 @@ _TO_BUYER = (
 # The provider's content is shown under our address: it must not run there.
 _INERT = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _UPSTREAMS_OWN = {401, 403, 407, 408, 429}  # its secret, its limits: not the fault of the request
-_BUYER_SECONDS = 60.0  # a buyer takes each chunk within this time
+_NOT_DOWN = {"too_large", "unreadable"}  # it answers: another buyer may ask for something else
+_BUYER_SECONDS = 60.0  # a buyer takes each part within this time
+_TRIED_AGAIN = 60  # seconds until a license is tried again whose bytes did not reach for an answer
+_REMEMBERED = 10_000
+
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,8 @@ class Opened:
     ask: Ask
     key: str | None
     fingerprint: bytes
+    booked: UsageEvent | None = None  # what was paid for it before
+    left: int | None = None  # so many calls the license can pay for; None when nothing limits them
 
 
 class CallsDoor:
@@ -84,6 +102,9 @@ class CallsDoor:
         self._plane = plane
         self._client = UpstreamClient(plane.settings.upstream_private_hosts, resolve)
         self._breakers: dict[str, Breaker] = {}
+        self._under_way = UnderWay(plane.settings.upstream_share)
+        self._repeats: dict[bytes, int] = {}
+        self._too_long: dict[str, _TooLong] = {}
 
     async def close(self) -> None:
         """End the connections to upstreams."""
@@ -95,22 +116,52 @@ class CallsDoor:
         access = await plane.access(request, AUD_COMMERCIAL)
         limits = plane.paid_burst.take(access.client_id).headers()
         body = await self._body(request)
-        opened = await plane.in_thread(self._open, request, product, f"/{path}", access, body)
+
+        async def judged() -> Opened:
+            opened = await plane.in_thread(self._open, request, product, f"/{path}", access, body)
+            self._refuse_driving(opened)
+            return opened
+
+        first = await judged()
+        license_id, seconds = first.gate.license_id, first.declared.total_seconds
+        async with self._under_way.one(license_id, first, judged, seconds) as opened:
+            self._count_repeat(opened)
+            told, answer = await self._asked(opened)
+            try:
+                hit = not opened.gate.per_hit or await _found(told, opened.declared, answer)
+                receipt = await self._charge(opened, access, size=answer.size, hit=hit)
+            except BaseException:
+                answer.close()
+                raise
+        headers = limits | _headers(told, receipt)
+        if opened.gate.per_hit:
+            headers["X-Hit"] = "true" if hit else "false"
+        if answer.at_hand is not None:
+            return Response(answer.at_hand, told.status, headers)
+        return _FromSpool(answer, told.status, headers)
+
+    async def _asked(self, opened: Opened) -> tuple[Told, Spooled]:
+        """The whole answer of the upstream, which the breaker hears of."""
         breaker = self._breaker(opened.product_id)
         trial = breaker.enter()
         try:
-            async with AsyncExitStack() as stack:
-                stack.callback(breaker.leave, trial=trial)
-                answer = await self._answered(opened, access, breaker, stack)
+            told, answer = await self._answered(opened)
         except (UpstreamFailed, UpstreamTimedOut) as problem:
-            breaker.failed()
-            log.warning("upstream.failed", product=opened.product_id, reason=problem.members["reason"])
+            reason = problem.members["reason"]
+            if reason in _NOT_DOWN:
+                breaker.succeeded()
+            else:
+                breaker.failed()
+            log.warning("upstream.failed", product=opened.product_id, reason=reason)
             raise
         except UpstreamRefused:
             breaker.succeeded()  # it is there and answers
             raise
-        answer.headers.update(limits)
-        return answer
+        else:
+            breaker.succeeded()
+            return told, answer
+        finally:
+            breaker.leave(trial=trial)
 
     def _breaker(self, product_id: str) -> Breaker:
         settings = self._plane.settings
@@ -163,13 +214,15 @@ class CallsDoor:
             refuse_exhausted(standing.gate)
         else:
             self._refuse_repeat(booked, fingerprint)
+        most = self._most(declared, standing.gate)
+        left = calls_left(standing.gate, most) if booked is None else None
         url, headers = declared.target(path, request.url.query, secret)
         passed = [
             (name, value) for name in _TO_UPSTREAM if (value := request.headers.get(name)) and value.isascii()
         ]
         own = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
         ask = Ask(request.method, url, [*passed, *own.items(), *headers.items()], body)
-        return Opened(item.product_id, standing.gate, declared, ask, key, fingerprint)
+        return Opened(item.product_id, standing.gate, declared, ask, key, fingerprint, booked, left)
 
     def _refuse_repeat(self, booked: UsageEvent, fingerprint: bytes) -> None:
         """The same purchase again: free for a while, for the same request, and not as a way to drive an API."""
@@ -179,58 +232,83 @@ class CallsDoor:
             raise ChargeKeyUsed(receipt=_receipt(booked))
         self._plane.repeat_burst.take(booked.id.hex())
 
-    async def _answered(
-        self, opened: Opened, access: Access, breaker: Breaker, stack: AsyncExitStack
-    ) -> Response:
-        settings, declared, gate = self._plane.settings, opened.declared, opened.gate
+    def _refuse_driving(self, opened: Opened) -> None:
+        """Refuse a license whose bytes did not reach for an answer just now, as long as nothing has changed."""
+        found = self._too_long.get(opened.gate.license_id)
+        if opened.booked is not None or found is None:
+            return
+        if found.room == _room(opened.gate) and time.monotonic() < found.until:
+            raise QuotaExhausted(**found.members)
+
+    def _count_repeat(self, opened: Opened) -> None:
+        if opened.booked is None:
+            return
+        times = self._repeats.get(opened.booked.id, 0)
+        if times >= self._plane.settings.repeats_per_purchase:
+            raise ChargeKeyUsed(receipt=_receipt(opened.booked))
+        _remember(self._repeats, opened.booked.id, times + 1)
+
+    def _most(self, declared: Declaration, gate: Gate) -> int:
+        """The largest answer that is sent on, in bytes."""
+        settings = self._plane.settings
         most = min(declared.most_bytes, settings.upstream_bytes)
-        whole = gate.per_hit or gate.limit_bytes is not None
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+        return min(most, settings.upstream_judged_bytes) if gate.per_hit else most
+
+    async def _answered(self, opened: Opened) -> tuple[Told, Spooled]:
+        declared, most = opened.declared, self._most(opened.declared, opened.gate)
         try:
-            async with asyncio.timeout(declared.total_seconds):
-                told = await stack.enter_async_context(self._client.ask(declared, opened.ask))
+            async with (
+                asyncio.timeout(declared.total_seconds),
+                self._client.ask(declared, opened.ask) as told,
+            ):
                 _refuse_answer(told)
-                if whole:
-                    most = min(most, settings.upstream_whole_bytes)
                 if told.length is not None and told.length > most:
                     raise failed("too_large", limit_bytes=most)
-                hold = most if whole else min(most, settings.upstream_held_bytes)
-                head, ended = await _gathered(told, hold)
+                return told, await self._plane.spool.gather(told.chunks, most)
         except TimeoutError:
             raise timed_out("total") from None
-        if (whole and not ended) or len(head) > most:
-            raise failed("too_large", limit_bytes=most)
-        hit = not gate.per_hit or _found(told, declared, head)
-        breaker.succeeded()
-        size = len(head) if ended else max(len(head), told.length or 0)
-        receipt = await self._charge(opened, access, size=size, hit=hit)
-        headers = _headers(told, receipt)
-        if gate.per_hit:
-            headers["X-Hit"] = "true" if hit else "false"
-        if ended:
-            return Response(head, told.status, headers)
-        if told.length is not None:
-            headers["Content-Length"] = str(told.length)
-        left = declared.total_seconds - (loop.time() - begun)
-        return _Relay(told, head, most, left, breaker, stack.pop_all(), headers)
 
     async def _charge(self, opened: Opened, access: Access, *, size: int, hit: bool) -> Receipt:
-        return await self._plane.till.charge_async(
-            Charge(
-                license_id=opened.gate.license_id,
-                product_id=opened.product_id,
-                credential_id=access.client_id,
-                jti=access.jti,
-                purpose=access.purpose,
-                kind=Kind.CALL,
-                key=opened.key,
-                fingerprint=opened.fingerprint,
-                calls=1,
-                size=size,
-                hit=hit,
-            )
+        charge = Charge(
+            license_id=opened.gate.license_id,
+            product_id=opened.product_id,
+            credential_id=access.client_id,
+            jti=access.jti,
+            purpose=access.purpose,
+            kind=Kind.CALL,
+            key=opened.key,
+            fingerprint=opened.fingerprint,
+            calls=1,
+            size=size,
+            hit=hit,
         )
+        try:
+            return await self._plane.till.charge_async(charge)
+        except QuotaExhausted as problem:
+            if problem.members["unit"] == "bytes":
+                until = time.monotonic() + _TRIED_AGAIN
+                known = _TooLong(_room(opened.gate), until, problem.members)
+                _remember(self._too_long, opened.gate.license_id, known)
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class _TooLong:
+    """An answer that the bytes of a license did not reach for, which the provider has given for nothing."""
+
+    room: tuple[int | None, int]
+    until: float
+    members: dict[str, Any]
+
+
+def _remember(where: dict[K, V], name: K, value: V) -> None:
+    if len(where) >= _REMEMBERED:
+        where.clear()
+    where[name] = value
+
+
+def _room(gate: Gate) -> tuple[int | None, int]:
+    return gate.limit_bytes, gate.used_bytes
 
 
 def _receipt(event: UsageEvent) -> dict[str, object]:
@@ -256,19 +334,11 @@ def _refuse_answer(told: Told) -> None:
     raise problem
 
 
-async def _gathered(told: Told, hold: int) -> tuple[bytes, bool]:
-    """The beginning of an answer, and whether it is the whole; a little more than `hold` bytes at most."""
-    head = bytearray()
-    async for chunk in told.chunks:
-        head += chunk
-        if len(head) > hold:
-            return bytes(head), False
-    return bytes(head), True
-
-
-def _found(told: Told, declared: Declaration, body: bytes) -> bool:
+async def _found(told: Told, declared: Declaration, answer: Spooled) -> bool:
+    """Whether a plan per hit owes anything for an answer. Raises UpstreamFailed when that cannot be read."""
     if told.headers.get("content-encoding", "identity") != "identity":
         raise failed("unreadable")
+    body = b"".join([part async for part in answer.portions()])
     if not body:
         return False
     try:
@@ -287,57 +357,28 @@ def _headers(told: Told, receipt: Receipt) -> dict[str, str]:
     return headers
 
 
-class _Relay(Response):
-    """Sends on what comes from the upstream. What breaks off is cut, so that nobody takes it for the whole."""
+class _FromSpool(Response):
+    """Sends an answer that has been charged; what cannot be read again from the disk is cut, never shortened."""
 
-    def __init__(
-        self,
-        told: Told,
-        head: bytes,
-        most: int,
-        seconds: float,
-        breaker: Breaker,
-        kept: AsyncExitStack,
-        headers: dict[str, str],
-    ) -> None:
-        super().__init__(None, told.status, headers)
-        if "Content-Length" not in headers:
-            del self.headers["content-length"]
-        self._told, self._head, self._most = told, head, most
-        self._seconds, self._breaker, self._kept = seconds, breaker, kept
+    def __init__(self, answer: Spooled, status: int, headers: dict[str, str]) -> None:
+        super().__init__(None, status, headers | {"Content-Length": str(answer.size)})
+        self._spooled = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         gone = asyncio.create_task(disconnected(receive))
         try:
-            async with self._kept:
+            with closing(self._spooled):
                 await self._send(send, gone)
-        except (UpstreamFailed, UpstreamTimedOut) as problem:
-            self._breaker.failed()
-            log.warning("upstream.cut", reason=problem.members["reason"])  # the server closes the connection
         except TimeoutError:
-            log.warning("upstream.buyer_slow")
+            log.warning("upstream.buyer_slow")  # the server closes the connection
         finally:
             gone.cancel()
 
     async def _send(self, send: Send, gone: asyncio.Task[None]) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        chunk: bytes | None = self._head
-        sent, loop = 0, asyncio.get_running_loop()
-        while chunk is not None and not gone.done():
-            sent += len(chunk)
-            if sent > self._most:
-                raise failed("too_large", limit_bytes=self._most)
+        async for part in self._spooled.portions():
+            if gone.done():
+                return
             async with asyncio.timeout(_BUYER_SECONDS):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            before = loop.time()
-            chunk = await self._next()
-            self._seconds -= loop.time() - before  # only the upstream's time counts against the upstream
-        if not gone.done():
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _next(self) -> bytes | None:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await anext(self._told.chunks, None)
-        except TimeoutError:
-            raise timed_out("total") from None
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -18,10 +18,18 @@ from metering.gateway.answers import WholeAnswer, json_answer, paid_head
 from metering.gateway.files import FileToSend, send_file, whole_head
 from metering.gateway.plane import Plane
 from metering.gateway.rows import is_conditional, open_allowed, open_item
-from metering.problems import InvalidChargeKey, InvalidToken, LicenseNotInForce, NotOnShelf, QuotaExhausted
+from metering.problems import (
+    InvalidChargeKey,
+    InvalidToken,
+    LicenseNotInForce,
+    NotOnShelf,
+    QuotaExhausted,
+    RangeNotSatisfiable,
+)
+from metering.queries import charged as booked_charge
 from metering.ranges import Span
 from metering.shelf import goods_of, refuse, version_for, why_shut
-from metering.tables import ShelfItem
+from metering.tables import ShelfItem, UsageEvent
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
 from storage.kernel import clock
@@ -82,12 +90,15 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
     standing = plane.shelf.standing(access)
     refuse(standing, item, access, "file", now)
     gate = standing.gate
-    if gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
+    with plane.store.view() as view:
+        booked = booked_charge(view, event_id(gate.license_id, key))
+    if booked is None and gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
         raise QuotaExhausted(license=gate.license_id, unit="downloads", left=0, wanted=1)
     version = version_for(goods_of(item, gate.pinned_version), None)
+    if booked is not None and gate.pinned_version is None:
+        version = _paid_version(plane, item, kind, booked) or version
     manifest = plane.shelf.manifest(item.product_id, version)
     file = file_of(manifest, item, kind)
-    print_ = hashlib.blake2b(f"{item.product_id} {version} {file.sha256}".encode(), digest_size=16)
     start_by = int(now.timestamp()) + plane.settings.ticket_start_seconds
     resume = timedelta(hours=plane.settings.resume_hours).total_seconds()
     ticket = Ticket(
@@ -101,13 +112,27 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
         sha256=file.sha256,
         size=file.size,
         charge_key=key,
-        fingerprint=print_.hexdigest(),
+        fingerprint=_fingerprint(item.product_id, version, file.sha256).hex(),
         rows=int(manifest["rows"]),
         cidrs=access.cidrs,
         start_by=start_by,
         expires_at=start_by + int(resume),
     )
     return ticket, file.name
+
+
+def _fingerprint(product_id: str, version: int, sha256: str) -> bytes:
+    return hashlib.blake2b(f"{product_id} {version} {sha256}".encode(), digest_size=16).digest()
+
+
+def _paid_version(plane: Plane, item: ShelfItem, kind: str, booked: UsageEvent) -> int | None:
+    """The version a charge was made for, when a newer one has come since: what is paid for is what is resumed."""
+    since = clock.now() - timedelta(hours=plane.settings.resume_hours)
+    for version in plane.shelf.versions_since(item.product_id, since):
+        entry = plane.shelf.manifest(item.product_id, version)["files"].get(kind)
+        if entry and _fingerprint(item.product_id, version, entry["sha256"]) == booked.fingerprint:
+            return version
+    return None
 
 
 def file_of(manifest: dict[str, Any], item: ShelfItem, kind: str) -> FileToSend:
@@ -140,15 +165,19 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
     def sent(span: Span) -> None:
         plane.deliveries.sent(charged, span)
 
-    return await send_file(
-        plane,
-        request,
-        file,
-        cache="private",
-        pay=pay,
-        sent=sent,
-        hand_off=_hand_off(plane, file, charged),
-    )
+    try:
+        return await send_file(
+            plane,
+            request,
+            file,
+            cache="private",
+            pay=pay,
+            sent=sent,
+            hand_off=_hand_off(plane, file, charged),
+        )
+    except RangeNotSatisfiable:
+        await plane.in_thread(_standing, plane, ticket)  # who may have nothing is not told the size
+        raise
 
 
 def begin(plane: Plane, scope: Scope, told: Callable[[WholeAnswer | Problem], bool]) -> bool:

@@ -90,15 +90,15 @@ async def send_file(
         return Response(None, 304, headers)
     if request.method == "HEAD":
         return Response(None, 200, headers | {"Content-Length": str(file.size)}, media_type=file.media)
-    if hand_off is not None:
-        if not await plane.in_thread(plane.objects.exists, file.sha256):
-            raise Unavailable(_AWAY)
-        paid = await pay()
-        elsewhere = {"Location": await plane.in_thread(hand_off), "Cache-Control": "no-store"}
-        return Response(None, 303, paid | elsewhere)
     guard = request.headers.get("if-range")
     asked = request.headers.get("range") if guard in {None, file.etag} else None
     span = ranges.wanted(asked, file.size)
+    if hand_off is not None:
+        if not await plane.in_file_thread(plane.objects.exists, file.sha256):
+            raise Unavailable(_AWAY)
+        paid = await pay()
+        elsewhere = {"Location": await plane.in_file_thread(hand_off), "Cache-Control": "no-store"}
+        return Response(None, 303, paid | elsewhere)
     start, end = span or (0, file.size)
     small = await _small(plane, file)
     if small is not None:
@@ -109,7 +109,7 @@ async def send_file(
             small[start:end], span or (0, file.size), sent, 206 if span else 200, headers, file.media
         )
     zero_copy = ZERO_COPY in request.scope.get("extensions", {})
-    source = await plane.in_thread(_opened, plane, file.sha256, start, end, zero_copy=zero_copy)
+    source = await plane.in_file_thread(_opened, plane, file.sha256, start, end, zero_copy=zero_copy)
     try:
         headers |= await pay()
     except BaseException:
@@ -128,7 +128,7 @@ async def _small(plane: Plane, file: FileToSend) -> bytes | None:
     if (content := files.get(file.sha256)) is None:
         try:
             content = await files.loading.join(
-                file.sha256, lambda: plane.in_thread(files.load, file.sha256, file.size)
+                file.sha256, lambda: plane.in_file_thread(files.load, file.sha256, file.size)
             )
         except FileNotFoundError:
             raise Unavailable(_AWAY) from None
@@ -166,7 +166,7 @@ class RemoteSource:
         self._plane, self._file = plane, file
 
     async def send(self, send: Send, at: int, end: int) -> int:
-        return await _send_body(send, await self._plane.in_thread(self._file.read, CHUNK), at, end)
+        return await _send_body(send, await self._plane.in_file_thread(self._file.read, CHUNK), at, end)
 
     def close(self) -> None:
         self._file.close()
@@ -187,7 +187,7 @@ class LocalSource:
     async def send(self, send: Send, at: int, end: int) -> int:
         size = min(_PIECE, end - at)
         if not self._zero_copy or not self._at_hand(at + size - 1):
-            data = await self._plane.in_thread(os.pread, self._handle, size, at)
+            data = await self._plane.in_file_thread(os.pread, self._handle, size, at)
             return await _send_body(send, data, at, end)
         message = {"file": self._handle, "offset": at, "count": size, "more_body": at + size < end}
         await send({"type": ZERO_COPY, **message})
@@ -230,10 +230,15 @@ class _Whole(Response):
         self.raw_headers += [(b"content-type", media.encode()), (b"content-length", b"%d" % len(body))]
         self._span, self._sent = span, sent
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        gone = asyncio.create_task(disconnected(receive))
+        await asyncio.sleep(0)  # it looks once
+        left = gone.done()  # sending to nobody raises nothing
+        gone.cancel()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
-        self._sent(self._span)
+        if not left:
+            self._sent(self._span)
 
 
 class _Stream(Response):

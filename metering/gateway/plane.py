@@ -15,6 +15,7 @@ from metering.deliveries import DeliveryBook
 from metering.gateway.answers import address_of, bearer
 from metering.gateway.flights import Flights
 from metering.gateway.smallfiles import SmallFiles
+from metering.gateway.spool import Spool
 from metering.keys import KeyWatch, Seal
 from metering.opencount import OpenCounter
 from metering.problems import (
@@ -68,7 +69,7 @@ class Plane:
         self.till = Till(store.database, settings, zone)
         self.shelf = Shelf(store)
         self.small_files = SmallFiles(objects)
-        self.copies = ServingCopies(objects, folder, settings.serving_bytes)
+        self.copies = ServingCopies(objects, folder / "serving", settings.serving_bytes)
         self.open_count = OpenCounter()
         self.refusals = RefusalCounter()
         self.deliveries = DeliveryBook()
@@ -78,13 +79,25 @@ class Plane:
         self.open_burst = Burst(settings.open_per_minute, "open")
         self.token_burst = Burst(settings.open_per_minute, "token")
         self._threads = ThreadPoolExecutor(settings.query_threads, "gateway")
+        self._file_threads = ThreadPoolExecutor(settings.file_threads, "gateway-files")
         self._slow_threads = ThreadPoolExecutor(settings.slow_queries, "gateway-slow")
         self._slow = 0
+        self.spool = Spool(
+            folder / "answers",
+            self.in_file_thread,
+            held=settings.upstream_held_bytes,
+            most=settings.upstream_waiting_bytes,
+        )
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in the bounded pool."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    async def in_file_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what waits for a disk or an object store: a slow store holds up nobody but who reads from it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._file_threads, lambda: work(*args, **kwargs))
 
     async def in_slow_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that may take seconds, apart from the rest. Raises QueriesBusy when too much waits."""
@@ -144,5 +157,6 @@ class Plane:
         self.till.close()
         self.afterwards.close()
         self._threads.shutdown()
+        self._file_threads.shutdown()
         self._slow_threads.shutdown()
         self.copies.close()

@@ -94,6 +94,13 @@ class Api(BaseHTTPRequestHandler):
     def say_large(self) -> None:
         self._chunks(64, 64 * 1024)
 
+    def say_megabyte(self) -> None:
+        self._chunks(16, 64 * 1024)
+
+    def say_slow(self) -> None:
+        time.sleep(0.6)
+        self._json({"data": [1]})
+
     def say_huge(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(10**9))

@@ -1,12 +1,17 @@
 """Calls to a provider's own API: a real upstream process behind a real gateway, on both databases."""
 
+import shutil
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
 
 from metering import actions
@@ -20,6 +25,7 @@ from metering.words import HitTest, Kind, SecretPlace
 from storage.objects import LocalObjects
 from storage.unit import Store
 from tests.doubles.upstream import Provider, provider_process
+from tests.faults.wire import eventually
 from tests.metering.listening import listening
 from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
 from tests.servers import free_port
@@ -36,6 +42,8 @@ PATHS = tuple(
         "silent",
         "drip",
         "large",
+        "megabyte",
+        "slow",
         "huge",
         "torn",
         "companies/{code}",
@@ -110,22 +118,38 @@ class Served:
             return view.session.get_one(Gate, license_id)
 
 
+Serve = Callable[..., AbstractContextManager[Served]]
+
+
 @pytest.fixture
-def served(store: Store, objects: LocalObjects, provider: Provider, tmp_path: Path) -> Iterator[Served]:
-    settings = MeteringSettings(
-        upstream_plain_http=True,
-        upstream_private_hosts=("127.0.0.1",),
-        breaker_failures=3,
-        breaker_seconds=1.0,
-        upstream_request_bytes=1000,
-    ).resolved(tmp_path)
+def serve(store: Store, objects: LocalObjects, provider: Provider, tmp_path: Path) -> Serve:
+    """Opens the gateway with these settings changed."""
     put_on_shelf(store, BARE)
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
-    with listening(gateway, port, gateway.at_once), httpx2.Client(base_url=url, timeout=20) as http:
-        house = Served(http, store, Seal(settings), settings)
-        house.declare(provider.url)
+
+    @contextmanager
+    def opened(**changed: Any) -> Iterator[Served]:
+        plain: dict[str, Any] = {
+            "upstream_plain_http": True,
+            "upstream_private_hosts": ("127.0.0.1",),
+            "breaker_failures": 3,
+            "breaker_seconds": 1.0,
+            "upstream_request_bytes": 1000,
+        }
+        settings = MeteringSettings(**(plain | changed)).resolved(tmp_path)
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
+        with listening(gateway, port, gateway.at_once), httpx2.Client(base_url=url, timeout=20) as http:
+            house = Served(http, store, Seal(settings), settings)
+            house.declare(provider.url)
+            yield house
+
+    return opened
+
+
+@pytest.fixture
+def served(serve: Serve) -> Iterator[Served]:
+    with serve() as house:
         yield house
 
 
@@ -151,7 +175,8 @@ def test_a_call_is_charged_once_and_each_side_sees_only_its_own(served: Served, 
     arrived = {name.lower(): value for name, value in last["headers"]}
     assert (last["method"], last["body"]) == ("POST", '{"n":1}')
     assert last["path"] == "/v2/companies/%E9%9D%92%E5%B2%9B%201?q=a%26b&Q=2"
-    assert arrived["authorization"] == SECRET
+    assert [value for name, value in last["headers"] if name.lower() == "authorization"] == [SECRET]
+    assert headers["Authorization"].removeprefix("Bearer ") not in str(last)
     assert arrived["content-type"] == "application/json"
     assert not {"cookie", "x-custom", "idempotency-key", "x-forwarded-for"} & set(arrived)
     (event,) = served.events()
@@ -260,6 +285,7 @@ def test_a_secret_in_the_query_cannot_be_shadowed_and_is_used_from_its_rotation_
     assert served.http.get(sent, headers=headers).status_code == 200
     found = provider.last["path"]
     assert found == "/v2/found?a=1%3Bkey%3Dmine&b=&key=Bearer+provider-secret-0123456789"
+    assert "authorization" not in {name.lower() for name, _ in provider.last["headers"]}
     with served.store.unit("system:test") as unit:
         rotate_upstream_secret(unit, served.seal, product_id="prd_1", secret="another")
     assert served.http.get(f"{CALL}/found", headers=headers).status_code == 200
@@ -291,6 +317,7 @@ def test_a_secret_opens_only_for_the_address_it_was_given_for(served: Served, pr
         ("silent", 504, "upstream-timed-out", {"reason": "read", "fault": "upstream"}),
         ("drip", 504, "upstream-timed-out", {"reason": "total", "fault": "upstream"}),
         ("huge", 502, "upstream-failed", {"reason": "too_large", "fault": "upstream"}),
+        ("torn", 502, "upstream-failed", {"reason": "broken", "fault": "upstream"}),
     ],
 )
 def test_a_failing_upstream_costs_nothing_and_says_whose_fault_it_is(
@@ -347,30 +374,145 @@ def test_the_breaker_opens_rests_and_closes_again(served: Served, provider: Prov
     assert len(served.events()) == 3
 
 
-def test_a_large_answer_is_streamed_and_a_torn_one_is_not_taken_for_the_whole(served: Served) -> None:
-    headers = served.license("lic_1")
-    answer = served.http.get(f"{CALL}/large", headers=headers)
+def test_a_large_answer_is_charged_when_it_is_whole(served: Served) -> None:
+    answer = served.http.get(f"{CALL}/large", headers=served.license("lic_1"))
     assert answer.content == b"".join(bytes([n]) * 64 * 1024 for n in range(64))
-    assert len(served.events()) == 1
-    with pytest.raises(httpx2.RemoteProtocolError):
-        served.http.get(f"{CALL}/torn", headers=headers | {"Idempotency-Key": "k"})
-    assert len(served.events()) == 2  # what had begun was charged; the same key is free
-    with pytest.raises(httpx2.RemoteProtocolError):
-        served.http.get(f"{CALL}/torn", headers=headers | {"Idempotency-Key": "k"})
-    assert len(served.events()) == 2
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert [event.bytes for event in served.events()] == [len(answer.content)]
 
 
-def test_an_answer_over_the_cap_is_cut(served: Served, provider: Provider) -> None:
+def test_an_answer_over_the_cap_costs_nothing_and_rests_nobody(served: Served, provider: Provider) -> None:
     served.declare(provider.url, most_bytes=2**20)
+    for headers in (served.license("lic_1"), served.license("lic_bytes", limit_bytes=10**9)):
+        for _ in range(2):  # four in a row, which would be enough for the breaker
+            refused = served.http.get(f"{CALL}/large", headers=headers)
+            assert (refused.status_code, refused.json()["reason"]) == (502, "too_large")
+    assert served.http.get(f"{CALL}/megabyte", headers=headers).status_code == 200
+    assert served.gate("lic_bytes").used_bytes == 2**20
+    assert len(served.events()) == 1
+
+
+def test_no_byte_leaves_before_the_charge_is_durable(served: Served, provider: Provider) -> None:
     headers = served.license("lic_1")
-    with pytest.raises(httpx2.RemoteProtocolError):
-        served.http.get(f"{CALL}/large", headers=headers)
-    whole = served.license(
-        "lic_bytes", limit_bytes=10**9
-    )  # a limit of bytes needs the size before it is sent
-    refused = served.http.get(f"{CALL}/large", headers=whole)
-    assert (refused.status_code, refused.json()["reason"]) == (502, "too_large")
-    assert served.gate("lic_bytes").used_calls == 0
+    before = provider.calls
+
+    def begun() -> float:
+        with served.http.stream("GET", f"{CALL}/large", headers=headers) as answer:
+            moment = time.monotonic()
+            answer.read()
+            assert answer.status_code == 200
+        return moment
+
+    with ThreadPoolExecutor(1) as pool:
+        with served.store.database.writing() as connection:
+            connection.execute(sa.update(Gate).values(used_calls=0))  # its row is ours
+            asked = pool.submit(begun)
+            eventually(lambda: provider.calls > before)
+            time.sleep(0.5)
+            let_go = time.monotonic()
+        assert asked.result(20) > let_go
+    assert len(served.events()) == 1
+
+
+def test_who_is_revoked_while_the_provider_answers_gets_nothing(served: Served, provider: Provider) -> None:
+    headers = served.license("lic_1")
+    before = provider.calls
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(served.http.get, f"{CALL}/slow", headers=headers)
+        eventually(lambda: provider.calls > before)
+        with served.store.unit("system:test") as unit:
+            actions.shut_gate(unit, "lic_1", reason="revoked")
+        assert (asked.result(20).status_code, asked.result().json()["reason"]) == (403, "revoked")
+    assert served.events() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "paid"),
+    [({"limit_calls": 1}, 1), ({"limit_calls": 3}, 3), ({"spend_cap_fen": 8}, 2)],
+    ids=["one call", "three calls", "money for two"],
+)
+def test_at_the_edge_nobody_drives_the_provider_for_more_than_can_be_paid(
+    served: Served, provider: Provider, policy: dict[str, int], paid: int
+) -> None:
+    headers = served.license("lic_1", **policy)
+    before = provider.calls
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(
+            pool.map(lambda _: served.http.get(f"{CALL}/slow", headers=headers).status_code, range(12))
+        )
+    assert sorted(answers) == [200] * paid + [403] * (12 - paid)
+    assert provider.calls - before == paid
+
+
+def test_a_failed_call_leaves_its_place_to_the_next(served: Served, provider: Provider) -> None:
+    headers = served.license("lic_1", limit_calls=1)
+    before = provider.calls
+    with ThreadPoolExecutor(2) as pool:
+        silent = pool.submit(served.http.get, f"{CALL}/silent", headers=headers)
+        eventually(lambda: provider.calls > before)
+        assert served.http.get(f"{CALL}/found", headers=headers).status_code == 200
+        assert silent.result(20).status_code == 504
+    assert served.gate("lic_1").used_calls == 1
+
+
+def test_bytes_that_do_not_reach_for_an_answer_are_not_tried_again_at_once(
+    served: Served, provider: Provider
+) -> None:
+    headers = served.license("lic_1", limit_bytes=2**20)
+    before = provider.calls
+    for _ in range(5):
+        answer = served.http.get(f"{CALL}/large", headers=headers)
+        assert (answer.status_code, answer.json()["unit"]) == (403, "bytes")
+        assert answer.json()["wanted"] == 2**22
+    assert provider.calls == before + 1
+    assert served.events() == []
+
+
+def test_a_buyer_who_does_not_read_holds_no_place_at_the_provider(serve: Serve) -> None:
+    with serve(upstream_parallel=1) as served:
+        headers = served.license("lic_1")
+        address = served.http.base_url
+        with socket.create_connection((address.host, address.port or 0)) as lazy:
+            lines = [f"GET {CALL}/large HTTP/1.1", "Host: h", f"Authorization: {headers['Authorization']}"]
+            lazy.sendall("\r\n".join([*lines, "", ""]).encode())
+            eventually(lambda: len(served.events()) == 1)
+            assert served.http.get(f"{CALL}/found", headers=headers).status_code == 200
+
+
+def test_one_license_has_its_share_of_the_calls_under_way(serve: Serve, provider: Provider) -> None:
+    with serve(upstream_share=2) as served, ThreadPoolExecutor(5) as pool:
+        headers, other = served.license("lic_1"), served.license("lic_2")
+        before = provider.calls
+        asked = [pool.submit(served.http.get, f"{CALL}/slow", headers=headers) for _ in range(5)]
+        eventually(lambda: provider.calls == before + 2)
+        assert served.http.get(f"{CALL}/found", headers=other).status_code == 200
+        answers = [each.result(20) for each in asked]
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503, 503]
+        busy = next(answer for answer in answers if answer.status_code == 503)
+        assert (busy.json()["reason"], busy.headers["retry-after"]) == ("share", "1")
+
+
+def test_one_purchase_is_repeated_so_often_and_no_more(serve: Serve, provider: Provider) -> None:
+    with serve(repeats_per_purchase=3) as served:
+        headers = served.license("lic_1") | {"Idempotency-Key": "k1"}
+        before = provider.calls
+        codes = [served.http.get(f"{CALL}/found", headers=headers).status_code for _ in range(6)]
+        assert codes == [200, 200, 200, 200, 409, 409]
+        assert provider.calls == before + 4
+
+
+def test_without_room_for_an_answer_nothing_is_charged(serve: Serve, tmp_path: Path) -> None:
+    with serve(upstream_waiting_bytes=2**20) as served:
+        headers = served.license("lic_1")
+        full = served.http.get(f"{CALL}/large", headers=headers)
+        assert (full.status_code, full.json()["type"]) == (503, "/problems/no-room-for-answer")
+        assert served.events() == []
+        codes = {served.http.get(f"{CALL}/megabyte", headers=headers).status_code for _ in range(4)}
+        assert codes == {200}  # each gives its room back
+        shutil.rmtree(tmp_path / "gateway" / "answers")
+        assert served.http.get(f"{CALL}/megabyte", headers=headers).status_code == 503
+        assert served.http.get(f"{CALL}/found", headers=headers).status_code == 200
+    assert len(served.events()) == 5
 
 
 def test_per_hit_only_what_was_found_is_paid(served: Served, provider: Provider) -> None:

@@ -4,19 +4,24 @@ import base64
 import contextlib
 import hashlib
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from random import Random
+from urllib.parse import urlsplit
 
 import pytest
+import sqlalchemy as sa
 
 from metering import actions
 from metering.gate import new_charge_key
 from metering.gateway.answers import disposition
-from metering.tables import Delivery
+from metering.tables import Delivery, Gate, UsageEvent
 from storage.objects import LocalObjects
+from tests.faults.wire import eventually
 from tests.metering.gatehouse import FILE, Served
 from tests.metering.shelf import BARE, SomePrice
 
@@ -68,6 +73,39 @@ def test_half_a_download_is_not_called_delivered(served: Served) -> None:
     assert (found[0].ranges, found[0].delivered_at) == ([[10, 20]], None)
 
 
+def test_a_small_file_for_somebody_who_has_gone_is_not_called_delivered(
+    served: Served, objects: LocalObjects, shelve: Callable[..., None]
+) -> None:
+    file = objects.put_bytes(b"a,b\n1,2\n")
+    shelve(
+        BARE | {"files": {"csv": {"sha256": file.sha256, "size": file.size, "name": "small.csv"}}},
+        product_id="prd_2",
+    )
+    served.open_gate("lic_2", product_id="prd_2", price=SomePrice(download_fen=5))
+
+    def ticket() -> str:
+        headers = served.bearer("lic_2") | {"Idempotency-Key": new_charge_key()}
+        path = "/data/v1/product-2/downloads"
+        return str(served.http.post(path, json={"file": "csv"}, headers=headers).json()["url"])
+
+    address = served.http.base_url
+    with served.store.database.writing() as connection:
+        connection.execute(sa.update(Gate).values(used_calls=0))  # nothing can be charged meanwhile
+        with socket.create_connection((address.host, address.port or 0)) as leaving:
+            path = urlsplit(ticket()).path
+            leaving.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\nRange: bytes=0-\r\n\r\n".encode())
+            time.sleep(0.5)
+        time.sleep(0.2)
+    eventually(lambda: len(served.events()) == 1)
+    assert served.http.get(ticket(), headers={"Range": "bytes=0-"}).status_code == 206
+    found = settled(served, lambda found: any(each.delivered_at for each in found))
+    assert [each.event_id for each in found if each.delivered_at] == [max(served.events(), key=_at).id]
+
+
+def _at(event: UsageEvent) -> datetime:
+    return event.at
+
+
 def test_a_ticket_dies_with_its_license_and_cannot_be_forged(served: Served) -> None:
     url = served.ticket().json()["url"]
     assert served.http.get(url[:-6] + "AAAAAA").status_code == 401
@@ -77,6 +115,7 @@ def test_a_ticket_dies_with_its_license_and_cannot_be_forged(served: Served) -> 
         actions.shut_gate(unit, "lic_1", reason="suspended")
     assert served.http.get(url).json()["reason"] == "suspended"
     assert served.http.head(url).status_code == 403
+    assert served.http.get(url, headers={"Range": f"bytes={len(FILE)}-"}).status_code == 403
     assert served.events() == []
 
 

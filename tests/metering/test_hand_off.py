@@ -56,6 +56,8 @@ def test_a_paid_download_is_handed_to_the_store_after_its_charge(
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": new_charge_key()}
         url = http.post("/data/v1/product-1/downloads", json={"file": "csv"}, headers=headers).json()["url"]
         assert http.head(url).headers["content-length"] == str(len(CONTENT))
+        beyond = {"Range": f"bytes={len(CONTENT)}-"}
+        assert http.get(url, headers=beyond).status_code == 416
         assert bought(store) == ([], [])
         answer = http.get(url)
         assert gateway.plane is not None

@@ -11,11 +11,12 @@ from sqlmodel import select
 
 from storage import idempotency
 from storage.columns import choice
-from storage.database import Database, FairLock, refuse_network_file_system
+from storage.database import Database, FairLock, NoStandby, open_database, refuse_network_file_system
 from storage.journal import Entry
 from storage.kernel.words import Worded
 from storage.objects import LocalObjects
 from storage.sequence import Sequence, document_number, next_in_sequence
+from storage.settings import StorageSettings
 from storage.unit import EmptyUnit, SlowInsideUnit, Store
 
 
@@ -111,7 +112,7 @@ def test_the_writers_queue_is_first_come_first_served() -> None:
     assert order == [0, 1, 2, 3, 4, 5]
 
 
-def test_sqlite_is_a_fixed_build_with_full_durability(database: Database) -> None:
+def test_a_commit_is_on_the_disk_whatever_the_server_is_set_to(database: Database) -> None:
     with database.reading() as connection:
         if database.is_sqlite:
             version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
@@ -121,6 +122,15 @@ def test_sqlite_is_a_fixed_build_with_full_durability(database: Database) -> Non
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
         else:
             assert connection.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "read committed"
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
+
+
+def test_a_database_without_the_standby_that_is_asked_for_is_refused(
+    database_url: str,
+) -> None:
+    asking = StorageSettings(database_url=database_url, standby=True)
+    with pytest.raises(NoStandby), open_database(asking).writing():
+        pass
 
 
 def test_a_network_file_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
