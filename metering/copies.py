@@ -15,7 +15,8 @@ from storage.kernel.problem import Unavailable
 from storage.kernel.words import Words
 from storage.objects import ObjectDamaged, Objects, hash_file
 
-_OPEN_FILES = 32
+_OPEN_FILES = 128
+_REMEMBERED = 10_000
 
 
 @dataclass(slots=True)
@@ -57,11 +58,16 @@ class ServingCopies:
         self._guard = threading.Lock()
         self._fetching: dict[str, threading.Lock] = {}
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._verified: dict[str, tuple[int, int, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def is_open(self, sha256: str) -> bool:
         """Whether the copy can be read without fetching or verifying it first."""
         return sha256 in self._kept
+
+    def at_hand(self, sha256: str) -> AbstractContextManager[ServingCopy] | None:
+        """The same as `reading` when the copy is open: never waits."""
+        return self._borrow(sha256)
 
     def reading(self, sha256: str) -> AbstractContextManager[ServingCopy]:
         """The opened copy, for one `with` block, in which it stays open.
@@ -92,10 +98,7 @@ class ServingCopies:
     def _open(self, sha256: str) -> _Kept:
         path, lock = self._locked(sha256)
         try:
-            if hash_file(path).sha256 != sha256:
-                if path.parent == self._folder:
-                    path.unlink(missing_ok=True)  # the next reader fetches it anew
-                raise ObjectDamaged  # noqa: TRY301  # the lock is given back below
+            self._verify(path, lock, sha256)
             kept = _Kept(ServingCopy(path), lock, self._guard, readers=1)
         except BaseException:
             os.close(lock)
@@ -105,6 +108,20 @@ class ServingCopies:
             self._fetching.pop(sha256, None)
             self._close_idle(len(self._kept) - _OPEN_FILES)
         return kept
+
+    def _verify(self, path: Path, lock: int, sha256: str) -> None:
+        """Raise ObjectDamaged for other content. A file that this process has verified is not read again."""
+        status = os.fstat(lock)
+        file = status.st_dev, status.st_ino, status.st_size
+        if self._verified.get(sha256) == file:
+            return
+        if hash_file(path).sha256 != sha256:
+            if path.parent == self._folder:
+                path.unlink(missing_ok=True)  # the next reader fetches it anew
+            raise ObjectDamaged
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[sha256] = file
 
     def _close_idle(self, number: int) -> None:
         for sha256 in [sha256 for sha256, kept in self._kept.items() if not kept.readers][: max(0, number)]:
@@ -129,6 +146,7 @@ class ServingCopies:
         path = self._folder / sha256
         if not path.exists():
             incoming = self._folder / f"{sha256}.{secrets.token_hex(4)}"
+            self._verified.pop(sha256, None)
             try:
                 self._objects.fetch(sha256, incoming)
             except FileNotFoundError:

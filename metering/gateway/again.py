@@ -5,23 +5,27 @@ The till still judges every charge exactly: license, limits, purpose, credential
 
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.types import Scope
 
 from metering.booking import Answer
-from metering.burst import Allowance, Burst
-from metering.gate import Charge, Receipt, charge_key
+from metering.burst import Allowance
+from metering.gate import Charge, Receipt, charge_key, event_id
 from metering.gateway.answers import PRIVATE, WholeAnswer, paid_head
 from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, Ready
+from metering.gateway.plane import Plane
+from metering.problems import ChargeKeyReused
+from metering.queries import charged
 from metering.shelf import Goods
-from metering.till import Till
+from metering.tables import UsageEvent
 from metering.tokens import Access
 from metering.words import Kind
 from storage.kernel import clock
-from storage.kernel.problem import Problem
+from storage.kernel.problem import Problem, Unavailable
 
 _MOST = 4096
 _UNCHARGED = b""  # instead of a charge key, which is never empty
@@ -43,13 +47,15 @@ Judge = Callable[[Request, str], Awaitable[Asker]]
 class Again:
     """再次提问. Who was allowed a moment ago, by the exact words of token and path."""
 
-    def __init__(self, till: Till, burst: Burst, desk: PageDesk, judge: Judge) -> None:
-        self._till = till
-        self._burst = burst
+    def __init__(self, plane: Plane, desk: PageDesk, judge: Judge) -> None:
+        self._plane = plane
+        self._till = plane.till
+        self._burst = plane.paid_burst
         self._desk = desk
         self._judge = judge
         self._known: dict[tuple[bytes, str], Asker] = {}
         self._renewals: Flights[None] = Flights()
+        self._looking: Flights[None] = Flights()
 
     def begin(self, scope: Scope, told: Callable[[WholeAnswer | Problem], object]) -> bool:
         """Charge a page that is at hand and call back with it, or say no: then it is looked at from the beginning.
@@ -71,7 +77,22 @@ class Again:
             return False
 
         def paid(answer: Answer) -> None:
-            told(_page(ready, allowance, answer) if isinstance(answer, Receipt) else answer)
+            if isinstance(answer, Receipt):
+                told(_page(ready, allowance, answer))
+            elif isinstance(answer, ChargeKeyReused) and asker.goods.pinned is None:
+                self._looking.begin(object(), looked_back)
+            else:
+                told(answer)
+
+        async def looked_back() -> None:
+            text = scope["query_string"], accept.decode("latin-1")
+            told_of: WholeAnswer | Problem = Unavailable()
+            try:
+                told_of = await self.pay(asker, text, question, ready, key, allowance)
+            except Problem as problem:
+                told_of = problem
+            finally:
+                told(told_of)
 
         allowance = self._burst.take(asker.access.client_id)
         key = None if given is None else charge_key(given.decode("latin-1"))
@@ -79,11 +100,47 @@ class Again:
         return True
 
     async def pay(
-        self, access: Access, question: Question, ready: Ready, key: str | None, allowance: Allowance
+        self,
+        asker: Asker,
+        text: tuple[bytes, str],
+        question: Question,
+        ready: Ready,
+        key: str | None,
+        allowance: Allowance,
     ) -> WholeAnswer:
-        """计费后作答. Charge the page durably; only then is there an answer. Raises what the till refuses with."""
-        receipt = await self._till.charge_async(_charge(access, question, ready, key))
+        """计费后作答. Charge the page durably; only then is there an answer. Raises what the till refuses with.
+
+        text: query string and Accept, to ask again for a version that was paid for before a newer one came.
+        """
+        try:
+            receipt = await self._till.charge_async(_charge(asker.access, question, ready, key))
+        except ChargeKeyReused:
+            former = None if asker.goods.pinned is not None else await self._paid_before(asker, text, key)
+            if former is None:
+                raise
+            ready = await self._desk.page(former)
+            receipt = await self._till.charge_async(_charge(asker.access, former, ready, key))
         return _page(ready, allowance, receipt)
+
+    async def _paid_before(self, asker: Asker, text: tuple[bytes, str], key: str | None) -> Question | None:
+        """The same question of the version its charge was made for."""
+        plane, goods = self._plane, asker.goods
+        event, versions = await plane.in_thread(self._booked, asker, key)
+        for version in versions:
+            try:
+                former = await self._desk.question(*text, goods._replace(pinned=version))
+            except Problem:  # that version has no such column, or the cursor is of another one
+                continue
+            if event is not None and former.fingerprint == event.fingerprint:
+                return former
+        return None
+
+    def _booked(self, asker: Asker, key: str | None) -> tuple[UsageEvent | None, list[int]]:
+        plane = self._plane
+        since = clock.now() - timedelta(hours=plane.settings.resume_hours)
+        with plane.store.view() as view:
+            event = charged(view, event_id(asker.access.license_id or "", key or ""))
+        return event, plane.shelf.versions_since(asker.goods.product_id, since)
 
     def remember(self, scope: Scope, asker: Asker) -> None:
         """Keep who was allowed, at most until the end of the token.
@@ -119,6 +176,7 @@ def _charge(access: Access, question: Question, ready: Ready, key: str | None) -
         1,
         ready.rows,
         len(ready.body),
+        hit=not question.query.limit,  # who only counts has found out what there is
     )
 
 

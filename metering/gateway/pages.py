@@ -31,7 +31,11 @@ _FORM_HEADS = {
 
 
 class Question(NamedTuple):
-    """问题. A checked request for one page of one version; the tag is the same for the same page."""
+    """问题. A checked request for one page of one version.
+
+    The tag is the same for the same bytes; the fingerprint for the same purchase, also after pages are written
+    in another form or another length.
+    """
 
     query: Query
     form: str
@@ -74,6 +78,7 @@ class PageDesk:
         )
         self._making: Flights[Ready] = Flights()
         self._opening: Flights[dict[str, Column]] = Flights()
+        self._reopening: Flights[None] = Flights()
 
     async def question(self, text: bytes, accept: str, goods: Goods) -> Question:
         """What is asked by a query string. Raises Invalid, NotOnShelf, Unavailable, ObjectDamaged."""
@@ -108,9 +113,9 @@ class PageDesk:
             query = cursors.resume(query, query.cursor, product=product_id, key=self._plane.cursor_key)
         form = rowformats.chosen(query.format, accept)
         said = orjson.dumps([form, query.limit, query.total, query.cursor])
-        digest = hashlib.sha256(of.name + said + query.name).digest()
-        etag = f'"{digest[:16].hex()}"'
-        return Question(query, form, product_id, of.number, of.rows, of.sha256, etag, digest[:16])
+        digest = hashlib.sha256(of.name + said + query.name).digest()[:16]
+        etag = f'"{digest.hex()}-{rowformats.FORM}-{settings.page_bytes:x}"'
+        return Question(query, form, product_id, of.number, of.rows, of.sha256, etag, digest)
 
     async def _open(self, product_id: str, version: int) -> _Version:
         """Read the version and its columns, and remember them."""
@@ -124,8 +129,7 @@ class PageDesk:
         columns = await self._opening.join(
             sha256, lambda: plane.in_slow_thread(self._read_columns, sha256, manifest)
         )
-        form = [rowformats.FORM, plane.settings.page_bytes]
-        name = orjson.dumps([product_id, version, sha256, list(columns), *form])
+        name = orjson.dumps([product_id, version, sha256, list(columns)])
         opened = _Version(version, int(manifest["rows"]), sha256, columns, name)
         self._versions[product_id, version] = opened
         return opened
@@ -153,10 +157,13 @@ class PageDesk:
 
         What takes too long goes to a thread, and its like goes there at once for a while.
         """
-        query, copies = question.query, self._plane.copies
-        if query.limit > SHORT or query.total or not copies.is_open(question.sha256):
+        query = question.query
+        if query.limit > SHORT or query.total:
             return None
-        with copies.reading(question.sha256) as copy:
+        at_hand = self._plane.copies.at_hand(question.sha256)
+        if at_hand is None:
+            return None
+        with at_hand as copy:
             plan = copy.plan(query)
             if not plan.is_light or not plan.here.may:
                 return None
@@ -200,11 +207,16 @@ class PageDesk:
             with plane.copies.reading(question.sha256) as copy:
                 return read(copy, settings.query_ms)
 
-        if plane.copies.is_open(question.sha256):
-            made = await plane.in_thread(lightly)
-            if made is not None:
-                return made
-        return await plane.in_slow_thread(slowly)
+        if not plane.copies.is_open(question.sha256):  # one place among the slow for all who wait for it
+            await self._reopening.join(
+                question.sha256, lambda: plane.in_slow_thread(self._reopen, question.sha256)
+            )
+        made = await plane.in_thread(lightly)
+        return made if made is not None else await plane.in_slow_thread(slowly)
+
+    def _reopen(self, sha256: str) -> None:
+        with self._plane.copies.reading(sha256):
+            pass
 
     async def _total(self, question: Question) -> int:
         if not question.query.conditions:

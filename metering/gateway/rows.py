@@ -9,7 +9,7 @@ from metering.gateway.answers import PRIVATE, PUBLIC, WholeAnswer, etag_matches
 from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, head
 from metering.gateway.plane import Plane
-from metering.shelf import Allowed, Goods, goods_of, on_side, refuse
+from metering.shelf import Allowed, goods_of, on_side, refuse
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, AUD_OPEN, Access
 from metering.words import Kind
@@ -23,7 +23,7 @@ class RowsDoor:
         self._plane = plane
         self._desk = PageDesk(plane)
         self._reading: Flights[Allowed] = Flights()
-        self.again = Again(plane.till, plane.paid_burst, self._desk, self._judged_anew)
+        self.again = Again(plane, self._desk, self._judged_anew)
 
     async def paid(self, request: Request, product: str) -> WholeAnswer:
         """Rows under a license: read, charge, then send. HEAD and 304 cost nothing and need the license, too."""
@@ -34,10 +34,12 @@ class RowsDoor:
         key = None if given is None else charge_key(given)
         uncharged = request.method == "HEAD" or "if-none-match" in request.headers
         asker = await self._asker(product, access, fresh=uncharged)
-        question = await self._question(request, asker.goods)
+        text = _asked(request)
+        question = await self._desk.question(*text, asker.goods)
         if uncharged and (bare := _without_rows(request, question, allowance.head() + PRIVATE)):
             return bare
-        answer = await self.again.pay(access, question, await self._desk.page(question), key, allowance)
+        ready = await self._desk.page(question)
+        answer = await self.again.pay(asker, text, question, ready, key, allowance)
         self.again.remember(request.scope, asker)
         return answer
 
@@ -50,10 +52,6 @@ class RowsDoor:
         item = on_side(allowed.item, product, Tier.COMMERCIAL, access)
         refuse(allowed.standing, item, access, "api", clock.now())
         return Asker(access, goods_of(item, allowed.standing.gate.pinned_version), allowed.until)
-
-    async def _question(self, request: Request, goods: Goods) -> Question:
-        text, accept = request.scope["query_string"], request.headers.get("accept", "")
-        return await self._desk.question(text, accept, goods)
 
     async def _allowed(self, product: str, access: Access, *, fresh: bool) -> Allowed:
         plane = self._plane
@@ -72,12 +70,16 @@ class RowsDoor:
         item = await open_item(plane, request, product)
         pinned = await open_allowed(plane, request, item)
         limits += PRIVATE if is_conditional(item) else PUBLIC
-        question = await self._question(request, goods_of(item, pinned))
+        question = await self._desk.question(*_asked(request), goods_of(item, pinned))
         if answer := _without_rows(request, question, limits):
             return answer
         ready = await self._desk.page(question)
         plane.open_count.count(item.product_id, Kind.ROWS, rows=ready.rows, size=len(ready.body))
         return WholeAnswer(ready.head + limits, ready.body)
+
+
+def _asked(request: Request) -> tuple[bytes, str]:
+    return request.scope["query_string"], request.headers.get("accept", "")
 
 
 def _without_rows(request: Request, question: Question, limits: bytes) -> WholeAnswer | None:

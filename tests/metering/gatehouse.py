@@ -27,14 +27,14 @@ KINDS = [
 FILE = ("编号,名称\n" + "".join(f"{n},站点{n % 7}\n" for n in range(1, 60_000))).encode()
 
 
-def rows_of_file() -> list[tuple[Any, ...]]:
+def rows_of_file(named: str = "站点") -> list[tuple[Any, ...]]:
     return [
-        (n, None if n % 50 == 0 else f"站点{n % 7}", n / 4, f"2026-01-{n % 28 + 1:02d}", n % 2, f"{n}.50")
+        (n, None if n % 50 == 0 else f"{named}{n % 7}", n / 4, f"2026-01-{n % 28 + 1:02d}", n % 2, f"{n}.50")
         for n in range(1, ROWS + 1)
     ]
 
 
-def serving_file(path: Path) -> Path:
+def serving_file(path: Path, named: str = "站点") -> Path:
     """The layout that the refinery builds."""
     lite = pysqlite3.connect(path, isolation_level=None)
     lite.execute(
@@ -46,7 +46,7 @@ def serving_file(path: Path) -> Path:
         "scale INTEGER, filter TEXT)"
     )
     lite.executemany("INSERT INTO columns VALUES (?,?,?,?,?,?)", [(i, *kind) for i, kind in enumerate(KINDS)])
-    stored = [(i, *row, i * 100 + 50) for i, row in enumerate(rows_of_file(), 1)]
+    stored = [(i, *row, i * 100 + 50) for i, row in enumerate(rows_of_file(named), 1)]
     lite.executemany("INSERT INTO data VALUES (?,?,?,?,?,?,?,?)", stored)
     lite.execute('CREATE INDEX data_0 ON data ("名称")')
     lite.close()

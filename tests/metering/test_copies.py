@@ -8,7 +8,7 @@ import pytest
 from metering.copies import ServingCopies
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Unavailable
-from storage.objects import ObjectDamaged
+from storage.objects import LocalObjects, ObjectDamaged
 from storage.objects_s3 import S3Objects
 from tests.metering.gatehouse import serving_file
 
@@ -80,6 +80,28 @@ def test_the_oldest_copies_go_when_room_is_short_but_not_while_open(
         assert copy.columns  # fetched anew
     copies.close()
     other_process.close()
+
+
+def test_a_copy_verified_before_is_opened_again_without_reading_it_whole(
+    objects: LocalObjects, tmp_path: Path
+) -> None:
+    """Many products take turns: each opening would otherwise cost a hash over millions of rows."""
+    names = [objects.put_file(serving_file(tmp_path / f"{n}.db", named=f"站{n}-")).sha256 for n in range(129)]
+    copies = ServingCopies(objects, tmp_path / "copies", 1 << 30)
+    for sha256 in names:
+        with copies.reading(sha256):
+            assert copies.is_open(sha256)
+    assert not copies.is_open(names[0])  # the oldest was closed
+    path = objects.local_path(names[0])
+    assert path is not None
+    with path.open("r+b") as file:
+        file.seek(60)  # a number in the header that nobody uses
+        file.write(b"\x01")
+    with copies.reading(names[0]) as copy:
+        assert copy.columns
+    afresh = ServingCopies(objects, tmp_path / "others", 1 << 30)
+    with pytest.raises(ObjectDamaged), afresh.reading(names[0]):
+        pass
 
 
 def test_a_damaged_copy_is_refused_and_fetched_anew(remote: S3Objects, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from metering.shelf import goods_of
 from storage.objects import LocalObjects
 from storage.unit import Store
 from tests.metering.gatehouse import ROWS, Served
-from tests.metering.shelf import BARE
+from tests.metering.shelf import BARE, SomePrice
 
 PAID = "/data/v1/product-1/rows"
 OPEN = "/open/v1/product-open/rows"
@@ -80,6 +80,16 @@ def test_counting_alone_is_a_call(served: Served) -> None:
     assert indexed.json()["count"] == sum(1 for n in range(1, ROWS + 1) if n % 7 == 3 and n % 50)
     assert served.http.get(f"{PAID}?limit=0", headers=served.bearer()).json()["rows"] == []
     assert [(event.calls, event.rows, event.amount_fen) for event in served.events()] == [(1, 0, 3)] * 3
+    served.open_gate("lic_hits", price=SomePrice(call_fen=7, per_hit=True))
+    hits = served.bearer("lic_hits")
+    for query in ("limit=0&count=exact&编号=eq.1", "limit=0&编号=eq.1", "limit=1&编号=eq.9999"):
+        assert served.http.get(f"{PAID}?{query}", headers=hits).status_code == 200
+    # Who only counts learns what there is; only who asks for rows and finds none does not pay.
+    assert sorted(event.amount_fen for event in served.events() if event.license_id == "lic_hits") == [
+        0,
+        7,
+        7,
+    ]
     refused = served.http.get(f"{PAID}?count=about", headers=served.bearer())
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "count")
 
