@@ -12,16 +12,17 @@ from sqlmodel import col
 
 from contracts.terms import DeliveryMode
 from metering.books import Asked, Booked, Books, EventRow, Found, HourRow, PostgresBooks, SqliteBooks
-from metering.cloudevents import Item, Reason, Usage, window_reason
+from metering.cloudevents import LONGEST_AGO, Item, Reason, Usage, window_reason
 from metering.gate import Charge, GateState, Receipt
 from metering.problems import InvalidToken
 from metering.tables import Gate, ShelfItem
 from metering.till import RETRYABLE
-from metering.words import Kind, Reported, Settled
+from metering.words import RAN_OUT, Kind, Reported, Settled
 from storage.database import Database
 from storage.kernel import clock
 from storage.kernel.problem import Problem, Unavailable
 from storage.kernel.words import Words
+from storage.unit import View
 
 # What the gateway itself never delivers; anything else it counts by itself, and twice would be twice.
 OUTSIDE = frozenset({str(DeliveryMode.COMPUTE), str(DeliveryMode.VERIFY)})
@@ -34,6 +35,13 @@ _COUNTED_HERE = Reason(
     Words(
         "该许可仅由平台交付，用量由平台计量。",
         "The platform alone delivers under this license and counts its use.",
+    ),
+)
+_STOPPED = Reason(
+    "license.stopped",
+    Words(
+        "该许可在期满前已停止服务，不再接受上报。",
+        "The license was stopped before its term was over and takes no more reports.",
     ),
 )
 _CONFLICT = Reason(
@@ -90,6 +98,15 @@ def book_report(
         else:
             return report.outcomes
     raise Unavailable  # also when the commit may have happened: the same report again says so
+
+
+def reports_until(view: View, license_id: str) -> datetime | None:
+    """上报截止. Until when use within the term of a license that has run out may still be reported; else None."""
+    row = view.session.get(Gate, license_id)
+    if row is None or not row.ran_out or row.serve_until is None or not OUTSIDE & set(row.delivery):
+        return None
+    until = row.serve_until + LONGEST_AGO
+    return until if clock.now() <= until else None
 
 
 @dataclass(slots=True)
@@ -150,9 +167,10 @@ class _Report:
             return Outcome(item, Reported.REJECTED, reason)
         if not OUTSIDE & set(self._delivery[usage.license_id]):
             return Outcome(item, Reported.REJECTED, _COUNTED_HERE)
-        # What ended access ends reports, too; a term is judged at the moment of use.
-        if refusal := gate.refusal(usage.at):
-            return Outcome(item, Reported.REJECTED, _said(refusal))
+        if refusal := gate.refusal_of_use(usage.at):
+            # Suspended or taken down when its term ran out: "expired" would not say why.
+            stopped = refusal.members["reason"] in RAN_OUT and not gate.outside(usage.at)
+            return Outcome(item, Reported.REJECTED, _STOPPED if stopped else _said(refusal))
         try:
             return self._admitted(item, usage, gate, id_)
         except Problem as refusal:

@@ -664,6 +664,7 @@ def upgrade() -> None:
         ),
         sa.Column("in_force", sa.Boolean(), nullable=False),
         sa.Column("shut_reason", sa.String(), nullable=True),
+        sa.Column("ran_out", sa.Boolean(), nullable=False),
         sa.Column("taken_down", sa.Boolean(), nullable=False),
         sa.Column("down_reason", sa.String(), nullable=True),
         sa.Column("serve_from", MOMENT, nullable=False),
@@ -700,6 +701,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("pinned_version", sa.Integer(), nullable=True),
+        sa.CheckConstraint("NOT (ran_out AND in_force)", name=op.f("ck_gate_ran_out_is_shut")),
         sa.CheckConstraint(
             "tier = 'commercial' OR (call_fen = 0 AND row_fen = 0 AND download_fen = 0 AND spent_fen = 0)",
             name=op.f("ck_gate_public_good_free"),
