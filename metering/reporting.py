@@ -33,8 +33,20 @@ _UNKNOWN = Reason(
 _COUNTED_HERE = Reason(
     "license.delivery",
     Words(
-        "该许可仅由平台交付，用量由平台计量。",
-        "The platform alone delivers under this license and counts its use.",
+        "该许可的此种交付由平台办理，用量由平台计量。",
+        "The platform itself delivers this under the license and counts its use.",
+    ),
+)
+_NOT_LICENSED = Reason(
+    "license.other_delivery",
+    Words("该许可不含此种交付方式。", "The license does not include this way of delivery."),
+)
+_WHICH_DELIVERY = Reason(
+    "license.which_delivery",
+    Words(
+        "该许可另有由平台计量的交付：请在 data.delivery 写明 compute 或 verify，平台已计量的用量不得上报。",
+        "The platform counts other deliveries of this license: say compute or verify in data.delivery, and report"
+        " nothing the platform has counted.",
     ),
 )
 _STOPPED = Reason(
@@ -165,8 +177,8 @@ class _Report:
             return Outcome(item, Reported.DUPLICATE, receipt=booked.receipt)
         if reason := window_reason(usage.at, self.now):
             return Outcome(item, Reported.REJECTED, reason)
-        if not OUTSIDE & set(self._delivery[usage.license_id]):
-            return Outcome(item, Reported.REJECTED, _COUNTED_HERE)
+        if reason := _delivery_reason(usage.delivery, set(self._delivery[usage.license_id])):
+            return Outcome(item, Reported.REJECTED, reason)
         if refusal := gate.refusal_of_use(usage.at):
             # Suspended or taken down when its term ran out: "expired" would not say why.
             stopped = refusal.members["reason"] in RAN_OUT and not gate.outside(usage.at)
@@ -241,6 +253,18 @@ class _Report:
             (license_id, hour, self.credential_id, purpose, kind, period, product, *total)  # type: ignore[misc]
             for (license_id, hour, purpose, period, product), total in sums.items()
         ]
+
+
+def _delivery_reason(said: str, licensed: set[str]) -> Reason | None:
+    """Why use delivered in the way that was `said` is not booked under a license with these ways, or None.
+
+    Where the gateway counts something too, what happened outside must be told apart, or it would be billed twice.
+    """
+    if not OUTSIDE & licensed or (said and said not in OUTSIDE):
+        return _COUNTED_HERE
+    if said:
+        return None if said in licensed else _NOT_LICENSED
+    return _WHICH_DELIVERY if licensed - OUTSIDE else None
 
 
 def _said(refusal: Problem) -> Reason:

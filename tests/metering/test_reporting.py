@@ -142,6 +142,24 @@ def test_a_provider_reports_for_its_own_products_and_outside_deliveries_only(boo
     assert books.said(event(1, "lic_2")) == ["conflict event.conflict"]
 
 
+def test_what_the_gateway_counts_itself_is_not_reported_a_second_time(books: Books) -> None:
+    books.license(delivery=("api", "compute"))
+
+    def said(number: int, way: str | None) -> list[str]:
+        return books.said(event(number, data={"calls": 1} | ({"delivery": way} if way else {})))
+
+    assert said(1, None) == ["rejected license.which_delivery"]
+    assert said(2, "api") == ["rejected license.delivery"]
+    assert said(3, "file") == ["rejected license.delivery"]
+    assert said(4, "verify") == ["rejected license.other_delivery"]
+    assert books.events() == []
+    assert said(5, "compute") == ["accepted"]
+    assert said(5, None) == ["conflict event.conflict"]  # what was said belongs to the event
+    books.license("lic_2")
+    either = event(6, "lic_2"), event(7, "lic_2", data={"calls": 1, "delivery": "compute"})
+    assert books.said(*either) == ["accepted", "accepted"]
+
+
 def ended(books: Books) -> None:
     with books.store.unit("system:test") as unit:
         actions.end_gate(unit, "lic_1")
@@ -311,6 +329,8 @@ def test_order_batches_and_repeats_change_nothing(
         ({"data": {"bytes": 2**60}}, "event.count:data.bytes"),
         ({"data": {}}, "event.empty:data"),
         ({"data": {"calls": 1, "purpose": "a\x00"}}, "event.purpose:data.purpose"),
+        ({"data": {"calls": 1, "delivery": "post"}}, "event.delivery:data.delivery"),
+        ({"data": {"calls": 1, "delivery": ["compute"]}}, "event.delivery:data.delivery"),
         ({"data_base64": "AA=="}, "event.media:data"),
     ],
 )
