@@ -21,7 +21,7 @@ from metering.gate import Charge
 from metering.problems import InvalidSignature, InvalidToken, LicenseNotInForce
 from metering.report_keys import Message, check_signature, keep_report_key
 from metering.reporting import Outcome, book_report, reports_until
-from metering.tables import Credential, UsageEvent
+from metering.tables import Credential, Period, UsageEvent
 from metering.till import Till
 from metering.usage import usage_by
 from metering.words import By, Kind, Reported
@@ -270,6 +270,51 @@ def test_late_events_go_into_the_open_period_and_old_ones_nowhere(books: Books) 
         hours = usage_by(view, By.HOUR, license_id="lic_1", since=begin, until=NOW)
     assert hours[0][0] == begin.isoformat()
     assert books.uncounted() == {}
+
+
+@examples(max_examples=12)
+@given(
+    used=st.lists(st.tuples(st.integers(0, 34 * 24 * 60), st.integers(1, 9)), max_size=15),
+    closed=st.booleans(),
+    zone=st.sampled_from([ZONE, "Asia/Kolkata"]),
+)
+def test_a_period_by_month_of_use_holds_every_event_once(
+    store: Store, used: list[tuple[int, int]], *, closed: bool, zone: str
+) -> None:
+    books = Books(store)
+    license_id, run = books.license(new_id("lic")), new_id("run")
+    with store.unit("system:test") as unit, clock.held(NOW):
+        for month in unit.session.exec(select(Period)).all():  # of the example before
+            unit.session.delete(month)
+        unit.session.flush()
+        unit.record("test.opened", "period:2026-10")
+        if closed:
+            actions.close_period(unit, "2026-10", zone=ZONE)
+    for number, (minutes, calls) in enumerate(used):
+        at = (NOW - timedelta(minutes=minutes)).isoformat()
+        said = event(number, license_id, id=f"{run}{number}", time=at, data={"calls": calls, "rows": 1})
+        assert books.said(said) == ["accepted"]
+    expected: dict[tuple[str, str], int] = {}
+    for row in books.events(license_id):
+        place = (row.period, clock.period_of(row.at, ZONE))
+        expected[place] = expected.get(place, 0) + row.calls
+    with store.view() as view:
+        found = {
+            (period, month): sum(usage.calls for usage in kinds.values())
+            for period in queries.periods_of(view, license_id)
+            for month, kinds in queries.totals_by_month(view, license_id, period, ZONE).items()
+        }
+        other = {
+            period: sum(
+                usage.calls
+                for kinds in queries.totals_by_month(view, license_id, period, zone).values()
+                for usage in kinds.values()
+            )
+            for period in queries.periods_of(view, license_id)
+        }
+    assert found == expected
+    assert {period for period, _ in expected} <= ({"2026-11"} if closed else {"2026-10", "2026-11"})
+    assert sum(other.values()) == sum(calls for _, calls in used)  # in any zone nothing is lost
 
 
 reports = st.lists(
