@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -356,17 +357,20 @@ def revoke_token(unit: Unit, *, jti: str, credential_id: str, until: datetime) -
     unit.record("token.revoked", f"credential:{credential_id}", jti=jti)
 
 
-def close_period(unit: Unit, period: str, *, zone: str = "Asia/Shanghai") -> Period:
+def close_period(
+    unit: Unit, period: str, *, zone: str = "Asia/Shanghai", grace: timedelta = timedelta(hours=72)
+) -> Period:
     """关账. No event enters this month any more; later ones go into the next open month.
 
-    period: `YYYY-MM` in `zone`. Raises PeriodNotOver before the month has ended, Invalid for no month.
+    period: `YYYY-MM` in `zone`. grace: how long after its end it stays open for what is reported late.
+    Raises PeriodNotOver (saying from when on it may be closed), Invalid for no month.
     """
     try:
         _, after = clock.period_bounds(period, zone)
     except ValueError:
         raise invalid("period", "period", "账期格式为 YYYY-MM。", "A period is YYYY-MM.") from None
-    if clock.now() < after:
-        raise PeriodNotOver(period=period, ends_at=after.isoformat())
+    if clock.now() < after + grace:
+        raise PeriodNotOver.until(period, (after + grace).astimezone(ZoneInfo(zone)))
     connection = unit.session.connection()
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (PERIOD_LOCK,))

@@ -1,6 +1,7 @@
 """结账 From counted usage to invoices: a month for everybody, or one license when it has ended."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -40,10 +41,12 @@ from storage.unit import Unit, View
 def close_month(unit: Unit, actor: Actor, period: str, settings: BillingSettings) -> BillingPeriod:
     """关账. No event enters the month any more, and every license's usage of it is invoiced.
 
-    period: `YYYY-MM`, over. Raises PeriodNotOver, BooksDiffer, PeriodClosed.
+    period: `YYYY-MM`, over for the hours of grace. Raises PeriodNotOver, BooksDiffer, PeriodClosed.
     """
     actor.require(Permission.PERIOD_CLOSE)
-    metering.close_period(unit, period, zone=settings.timezone)
+    metering.close_period(
+        unit, period, zone=settings.timezone, grace=timedelta(hours=settings.close_after_hours)
+    )
     return billing.close_period(
         unit,
         actor,

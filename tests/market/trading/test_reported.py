@@ -20,6 +20,7 @@ from market.trading.problems import UseStillReported
 from market.trading.tables import Order
 from metering import actions as metering
 from metering.cloudevents import BATCH, LONGEST_AGO, TYPE, items
+from metering.problems import PeriodNotOver
 from metering.queries import gate
 from metering.reporting import Outcome, book_report
 from metering.statements import root_of_period
@@ -103,10 +104,10 @@ def test_a_license_that_was_revoked_takes_no_report_of_use_before(site: OnSite) 
     assert (refused.reason.code, "撤销" in refused.reason.words.zh) == ("license-not-in-force", True)
 
 
-def closed(site: OnSite, period: str) -> datetime:
+def closed(site: OnSite, period: str, *, early: timedelta = timedelta(0)) -> datetime:
     """Close the month as soon as it may be; returns when."""
     house, finance = site.market.house, CAST["finance"]
-    at = clock.period_bounds(period, house.settings.timezone)[1] + timedelta(hours=72)
+    at = clock.period_bounds(period, house.settings.timezone)[1] + timedelta(hours=72) - early
     with clock.held(at), site.store.unit(finance.id, finance.org) as unit:
         closing.close_month(unit, finance, period, house.settings.billing)
     return at
@@ -138,6 +139,8 @@ def test_use_reported_after_a_close_stands_on_its_own_line_of_the_next_bill(site
     with clock.held(over + timedelta(hours=71)):  # over, and still open
         in_grace = site.used(1, site.begins, calls=2)
         assert (in_grace.period, in_grace.late) == (month, False)
+    with pytest.raises(PeriodNotOver):
+        closed(site, month, early=timedelta(seconds=1))
     at = closed(site, month)
     assert invoiced(site, month)[1] == [("call", month, 2, 400)]
     with clock.held(at + timedelta(hours=1)):
