@@ -64,7 +64,7 @@ def settle_license(unit: Unit, actor: Actor, license_id: str, settings: BillingS
     Raises NotFound, WrongState while the license can still be used, UseStillReported.
     """
     actor.require(Permission.INVOICE_ISSUE)
-    row = unit.session.get(License, license_id, with_for_update=True)
+    row = unit.session.get(License, license_id, with_for_update={"key_share": True})
     if row is None or row.tier is not Tier.COMMERCIAL:
         raise NotFound(license=license_id)
     if not LICENSE.ended(row.state):

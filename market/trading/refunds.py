@@ -46,7 +46,7 @@ def ask_refund(unit: Unit, actor: Actor, license_id: str, settings: BillingSetti
     NothingToRefund, AccountMissing when nobody knows where to send it.
     """
     actor.require(Permission.REFUND_ASK)
-    row = unit.session.get(License, license_id, with_for_update=True, populate_existing=True)
+    row = unit.session.get(License, license_id, with_for_update={"key_share": True}, populate_existing=True)
     if row is None or row.buyer_id != actor.own_org or row.tier is not Tier.COMMERCIAL:
         raise NotFound(license=license_id)
     if not LICENSE.ended(row.state):
