@@ -15,6 +15,8 @@ from market.billing.problems import UsageUnbilled
 from market.billing.queries import invoice_lines
 from market.billing.tables import Invoice
 from market.house import House
+from market.registry.rules import AssetState
+from market.registry.tables import Asset
 from market.trading import actions, closing, refunds
 from market.trading.problems import UseStillReported
 from market.trading.tables import Order
@@ -24,6 +26,7 @@ from metering.problems import PeriodNotOver
 from metering.queries import gate
 from metering.reporting import Outcome, book_report
 from metering.statements import root_of_period
+from metering.tables import Gate
 from storage.kernel import clock
 from tests.market.web.trade import CAST, Market
 
@@ -92,6 +95,27 @@ def test_use_in_the_term_is_reported_after_the_clock_has_ended_it(site: OnSite) 
         late = site.used(3, in_term)
         assert late.reason is not None
         assert late.reason.code == "event.window"
+
+
+def test_a_license_that_ends_with_its_registration_takes_reports_of_use_before(site: OnSite) -> None:
+    end = site.ends - timedelta(days=9)
+    with site.store.unit("system:test") as unit:  # as if both had been known to end then
+        asset = unit.session.get_one(Asset, site.market.product.asset_id)
+        door = unit.session.get_one(Gate, site.license)
+        asset.valid_until = unit.session.get_one(License, site.license).serve_until = end
+        door.serve_until, door.until_reason = end, "registration_expired"
+        unit.record("test.cut", f"asset:{asset.id}")
+    with clock.held(end + timedelta(minutes=2)):
+        chores.each_minute(site.market.house)
+        with site.store.view() as view:
+            assert view.session.get_one(Asset, site.market.product.asset_id).state is AssetState.EXPIRED
+            door = gate(view, site.license)
+        assert (door.shut_reason, door.down_reason, door.ran_out) == (
+            "registration_expired",
+            "registration_expired",
+            True,
+        )
+        assert site.used(1, end - timedelta(hours=1)).result == "accepted"
 
 
 def test_a_license_that_was_revoked_takes_no_report_of_use_before(site: OnSite) -> None:
