@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from contracts.rules import ContractState, LicenseState
@@ -65,6 +65,7 @@ class License(SQLModel, table=True):
         CheckConstraint("state IN ('pending', 'revoked') OR serve_from IS NOT NULL", name="active_has_start"),
         CheckConstraint("tier <> 'commercial' OR contract_id IS NOT NULL", name="commercial_has_contract"),
         CheckConstraint("tier <> 'public_good' OR prepay_fen = 0", name="public_good_is_free"),
+        UniqueConstraint("id", "tier"),  # what an invoice points at, so that it can say: commercial
     )
 
     id: str = Field(primary_key=True)

@@ -67,12 +67,12 @@ def each_minute(house: House) -> None:
         _alone(house, lambda unit, i=order_id: trading.activate_order(unit, i, house.settings.timezone))  # type: ignore[misc]  # bound default
     for order_id in orders:
         _alone(house, lambda unit, i=order_id: trading.expire_order(unit, i))  # type: ignore[misc]  # bound default
+    for license_id in licenses:  # before what they stand on, so that each ends with its own term
+        _alone(house, lambda unit, i=license_id: trading.expire_license(unit, i))  # type: ignore[misc]  # bound default
     for asset_id in registrations:
         _alone(house, lambda unit, i=asset_id: expire_registration(unit, i))  # type: ignore[misc]  # bound default
     for certificate_id in unsigned:
         issue_certificate(house, certificate_id)
-    for license_id in licenses:
-        _alone(house, lambda unit, i=license_id: trading.expire_license(unit, i))  # type: ignore[misc]  # bound default
     with house.store.unit("system:clock") as unit:
         refinery.requeue_stale_runs(unit)
     chase_cases(house)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -16,7 +17,7 @@ from metering.gate import Policy, meterable
 from metering.problems import NotOnShelf, PeriodNotOver
 from metering.rating import Tariff
 from metering.tables import Credential, Gate, Period, RevokedToken, ShelfItem, ShelfVersion
-from metering.words import PeriodState
+from metering.words import RAN_OUT, PeriodState, Shut
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import NotFound, invalid
@@ -184,9 +185,26 @@ def shut_gate(unit: Unit, license_id: str, *, reason: str) -> Gate:
     reason: a code shown to the caller (`suspended`, `revoked`, …). Raises NotFound.
     """
     row = _gate(unit, license_id)
-    row.in_force, row.shut_reason = False, reason
+    row.in_force, row.shut_reason, row.ran_out = False, reason, False
     unit.session.add(row)
     unit.record("gate.shut", f"license:{license_id}", reason=reason)
+    return row
+
+
+def end_gate(unit: Unit, license_id: str) -> Gate:
+    """到期关闸. Shut a gate whose term is over.
+
+    One that was served to the end of its term keeps taking reports of use within it; one that was suspended or
+    taken down at that moment does not. Raises NotFound.
+    """
+    row = _gate(unit, license_id)
+    reason = row.until_reason or str(Shut.EXPIRED)
+    # A restore stops nobody's term: the market is only being checked.
+    served = row.in_force or row.ran_out or row.shut_reason == Shut.RESTORED
+    row.ran_out = served and (not row.taken_down or row.down_reason in RAN_OUT)
+    row.in_force, row.shut_reason = False, reason
+    unit.session.add(row)
+    unit.record("gate.shut", f"license:{license_id}", reason=reason, ran_out=row.ran_out)
     return row
 
 
@@ -205,7 +223,7 @@ def shut_all_gates(unit: Unit, *, reason: str) -> int:
 def reopen_gate(unit: Unit, license_id: str) -> Gate:
     """复闸. Serve the license again as before. Raises NotFound."""
     row = _gate(unit, license_id)
-    row.in_force, row.shut_reason = True, None
+    row.in_force, row.shut_reason, row.ran_out = True, None, False
     unit.session.add(row)
     unit.record("gate.reopened", f"license:{license_id}")
     return row
@@ -339,17 +357,20 @@ def revoke_token(unit: Unit, *, jti: str, credential_id: str, until: datetime) -
     unit.record("token.revoked", f"credential:{credential_id}", jti=jti)
 
 
-def close_period(unit: Unit, period: str, *, zone: str = "Asia/Shanghai") -> Period:
+def close_period(
+    unit: Unit, period: str, *, zone: str = "Asia/Shanghai", grace: timedelta = timedelta(hours=72)
+) -> Period:
     """关账. No event enters this month any more; later ones go into the next open month.
 
-    period: `YYYY-MM` in `zone`. Raises PeriodNotOver before the month has ended, Invalid for no month.
+    period: `YYYY-MM` in `zone`. grace: how long after its end it stays open for what is reported late.
+    Raises PeriodNotOver (saying from when on it may be closed), Invalid for no month.
     """
     try:
         _, after = clock.period_bounds(period, zone)
     except ValueError:
         raise invalid("period", "period", "账期格式为 YYYY-MM。", "A period is YYYY-MM.") from None
-    if clock.now() < after:
-        raise PeriodNotOver(period=period, ends_at=after.isoformat())
+    if clock.now() < after + grace:
+        raise PeriodNotOver.until(period, (after + grace).astimezone(ZoneInfo(zone)))
     connection = unit.session.connection()
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (PERIOD_LOCK,))

@@ -272,8 +272,9 @@ def _gate(row: Any) -> GateState:
 
 def _sqlite_gate(row: Any) -> GateState:
     gate = _gate((*row[:-2], orjson.loads(row[-2]), orjson.loads(row[-1] or "null")))
-    gate.in_force, gate.taken_down, gate.per_hit = (
+    gate.in_force, gate.ran_out, gate.taken_down, gate.per_hit = (
         bool(gate.in_force),
+        bool(gate.ran_out),
         bool(gate.taken_down),
         bool(gate.per_hit),
     )

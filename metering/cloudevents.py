@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from contracts.terms import DeliveryMode
 from storage.kernel.problem import Invalid, invalid
 from storage.kernel.words import Words
 
@@ -47,6 +48,7 @@ class Usage:
     calls: int
     rows: int
     size: int
+    delivery: str = ""  # which way, where the license has several; "" when it was not said
 
     def event_id(self, org_id: str) -> bytes:
         """16 bytes: the 48-bit time inside a UUIDv7 id (else zero), then blake2b-80 of provider, source and id.
@@ -67,6 +69,7 @@ class Usage:
     def fingerprint(self) -> bytes:
         """What makes it the same event again."""
         parts = [self.license_id, self.at.isoformat(), self.purpose, self.calls, self.rows, self.size]
+        parts += [self.delivery] if self.delivery else []
         return hashlib.blake2b(orjson.dumps(parts), digest_size=16).digest()
 
 
@@ -139,12 +142,12 @@ def _usage(event: Any) -> Usage:
     if event.get("datacontenttype", _JSON) != _JSON or "data_base64" in event:
         raise invalid("data", "event.media", "data 须为 JSON。", "data is JSON.")
     data = event.get("data")
-    if not isinstance(data, dict) or not set(data) <= {"purpose", *_MOST}:
+    if not isinstance(data, dict) or not set(data) <= {"purpose", "delivery", *_MOST}:
         raise invalid(
             "data",
             "event.data",
-            "data 为对象，可含 calls、rows、bytes、purpose。",
-            "data is an object of calls, rows, bytes and purpose.",
+            "data 为对象，可含 calls、rows、bytes、purpose、delivery。",
+            "data is an object of calls, rows, bytes, purpose and delivery.",
         )
     counts = {name: _count(data, name) for name in _MOST}
     if not any(counts.values()):
@@ -152,6 +155,14 @@ def _usage(event: Any) -> Usage:
     purpose = data.get("purpose", "")
     if not isinstance(purpose, str) or len(purpose) > 40 or not purpose.isprintable():
         raise invalid("data.purpose", "event.purpose", "请填写使用目的代码。", "purpose is a code.")
+    delivery = data.get("delivery", "")
+    if not isinstance(delivery, str) or delivery not in {"", *DeliveryMode}:
+        raise invalid(
+            "data.delivery",
+            "event.delivery",
+            "请填写交付方式代码。",
+            "delivery is the code of a way of delivery.",
+        )
     return Usage(
         id=_text(event, "id", 200),
         source=_text(event, "source", 500),
@@ -161,6 +172,7 @@ def _usage(event: Any) -> Usage:
         calls=counts["calls"],
         rows=counts["rows"],
         size=counts["bytes"],
+        delivery=delivery,
     )
 
 

@@ -188,6 +188,7 @@ class GateState:
     tier: str
     in_force: bool
     shut_reason: str | None
+    ran_out: bool
     taken_down: bool
     down_reason: str | None
     serve_from: datetime
@@ -218,13 +219,27 @@ class GateState:
             if not self.in_force
             else (self.down_reason or "taken_down")
             if self.taken_down
-            else "not_begun"
-            if now < self.serve_from
-            else (self.until_reason or "expired")
-            if self.serve_until is not None and now >= self.serve_until
-            else None
+            else self.outside(now)
         )
         return LicenseNotInForce.because(self.license_id, reason, self.stands_on) if reason else None
+
+    def refusal_of_use(self, at: datetime) -> Problem | None:
+        """Why use that happened at `at` is not booked now, or None.
+
+        After a term that was served whole, only the moment of use counts. Whatever else ended access ends reports.
+        """
+        if not self.ran_out:
+            return self.refusal(at)
+        reason = self.outside(at)
+        return LicenseNotInForce.because(self.license_id, reason, self.stands_on) if reason else None
+
+    def outside(self, at: datetime) -> str | None:
+        """Why `at` does not lie in the term, or None."""
+        if at < self.serve_from:
+            return "not_begun"
+        if self.serve_until is not None and at >= self.serve_until:
+            return self.until_reason or "expired"
+        return None
 
     @property
     def left_calls(self) -> int | None:

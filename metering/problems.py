@@ -1,5 +1,7 @@
 """Why the counted door refuses, and what to do about it."""
 
+from datetime import datetime
+
 from metering.words import ON_A_MANDATE, told
 from storage.kernel.problem import Conflict, NotFound, Problem, Unavailable
 from storage.kernel.words import Words
@@ -190,11 +192,21 @@ class NotOnShelf(NotFound):
 
 
 class PeriodNotOver(Problem):
-    """账期未结束. A month can be closed only after its last moment."""
+    """账期尚未结束. A month is closed after its end, when usage reported late has had its time; `closable_at` says when."""
 
     status = 409
-    title = Words("账期尚未结束", "The period is not over yet")
-    remedy = Words("请在该月结束后再关账。", "Close it after the month has ended.")
+    title = Words("账期尚不能结账", "The period cannot be closed yet")
+    remedy = Words(
+        "月末之后留出时间接收迟报的用量，请到时再结账。",
+        "Usage reported late still enters it for a while after its end; close it then.",
+    )
+
+    @classmethod
+    def until(cls, period: str, closable_at: datetime) -> "PeriodNotOver":
+        """The refusal that says from when on (in the market's zone) the month may be closed."""
+        at = f"{closable_at:%Y-%m-%d %H:%M}"
+        words = Words(f"{period} 账期自 {at} 起可以结账。", f"The month {period} may be closed from {at} on.")
+        return cls(words, period=period, closable_at=closable_at.isoformat())
 
 
 class KeyNotAnnounced(Conflict):

@@ -1,7 +1,7 @@
 """Usage questions, answered from the hourly sums; raw events are read only for a statement."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
@@ -23,6 +23,7 @@ from metering.tables import (
 )
 from metering.upstream import Declaration
 from metering.words import Kind, PeriodState
+from storage.kernel import clock
 from storage.kernel.problem import NotFound
 from storage.unit import View
 
@@ -49,6 +50,26 @@ def totals_of_period(view: View, license_id: str, period: str) -> dict[Kind, Usa
     return _by_kind(view, col(UsageHour.license_id) == license_id, col(UsageHour.period) == period)
 
 
+def totals_by_month(view: View, license_id: str, period: str, zone: str) -> dict[str, dict[Kind, Usage]]:
+    """账期分月合计. What is billed to a license in a period, by the month (`YYYY-MM`) it happened in, then by kind.
+
+    A month before the period is what was booked late. From the hourly sums, so in `zone` an hour across the turn of
+    a month, which only offsets of half an hour have, is taken for the period's own.
+    """
+    rows = view.session.execute(
+        sa.select(col(UsageHour.hour), col(UsageHour.kind), *usage_sums())
+        .where(col(UsageHour.license_id) == license_id, col(UsageHour.period) == period)
+        .group_by(col(UsageHour.hour), col(UsageHour.kind))
+        .order_by(col(UsageHour.hour), col(UsageHour.kind))
+    )
+    months: dict[str, dict[Kind, Usage]] = {}
+    for hour, kind, *sums in rows:
+        touched = (clock.period_of(hour, zone), clock.period_of(hour + timedelta(minutes=59), zone))
+        month = months.setdefault(period if period in touched else touched[0], {})
+        month[kind] = month.get(kind, Usage()) + Usage(*sums)
+    return months
+
+
 def _by_kind(view: View, *clauses: ColumnElement[bool]) -> dict[Kind, Usage]:
     rows = view.session.execute(
         sa.select(col(UsageHour.kind), *usage_sums()).where(*clauses).group_by(col(UsageHour.kind))
@@ -66,6 +87,12 @@ def licenses_with_usage(view: View, period: str) -> list[str]:
             .order_by(UsageHour.license_id)
         ).all()
     )
+
+
+def periods_of(view: View, license_id: str) -> list[str]:
+    """The periods in which a license has something to bill, in order."""
+    query = select(UsageHour.period).where(UsageHour.license_id == license_id)
+    return list(view.session.exec(query.distinct().order_by(UsageHour.period)).all())
 
 
 def gate(view: View, license_id: str) -> Gate:

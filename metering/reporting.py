@@ -12,16 +12,17 @@ from sqlmodel import col
 
 from contracts.terms import DeliveryMode
 from metering.books import Asked, Booked, Books, EventRow, Found, HourRow, PostgresBooks, SqliteBooks
-from metering.cloudevents import Item, Reason, Usage, window_reason
+from metering.cloudevents import LONGEST_AGO, Item, Reason, Usage, window_reason
 from metering.gate import Charge, GateState, Receipt
 from metering.problems import InvalidToken
 from metering.tables import Gate, ShelfItem
 from metering.till import RETRYABLE
-from metering.words import Kind, Reported, Settled
+from metering.words import RAN_OUT, Kind, Reported, Settled
 from storage.database import Database
 from storage.kernel import clock
 from storage.kernel.problem import Problem, Unavailable
 from storage.kernel.words import Words
+from storage.unit import View
 
 # What the gateway itself never delivers; anything else it counts by itself, and twice would be twice.
 OUTSIDE = frozenset({str(DeliveryMode.COMPUTE), str(DeliveryMode.VERIFY)})
@@ -32,8 +33,27 @@ _UNKNOWN = Reason(
 _COUNTED_HERE = Reason(
     "license.delivery",
     Words(
-        "该许可仅由平台交付，用量由平台计量。",
-        "The platform alone delivers under this license and counts its use.",
+        "该许可的此种交付由平台办理，用量由平台计量。",
+        "The platform itself delivers this under the license and counts its use.",
+    ),
+)
+_NOT_LICENSED = Reason(
+    "license.other_delivery",
+    Words("该许可不含此种交付方式。", "The license does not include this way of delivery."),
+)
+_WHICH_DELIVERY = Reason(
+    "license.which_delivery",
+    Words(
+        "该许可另有由平台计量的交付：请在 data.delivery 写明 compute 或 verify，平台已计量的用量不得上报。",
+        "The platform counts other deliveries of this license: say compute or verify in data.delivery, and report"
+        " nothing the platform has counted.",
+    ),
+)
+_STOPPED = Reason(
+    "license.stopped",
+    Words(
+        "该许可在期满前已停止服务，不再接受上报。",
+        "The license was stopped before its term was over and takes no more reports.",
     ),
 )
 _CONFLICT = Reason(
@@ -92,6 +112,15 @@ def book_report(
     raise Unavailable  # also when the commit may have happened: the same report again says so
 
 
+def reports_until(view: View, license_id: str) -> datetime | None:
+    """上报截止. Until when use within the term of a license that has run out may still be reported; else None."""
+    row = view.session.get(Gate, license_id)
+    if row is None or not row.ran_out or row.serve_until is None or not OUTSIDE & set(row.delivery):
+        return None
+    until = row.serve_until + LONGEST_AGO
+    return until if clock.now() <= until else None
+
+
 @dataclass(slots=True)
 class _Report:
     """One attempt to book one report; made anew for a second attempt."""
@@ -148,11 +177,12 @@ class _Report:
             return Outcome(item, Reported.DUPLICATE, receipt=booked.receipt)
         if reason := window_reason(usage.at, self.now):
             return Outcome(item, Reported.REJECTED, reason)
-        if not OUTSIDE & set(self._delivery[usage.license_id]):
-            return Outcome(item, Reported.REJECTED, _COUNTED_HERE)
-        # What ended access ends reports, too; a term is judged at the moment of use.
-        if refusal := gate.refusal(usage.at):
-            return Outcome(item, Reported.REJECTED, _said(refusal))
+        if reason := _delivery_reason(usage.delivery, set(self._delivery[usage.license_id])):
+            return Outcome(item, Reported.REJECTED, reason)
+        if refusal := gate.refusal_of_use(usage.at):
+            # Suspended or taken down when its term ran out: "expired" would not say why.
+            stopped = refusal.members["reason"] in RAN_OUT and not gate.outside(usage.at)
+            return Outcome(item, Reported.REJECTED, _STOPPED if stopped else _said(refusal))
         try:
             return self._admitted(item, usage, gate, id_)
         except Problem as refusal:
@@ -223,6 +253,18 @@ class _Report:
             (license_id, hour, self.credential_id, purpose, kind, period, product, *total)  # type: ignore[misc]
             for (license_id, hour, purpose, period, product), total in sums.items()
         ]
+
+
+def _delivery_reason(said: str, licensed: set[str]) -> Reason | None:
+    """Why use delivered in the way that was `said` is not booked under a license with these ways, or None.
+
+    Where the gateway counts something too, what happened outside must be told apart, or it would be billed twice.
+    """
+    if not OUTSIDE & licensed or (said and said not in OUTSIDE):
+        return _COUNTED_HERE
+    if said:
+        return None if said in licensed else _NOT_LICENSED
+    return _WHICH_DELIVERY if licensed - OUTSIDE else None
 
 
 def _said(refusal: Problem) -> Reason:

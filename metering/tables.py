@@ -136,6 +136,7 @@ class Gate(SQLModel, table=True):
             "tier = 'commercial' OR (call_fen = 0 AND row_fen = 0 AND download_fen = 0 AND spent_fen = 0)",
             name="public_good_free",
         ),
+        CheckConstraint("NOT (ran_out AND in_force)", name="ran_out_is_shut"),
     )
 
     license_id: str = Field(primary_key=True)
@@ -144,6 +145,9 @@ class Gate(SQLModel, table=True):
     tier: Tier = Field(sa_type=choice(Tier))
     in_force: bool = True
     shut_reason: str | None = None
+    ran_out: bool = (
+        False  # shut by the end of its term and served until then: use in it may still be reported
+    )
     taken_down: bool = False  # the product left the shelf
     down_reason: str | None = None  # the code a caller is told meanwhile, when not `taken_down`
     serve_from: datetime

@@ -80,6 +80,8 @@ class Shut(Worded):
     RESTORED = "restored", "平台刚从备份恢复，正在对账", "the market was restored and is being checked"
 
 
+# Ends by time alone, known in advance: the term was served whole.
+RAN_OUT = frozenset({Shut.EXPIRED, Shut.MANDATE_EXPIRED, Shut.REGISTRATION_EXPIRED})
 # What ends with something that has a number of its own, so that a refusal can name it.
 ON_A_MANDATE = frozenset({Shut.MANDATE_EXPIRED, Shut.MANDATE_SUSPENDED, Shut.MANDATE_TERMINATED})
 

@@ -20,7 +20,7 @@ from metering.report_keys import (
     live_report_keys,
     report_keys,
 )
-from metering.reporting import book_report
+from metering.reporting import OUTSIDE, book_report
 from metering.tables import ReportKey
 from metering.words import Reported
 from storage.kernel.problem import Problem
@@ -100,6 +100,10 @@ _EVENT = {
                 "rows": {"type": "integer", "minimum": 0},
                 "bytes": {"type": "integer", "minimum": 0},
                 "purpose": {"type": "string"},
+                "delivery": {
+                    "enum": sorted(OUTSIDE),
+                    "description": "许可另有平台交付时必填 needed where the platform delivers under the license, too",
+                },
             },
         },
     },

@@ -309,8 +309,15 @@ def _issued_before(unit: Unit, charge: str, lines: Sequence[TaxedLine], parties:
     kept = unit.session.exec(
         select(InvoiceLine).where(col(InvoiceLine.invoice_id) == known.id).order_by(col(InvoiceLine.number))
     ).all()
-    same = [(str(r.kind), r.quantity, r.gross_fen, r.tariff_id, r.merkle_root) for r in kept] == [
-        (str(x.line.kind), x.line.quantity, x.line.gross_fen, x.line.tariff_id, x.line.merkle_root)
+    same = [(str(r.kind), r.period, r.quantity, r.gross_fen, r.tariff_id, r.merkle_root) for r in kept] == [
+        (
+            str(x.line.kind),
+            x.line.period or known.period,
+            x.line.quantity,
+            x.line.gross_fen,
+            x.line.tariff_id,
+            x.line.merkle_root,
+        )
         for x in lines
     ]
     if not same or known.buyer_id != parties.buyer["id"] or known.payee_id != parties.payee["id"]:

@@ -3,7 +3,7 @@
 import re
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -246,23 +246,44 @@ class PricedLine:
     unit_price: Fraction  # fen, tax included
     gross_fen: int
     tariff_id: str
-    merkle_root: str | None = None  # over the ids of the events counted in this line
+    merkle_root: str | None = None  # over all events of the statement, those counted in this line among them
     period: str | None = None  # the month of use, when a late line differs from its invoice
 
 
-def price_lines(usage: UsageTotals, tariff: Tariff, merkle_root: str | None = None) -> list[PricedLine]:
-    """计价. One line per priced kind that was used, plus the fee; never a negative amount."""
+def price_lines(
+    usage: UsageTotals, tariff: Tariff, merkle_root: str | None = None, *, late: str | None = None
+) -> list[PricedLine]:
+    """计价. One line per priced kind that was used, plus the fee; never a negative amount.
+
+    late: the closed month this happened in; its fee was due with that one's own bill.
+    """
     counted = (
-        (LineKind.FEE, 1, tariff.fee_fen, None),
+        (LineKind.FEE, 0 if late else 1, tariff.fee_fen, None),
         (LineKind.CALL, usage.calls, tariff.call_fen, merkle_root),
         (LineKind.ROW, usage.rows, tariff.row_fen, merkle_root),
         (LineKind.DOWNLOAD, usage.downloads, tariff.download_fen, merkle_root),
     )
     return [
-        PricedLine(kind, quantity, price, half_even(quantity * price), tariff.id, root)
+        PricedLine(kind, quantity, price, half_even(quantity * price), tariff.id, root, late)
         for kind, quantity, price, root in counted
         if quantity and price
     ]
+
+
+def price_months(
+    months: Mapping[str, UsageTotals],
+    period: str,
+    tariff: Callable[[str], Tariff],
+    merkle_root: str | None = None,
+) -> list[PricedLine]:
+    """分月计价. What is billed in `period`, by the month it happened in: late use on lines of its own, after the others.
+
+    tariff: the price list of a month. merkle_root: over all events billed in the period, on each line that counts any.
+    """
+    lines = price_lines(months.get(period, UsageTotals()), tariff(period), merkle_root)
+    for month in sorted(months.keys() - {period}):
+        lines += price_lines(months[month], tariff(month), merkle_root, late=month)
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

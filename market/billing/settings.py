@@ -41,6 +41,9 @@ class BillingSettings(BaseModel, frozen=True):
         description="The account buyers transfer to, as shown on payment requests (name, bank, number).",
     )
     due_days: int = Field(15, ge=0, le=180, description="Days after issue in which an invoice is paid.")
+    close_after_hours: int = Field(
+        72, ge=0, description="Hours a month stays open after its end, for usage that is reported late."
+    )
     timezone: str = Field(
         "Asia/Shanghai", description="Zone of invoice dates and periods; follows SHUGANG_TIMEZONE."
     )

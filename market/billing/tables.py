@@ -5,6 +5,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
+from contracts.terms import Tier
 from market.billing.ledger import AccountKind
 from market.billing.rules import (
     CheckoutState,
@@ -158,6 +159,16 @@ class Refund(SQLModel, table=True):
     settled_by: str | None = None
 
 
+def _commercial_only(table: str) -> tuple[sa.Constraint, ...]:
+    """Only a commercial license can be named: the key takes the tier along, and a public good has the other one."""
+    return (
+        sa.CheckConstraint("tier = 'commercial'", name="never_public_good"),
+        sa.ForeignKeyConstraint(
+            ["license_id", "tier"], ["license.id", "license.tier"], name=f"fk_{table}_license"
+        ),
+    )
+
+
 class Invoice(SQLModel, table=True):
     """账单. Numbered without gaps; the canonical document and its hash never change after issue."""
 
@@ -167,6 +178,8 @@ class Invoice(SQLModel, table=True):
         sa.CheckConstraint("gross_fen = net_fen + tax_fen", name="gross_is_net_and_tax"),
         sa.CheckConstraint("paid_fen >= 0 AND paid_fen <= gross_fen", name="paid_within_gross"),
         sa.CheckConstraint("(kind = 'credit_note') = (credits IS NOT NULL)", name="note_credits_one"),
+        sa.CheckConstraint("kind <> 'usage' OR license_id IS NOT NULL", name="usage_of_a_license"),
+        *_commercial_only("invoice"),
     )
 
     id: str = Field(primary_key=True)  # inv_…
@@ -175,6 +188,7 @@ class Invoice(SQLModel, table=True):
     charge: str = Field(unique=True)  # what is invoiced, e.g. "usage:lic_…:2026-11": twice is once
     credits: str | None = Field(default=None, unique=True)  # id of the invoice a credit note takes back
     license_id: str | None = Field(default=None, index=True)
+    tier: Tier = Field(default=Tier.COMMERCIAL, sa_type=choice(Tier))
     order_id: str | None = Field(default=None, index=True)
     buyer_id: str = Field(index=True)
     payee_id: str = Field(index=True)
@@ -204,12 +218,15 @@ class InvoiceLine(SQLModel, table=True):
             "quantity > 0 AND gross_fen >= 0 AND net_fen >= 0 AND tax_fen >= 0", name="amounts"
         ),
         sa.CheckConstraint("gross_fen = net_fen + tax_fen", name="gross_is_net_and_tax"),
+        sa.CheckConstraint("kind = 'fee' OR license_id IS NOT NULL", name="usage_of_a_license"),
+        *_commercial_only("invoice_line"),
     )
 
     invoice_id: str = Field(primary_key=True, foreign_key="invoice.id")
     number: int = Field(primary_key=True)
     kind: LineKind = Field(sa_type=choice(LineKind))
     license_id: str | None = Field(default=None, index=True)
+    tier: Tier = Field(default=Tier.COMMERCIAL, sa_type=choice(Tier))
     period: str  # the month of use
     quantity: int = big()
     unit_price: str  # fen as an exact fraction: "120", "3/1000"

@@ -248,8 +248,11 @@ def delist(unit: Unit, actor: Actor, product_id: str, *, reason: str) -> Listing
     return _end(unit, product_id, "delist", reason)
 
 
-def suspend_groundless(unit: Unit, product_id: str, *, reason: str) -> bool:
-    """登记终止停牌. The ground a listing stands on is gone: off the shelf at once. Says whether it was listed."""
+def suspend_groundless(unit: Unit, product_id: str, *, reason: str, code: str | None = None) -> bool:
+    """登记终止停牌. The ground a listing stands on is gone: off the shelf at once. Says whether it was listed.
+
+    code: what license holders are told as the gate's reason, instead of `taken_down`.
+    """
     living = queries.living_listing(unit, product_id)
     if living is None:
         return False
@@ -257,7 +260,7 @@ def suspend_groundless(unit: Unit, product_id: str, *, reason: str) -> bool:
     if listing.state is not ListingState.LISTED:
         return False
     listing.reason = reason
-    _move(unit, listing, product, "suspend", reason=reason)
+    _move(unit, listing, product, "suspend", reason=reason, code=code)
     return True
 
 

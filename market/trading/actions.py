@@ -50,7 +50,6 @@ from market.trading.rules import (
 from market.trading.span import known_ends
 from market.trading.tables import Order
 from metering import actions as metering
-from metering.queries import gate as gate_of
 from metering.words import Shut
 from storage.journal import Entry
 from storage.kernel import clock
@@ -411,7 +410,7 @@ def terminate_license(unit: Unit, actor: Actor, license_id: str, *, reason: str)
 
 def expire_license(unit: Unit, license_id: str) -> License:
     """许可到期. Note the end of a term; the gate has refused since `serve_until` by itself."""
-    metering.shut_gate(unit, license_id, reason=gate_of(unit, license_id).until_reason or "expired")
+    metering.end_gate(unit, license_id)
     ended = contracts.expire_license(unit, license_id)
     complete_order(unit, license_id)
     return ended

@@ -1,5 +1,7 @@
 """结账 From counted usage to invoices: a month for everybody, or one license when it has ended."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -17,15 +19,18 @@ from market.billing.rules import (
     PricedLine,
     Tariff,
     UsageTotals,
-    price_lines,
+    price_months,
 )
 from market.billing.settings import BillingSettings
 from market.billing.tables import BillingPeriod, Invoice
 from market.identity.queries import party
 from market.identity.rules import Actor, OrgKind, Permission
+from market.trading.problems import UseStillReported
 from market.trading.queries import of_license
 from metering import actions as metering
-from metering.queries import totals_of_period
+from metering.queries import is_closed, licenses_with_usage, totals_by_month
+from metering.rating import Usage
+from metering.reporting import reports_until
 from metering.statements import root_of_period
 from metering.words import Kind
 from storage.kernel import clock
@@ -36,10 +41,12 @@ from storage.unit import Unit, View
 def close_month(unit: Unit, actor: Actor, period: str, settings: BillingSettings) -> BillingPeriod:
     """关账. No event enters the month any more, and every license's usage of it is invoiced.
 
-    period: `YYYY-MM`, over. Raises PeriodNotOver, BooksDiffer, PeriodClosed.
+    period: `YYYY-MM`, over for the hours of grace. Raises PeriodNotOver, BooksDiffer, PeriodClosed.
     """
     actor.require(Permission.PERIOD_CLOSE)
-    metering.close_period(unit, period, zone=settings.timezone)
+    metering.close_period(
+        unit, period, zone=settings.timezone, grace=timedelta(hours=settings.close_after_hours)
+    )
     return billing.close_period(
         unit,
         actor,
@@ -53,17 +60,21 @@ def close_month(unit: Unit, actor: Actor, period: str, settings: BillingSettings
 def settle_license(unit: Unit, actor: Actor, license_id: str, settings: BillingSettings) -> Invoice | None:
     """结清. Invoice what an ended license used this month without waiting for the month's end; twice is once.
 
-    Returns None when nothing was used. Raises NotFound, WrongState while the license can still be used.
+    Once the month of its end is closed, the open one it was booked into late. Returns None when nothing was used.
+    Raises NotFound, WrongState while the license can still be used, UseStillReported.
     """
     actor.require(Permission.INVOICE_ISSUE)
-    row = unit.session.get(License, license_id, with_for_update=True)
+    row = unit.session.get(License, license_id, with_for_update={"key_share": True})
     if row is None or row.tier is not Tier.COMMERCIAL:
         raise NotFound(license=license_id)
     if not LICENSE.ended(row.state):
         raise WrongState(
             thing="license", state=str(row.state), verb="settle", allowed=LICENSE.verbs(row.state)
         )
+    refuse_while_reported(unit, license_id)
     period = clock.period_of(row.ended_at or clock.now(), settings.timezone)
+    while is_closed(unit, period):
+        period = clock.period_of(clock.period_bounds(period, settings.timezone)[1], settings.timezone)
     usage = usage_of(unit, row, period, settings)
     if not sum(line.gross_fen for line in usage.lines):
         return None
@@ -81,6 +92,12 @@ def settle_license(unit: Unit, actor: Actor, license_id: str, settings: BillingS
     )
     unit.record("license.settled", f"license:{license_id}", invoice=invoice.id, gross_fen=invoice.gross_fen)
     return invoice
+
+
+def refuse_while_reported(view: View, license_id: str) -> None:
+    """Raise UseStillReported while use of an ended license may still be reported: what it owes is not known yet."""
+    if until := reports_until(view, license_id):
+        raise UseStillReported(license=license_id, until=until.isoformat())
 
 
 def usage_of(view: View, row: License, period: str, settings: BillingSettings) -> LicenseUsage:
@@ -102,31 +119,45 @@ def usage_of(view: View, row: License, period: str, settings: BillingSettings) -
 
 
 def _lines(view: View, row: License, terms: Terms, period: str, zone: str) -> list[PricedLine]:
-    used = totals_of_period(view, row.id, period)
+    # One root over all events of the statement, late ones too: each of them says there when it happened.
+    _count, root = root_of_period(view, row.id, period)
+    months = {
+        month: _counted(used, terms) for month, used in totals_by_month(view, row.id, period, zone).items()
+    }
+    return price_months(months, period, lambda month: _tariff(row, terms, month, zone), root)
+
+
+def _counted(used: Mapping[Kind, Usage], terms: Terms) -> UsageTotals:
     # As at the till: a download without a price of its own costs what its call and rows cost.
     as_calls = [
         usage for kind, usage in used.items() if kind is not Kind.DOWNLOAD or not terms.price.download_fen
     ]
-    counted = UsageTotals(
+    return UsageTotals(
         calls=sum(usage.calls for usage in as_calls),
         rows=sum(usage.rows for usage in as_calls),
         downloads=used[Kind.DOWNLOAD].events if Kind.DOWNLOAD in used else 0,
         bytes=sum(usage.size for usage in used.values()),
     )
+
+
+def _tariff(row: License, terms: Terms, month: str, zone: str) -> Tariff:
     price = terms.price
-    tariff = Tariff(
+    return Tariff(
         call_fen=Fraction(price.call_fen),
         row_fen=Fraction(price.row_fen),
         download_fen=Fraction(price.download_fen),
-        fee_fen=Fraction(price.fee_fen * fees_due(row, terms, period, zone)),
+        fee_fen=Fraction(price.fee_fen * fees_due(row, terms, month, zone)),
     )
-    _count, root = root_of_period(view, row.id, period)
-    return price_lines(counted, tariff, root)
 
 
 def fees_due(row: License, terms: Terms, period: str, zone: str) -> int:
-    """应收月费数. How many monthly fees of a license fall into a period: one where each of its months begins."""
+    """应收月费数. How many monthly fees of a license fall into a period: one where each of its months begins.
+
+    None in a month after its end, which is billed for late use alone.
+    """
     if row.serve_from is None or not terms.price.fee_fen or not terms.term.months:
+        return 0
+    if row.ended_at is not None and period > clock.period_of(row.ended_at, zone):
         return 0
     first = row.serve_from.astimezone(ZoneInfo(zone)).date()
     begins = (months_after(first, number) for number in range(terms.term.months))
@@ -134,11 +165,14 @@ def fees_due(row: License, terms: Terms, period: str, zone: str) -> int:
 
 
 def _licenses_of(view: View, period: str, settings: BillingSettings) -> list[License]:
-    """Commercial licenses that were in force during the month."""
+    """Commercial licenses that were in force during the month, or that late use was booked into it."""
     begins, ends = clock.period_bounds(period, settings.timezone)
     query = select(License).where(
         License.tier == Tier.COMMERCIAL,
         col(License.serve_from) < ends,
         or_(col(License.ended_at).is_(None), col(License.ended_at) >= begins),
     )
-    return list(view.session.exec(query.order_by(col(License.id))))
+    running = list(view.session.exec(query))
+    known = {row.id for row in running}
+    late = (view.session.get(License, id_) for id_ in licenses_with_usage(view, period) if id_ not in known)
+    return running + [row for row in late if row is not None and row.tier is Tier.COMMERCIAL]

@@ -30,7 +30,9 @@ def stop_strayed(unit: Unit, found: Strayed) -> Sequence[Hit]:
 
     What a provider reports about its buyer is looked at by people first. Nothing when an operator switched the rule off.
     """
-    row = unit.session.get(License, found.license_id, with_for_update=True, populate_existing=True)
+    row = unit.session.get(
+        License, found.license_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if row is None:
         raise NotFound(license=found.license_id)
     hits = _raised(
@@ -49,7 +51,7 @@ def report_misuse(unit: Unit, actor: Actor, license_id: str, *, reason: str) -> 
 
     Raises NotFound for a license that is not the actor's to watch, WrongState for one that has ended, Invalid.
     """
-    row = unit.session.get(License, license_id, with_for_update=True, populate_existing=True)
+    row = unit.session.get(License, license_id, with_for_update={"key_share": True}, populate_existing=True)
     watching = row is not None and (
         actor.may(Permission.LICENSE_SUSPEND)
         or (actor.may(Permission.OFFER_ACCEPT) and row.seller_id == actor.org)

@@ -41,6 +41,17 @@ class OfferChanged(Problem):
     remedy = Words("请取消订单并按新内容重新下单。", "Cancel the order and place it again on the new terms.")
 
 
+class UseStillReported(Problem):
+    """用量仍可上报. The provider may report use within the term that has run out until `until`."""
+
+    status = 409
+    title = Words("该许可期内的用量仍可上报", "Use within the term may still be reported")
+    remedy = Words(
+        "上报期（35 天）届满后方可结清或退款；其间的用量由月末账单开具。",
+        "Settle or refund it when the 35 days of reporting have passed; meanwhile monthly invoices carry its use.",
+    )
+
+
 class RegistrationEnded(Conflict):
     """登记已终止. The registration behind the data has ended; nothing is served on it any more."""
 

@@ -17,8 +17,9 @@ from market.billing.settings import BillingSettings
 from market.billing.tables import Invoice, PaymentRequest, Refund
 from market.identity.queries import party
 from market.identity.rules import Actor, Permission
-from market.trading.closing import usage_of
+from market.trading.closing import refuse_while_reported, usage_of
 from market.trading.queries import of_license
+from metering.queries import periods_of
 from storage.kernel.problem import NotFound, WrongState
 from storage.unit import Unit, View
 
@@ -41,11 +42,11 @@ class Left:
 def ask_refund(unit: Unit, actor: Actor, license_id: str, settings: BillingSettings) -> Refund:
     """申请退款. Ask for what is left of the prepayment of the actor's ended license; twice is once.
 
-    Raises NotFound for another's license, WrongState while it can still be used, UsageUnbilled,
+    Raises NotFound for another's license, WrongState while it can still be used, UseStillReported, UsageUnbilled,
     NothingToRefund, AccountMissing when nobody knows where to send it.
     """
     actor.require(Permission.REFUND_ASK)
-    row = unit.session.get(License, license_id, with_for_update=True, populate_existing=True)
+    row = unit.session.get(License, license_id, with_for_update={"key_share": True}, populate_existing=True)
     if row is None or row.buyer_id != actor.own_org or row.tier is not Tier.COMMERCIAL:
         raise NotFound(license=license_id)
     if not LICENSE.ended(row.state):
@@ -55,6 +56,7 @@ def ask_refund(unit: Unit, actor: Actor, license_id: str, settings: BillingSetti
     known = _open_refund(unit, license_id)
     if known is not None:
         return known
+    refuse_while_reported(unit, license_id)
     if period := _unbilled(unit, row, settings):
         raise UsageUnbilled(license=license_id, period=period)
     order = of_license(unit, license_id)
@@ -117,7 +119,8 @@ def _open_refund(view: View, license_id: str) -> Refund | None:
 
 def _unbilled(view: View, row: License, settings: BillingSettings) -> str | None:
     """The first month whose use of the license has no invoice, or None."""
-    for period in _months(row, settings.timezone):
+    late = periods_of(view, row.id)  # which may be after its end
+    for period in sorted({*_months(row, settings.timezone), *late}):
         charge = select(Invoice.id).where(
             col(Invoice.charge) == f"usage:{row.id}:{period}",
         )

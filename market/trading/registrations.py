@@ -13,6 +13,7 @@ from market.registry.settings import RegistrySettings
 from market.registry.tables import Amendment, Asset
 from market.trading.span import settle_span
 from metering import actions as metering
+from metering.words import Shut
 from storage.unit import Unit, View
 
 _TRANSFERRED = "数据登记已转移至另一登记主体 the registration was transferred to another registrant"
@@ -47,7 +48,12 @@ def expire_registration(unit: Unit, asset_id: str) -> Asset:
     """登记到期. Listings end with it; licenses were frozen to end with it by themselves."""
     asset = ending.expire_asset(unit, asset_id)
     for product_id in products_of_asset(unit, asset.id):
-        listing.suspend_groundless(unit, product_id, reason="数据登记已到期 the registration has expired")
+        listing.suspend_groundless(
+            unit,
+            product_id,
+            reason="数据登记已到期 the registration has expired",
+            code=Shut.REGISTRATION_EXPIRED,
+        )
     return asset
 
 

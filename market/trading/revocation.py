@@ -81,7 +81,7 @@ def ground_of(view: View, license_id: str, asked_for: str) -> Ground:
 
 
 def _of_seller(unit: Unit, actor: Actor, license_id: str) -> License:
-    row = unit.session.get(License, license_id, with_for_update=True, populate_existing=True)
+    row = unit.session.get(License, license_id, with_for_update={"key_share": True}, populate_existing=True)
     if row is None or row.seller_id != actor.own_org:
         raise NotFound(license=license_id)
     return row

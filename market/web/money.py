@@ -210,14 +210,15 @@ def periods(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -
     """账期 · Months that were touched, and the closing of one that is over."""
     with house.store.view() as view:
         rows = queries.periods(view, actor)
-    zone = house.settings.timezone
-    first, _after = clock.period_bounds(clock.period_of(clock.now(), zone), zone)
+    zone, grace = house.settings.timezone, timedelta(hours=house.settings.billing.close_after_hours)
+    first, _after = clock.period_bounds(clock.period_of(clock.now() - grace, zone), zone)
     before = clock.period_of(first - timedelta(seconds=1), zone)
     return page(
         request,
         "periods.html",
         form=form.filled(period=before),
         rows=rows,
+        hours=house.settings.billing.close_after_hours,
         may_close=actor.may(Permission.PERIOD_CLOSE),
     )
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
+from contracts.terms import Tier
 from market.app import build_api
 from market.approvals.rules import AUTO_RULES
 from market.billing.rules import InvoiceKind
@@ -195,7 +196,7 @@ IDS: dict[str, Callable[[World], str]] = {
     "rule": lambda _world: "T11",
     "hold_id": _row("legal_hold"),
     "user_id": lambda world: world.owner_member.user.id,
-    "invoice_id": _row("invoice", kind=InvoiceKind.USAGE, gross_fen=2),
+    "invoice_id": _row("invoice", kind=InvoiceKind.FEE, tier=Tier.COMMERCIAL, gross_fen=2),
     "kid": _row("report_key"),
     "license_id": _row("license"),
     "mandate_id": _mandate,

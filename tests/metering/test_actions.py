@@ -110,18 +110,25 @@ def test_the_spend_cap_rises_by_the_prepayment_only(store: Store, licensed: Lice
 
 
 def test_a_month_closes_after_its_end_and_once(store: Store) -> None:
-    with clock.held(datetime(2026, 6, 30, 15, 59, tzinfo=UTC)):
-        with pytest.raises(PeriodNotOver), store.unit("system:test") as unit:
+    closable = datetime(2026, 7, 3, 16, 0, tzinfo=UTC)  # three days after midnight in Qingdao
+    with clock.held(closable - timedelta(seconds=1)):
+        with pytest.raises(PeriodNotOver) as told, store.unit("system:test") as unit:
             actions.close_period(unit, "2026-06")
+        assert told.value.detail is not None
+        assert "2026-07-04 00:00" in told.value.detail.zh
+        assert "2026-07-04 00:00" in told.value.detail.en
+        assert told.value.members["closable_at"] == "2026-07-04T00:00:00+08:00"
         with pytest.raises(Invalid), store.unit("system:test") as unit:
             actions.close_period(unit, "June")
-    with clock.held(datetime(2026, 6, 30, 16, 0, tzinfo=UTC)):
+    with clock.held(closable):
         for _ in range(2):
             with store.unit("system:test") as unit:
                 actions.close_period(unit, "2026-06")
     with store.view() as view:
         assert queries.is_closed(view, "2026-06")
         assert not queries.is_closed(view, "2026-07")
+    with clock.held(datetime(2026, 8, 1, tzinfo=UTC)), store.unit("system:test") as unit:
+        actions.close_period(unit, "2026-07", grace=timedelta(0))  # as an operator may set it
 
 
 def test_sums_and_the_statement_agree_with_what_was_charged(

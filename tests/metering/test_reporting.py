@@ -1,6 +1,7 @@
 """Usage from outside: read as CloudEvents, signed, booked in the till's own books exactly once."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -17,17 +18,17 @@ from sqlmodel import col, select
 from metering import actions, queries
 from metering.cloudevents import BATCH, SINGLE, TYPE, items
 from metering.gate import Charge
-from metering.problems import InvalidSignature, InvalidToken
+from metering.problems import InvalidSignature, InvalidToken, LicenseNotInForce
 from metering.report_keys import Message, check_signature, keep_report_key
-from metering.reporting import Outcome, book_report
-from metering.tables import Credential, UsageEvent
+from metering.reporting import Outcome, book_report, reports_until
+from metering.tables import Credential, Period, UsageEvent
 from metering.till import Till
 from metering.usage import usage_by
 from metering.words import By, Kind, Reported
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import Invalid
-from storage.unit import Store
+from storage.unit import Store, Unit
 from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
 
 ZONE = "Asia/Shanghai"
@@ -141,13 +142,83 @@ def test_a_provider_reports_for_its_own_products_and_outside_deliveries_only(boo
     assert books.said(event(1, "lic_2")) == ["conflict event.conflict"]
 
 
-def test_what_ended_access_ends_reports_and_a_term_is_judged_at_the_moment_of_use(books: Books) -> None:
-    until = datetime(2026, 11, 22, 3, 30, tzinfo=UTC)
-    books.license(serve_until=until)
-    assert books.said(event(1), event(2, time="2026-11-22T03:30:00Z")) == [
+def test_what_the_gateway_counts_itself_is_not_reported_a_second_time(books: Books) -> None:
+    books.license(delivery=("api", "compute"))
+
+    def said(number: int, way: str | None) -> list[str]:
+        return books.said(event(number, data={"calls": 1} | ({"delivery": way} if way else {})))
+
+    assert said(1, None) == ["rejected license.which_delivery"]
+    assert said(2, "api") == ["rejected license.delivery"]
+    assert said(3, "file") == ["rejected license.delivery"]
+    assert said(4, "verify") == ["rejected license.other_delivery"]
+    assert books.events() == []
+    assert said(5, "compute") == ["accepted"]
+    assert said(5, None) == ["conflict event.conflict"]  # what was said belongs to the event
+    books.license("lic_2")
+    either = event(6, "lic_2"), event(7, "lic_2", data={"calls": 1, "delivery": "compute"})
+    assert books.said(*either) == ["accepted", "accepted"]
+
+
+def ended(books: Books) -> None:
+    with books.store.unit("system:test") as unit:
+        actions.end_gate(unit, "lic_1")
+
+
+def test_a_term_that_ran_out_is_judged_at_the_moment_of_use(books: Books, till: Till) -> None:
+    books.license(serve_until=datetime(2026, 11, 22, 3, 30, tzinfo=UTC), limit_calls=3)
+    last, after = event(2, time="2026-11-22T03:29:59Z"), event(3, time="2026-11-22T03:30:00Z")
+    assert books.said(event(1), after) == ["accepted", "rejected license-not-in-force"]
+    with books.store.view() as view:
+        assert reports_until(view, "lic_1") is None
+    ended(books)
+    assert books.said(event(1), last, after) == ["duplicate", "accepted", "rejected license-not-in-force"]
+    with books.store.unit("system:test") as unit:  # what happens to the product later happened after the term
+        actions.unshelve(unit, "prd_1", reason="objection")
+    before = event(4, time="2025-12-31T23:59:59Z")
+    assert books.said(before, event(5), event(6)) == [
+        "rejected event.window",
         "accepted",
-        "rejected license-not-in-force",
+        "rejected quota-exhausted",
     ]
+    late = Charge(
+        "lic_1", "prd_1", books.credential.id, "", "internal_business", Kind.CALL, "k", b"f", calls=0
+    )
+    with pytest.raises(LicenseNotInForce):  # the door itself stays shut
+        till.charge(late)
+    last_moment = datetime(2026, 12, 27, 3, 30, tzinfo=UTC)
+    with books.store.view() as view:
+        with clock.held(last_moment):
+            assert reports_until(view, "lic_1") == last_moment
+        with clock.held(last_moment + timedelta(seconds=1)):
+            assert reports_until(view, "lic_1") is None
+    assert books.uncounted() == {}
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        (lambda unit: actions.shut_gate(unit, "lic_1", reason="suspended"), "license.stopped"),
+        (lambda unit: actions.unshelve(unit, "prd_1", reason="objection"), "license.stopped"),
+        (lambda unit: actions.unshelve(unit, "prd_1", reason="over", code="registration_expired"), None),
+        (lambda unit: actions.shut_gate(unit, "lic_1", reason="restored"), None),
+    ],
+    ids=["suspended", "off the shelf", "with its registration", "under check"],
+)
+def test_what_was_stopped_before_its_end_takes_no_reports_after_it(
+    books: Books, stop: Callable[[Unit], object], said: str | None
+) -> None:
+    books.license(serve_until=datetime(2026, 11, 22, 3, 30, tzinfo=UTC))
+    with books.store.unit("system:test") as unit:
+        stop(unit)
+    assert books.said(event(1))[0].startswith("rejected")
+    ended(books)
+    assert books.said(event(1)) == [f"rejected {said}" if said else "accepted"]
+
+
+def test_what_ended_access_ends_reports_of_use_before_it_too(books: Books) -> None:
+    books.license()
+    assert books.said(event(1)) == ["accepted"]
     with books.store.unit("system:test") as unit:
         actions.shut_gate(unit, "lic_1", reason="revoked")
     assert books.said(event(3), event(1)) == ["rejected license-not-in-force", "duplicate"]
@@ -199,6 +270,51 @@ def test_late_events_go_into_the_open_period_and_old_ones_nowhere(books: Books) 
         hours = usage_by(view, By.HOUR, license_id="lic_1", since=begin, until=NOW)
     assert hours[0][0] == begin.isoformat()
     assert books.uncounted() == {}
+
+
+@examples(max_examples=12)
+@given(
+    used=st.lists(st.tuples(st.integers(0, 34 * 24 * 60), st.integers(1, 9)), max_size=15),
+    closed=st.booleans(),
+    zone=st.sampled_from([ZONE, "Asia/Kolkata"]),
+)
+def test_a_period_by_month_of_use_holds_every_event_once(
+    store: Store, used: list[tuple[int, int]], *, closed: bool, zone: str
+) -> None:
+    books = Books(store)
+    license_id, run = books.license(new_id("lic")), new_id("run")
+    with store.unit("system:test") as unit, clock.held(NOW):
+        for month in unit.session.exec(select(Period)).all():  # of the example before
+            unit.session.delete(month)
+        unit.session.flush()
+        unit.record("test.opened", "period:2026-10")
+        if closed:
+            actions.close_period(unit, "2026-10", zone=ZONE)
+    for number, (minutes, calls) in enumerate(used):
+        at = (NOW - timedelta(minutes=minutes)).isoformat()
+        said = event(number, license_id, id=f"{run}{number}", time=at, data={"calls": calls, "rows": 1})
+        assert books.said(said) == ["accepted"]
+    expected: dict[tuple[str, str], int] = {}
+    for row in books.events(license_id):
+        place = (row.period, clock.period_of(row.at, ZONE))
+        expected[place] = expected.get(place, 0) + row.calls
+    with store.view() as view:
+        found = {
+            (period, month): sum(usage.calls for usage in kinds.values())
+            for period in queries.periods_of(view, license_id)
+            for month, kinds in queries.totals_by_month(view, license_id, period, ZONE).items()
+        }
+        other = {
+            period: sum(
+                usage.calls
+                for kinds in queries.totals_by_month(view, license_id, period, zone).values()
+                for usage in kinds.values()
+            )
+            for period in queries.periods_of(view, license_id)
+        }
+    assert found == expected
+    assert {period for period, _ in expected} <= ({"2026-11"} if closed else {"2026-10", "2026-11"})
+    assert sum(other.values()) == sum(calls for _, calls in used)  # in any zone nothing is lost
 
 
 reports = st.lists(
@@ -258,6 +374,8 @@ def test_order_batches_and_repeats_change_nothing(
         ({"data": {"bytes": 2**60}}, "event.count:data.bytes"),
         ({"data": {}}, "event.empty:data"),
         ({"data": {"calls": 1, "purpose": "a\x00"}}, "event.purpose:data.purpose"),
+        ({"data": {"calls": 1, "delivery": "post"}}, "event.delivery:data.delivery"),
+        ({"data": {"calls": 1, "delivery": ["compute"]}}, "event.delivery:data.delivery"),
         ({"data_base64": "AA=="}, "event.media:data"),
     ],
 )

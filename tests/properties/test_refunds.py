@@ -83,11 +83,11 @@ class Book:
         with self.store.unit("system:test") as unit, contextlib.suppress(NothingToInvoice):
             actions.issue_invoice(
                 unit,
-                kind=InvoiceKind.USAGE,
-                charge=f"usage:{uuid4().hex}",
+                kind=InvoiceKind.FEE,
+                charge=f"fee:{uuid4().hex}",
                 period="2026-11",
                 parties=Parties(blocks[0], blocks[1], blocks[1]),
-                lines=[PricedLine(LineKind.CALL, 1, Fraction(fen), fen, "t")],
+                lines=[PricedLine(LineKind.FEE, 1, Fraction(fen), fen, "t")],
                 settings=BillingSettings(),
             )
         self.sums["spent"] += min(before, fen)  # the rest is owed, not drawn

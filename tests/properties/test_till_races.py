@@ -95,7 +95,7 @@ def test_a_closed_month_never_changes(store: Store, plan: list[str]) -> None:
             if step == "week":
                 moment[0] += timedelta(days=7)
             elif step == "close":
-                month = clock.period_of(moment[0] - timedelta(days=31), "Asia/Shanghai")
+                month = clock.period_of(moment[0] - timedelta(days=34), "Asia/Shanghai")
                 with clock.held(moment[0]), store.unit("system:test") as unit:
                     actions.close_period(unit, month)
                 closed[month] = sums(store, license_id, month)

@@ -87,7 +87,7 @@ def test_the_gate_counts_by_steps_what_the_whole_costs(tariff: Tariff, parts: li
         assert len(tariff.prices) > 1
         return
     gate = GateState(
-        "lic", "prd", "commercial", True, None, False, None, clock.now(), None, None, None, None, None, None, None,
+        "lic", "prd", "commercial", True, None, False, False, None, clock.now(), None, None, None, None, None, None, None,
         0, 0, 0, 0, 0, 9, 9, 9, False, None, [], counted,
     )  # fmt: skip
     for rows in parts:
@@ -113,7 +113,7 @@ def test_the_till_and_the_bill_agree_to_the_fen(
     events: list[tuple[Kind, int]], call_fen: int, row_fen: int, download_fen: int
 ) -> None:
     gate = GateState(
-        "lic", "prd", "commercial", True, None, False, None, clock.now(), None, None, None, None, None, None, None,
+        "lic", "prd", "commercial", True, None, False, False, None, clock.now(), None, None, None, None, None, None, None,
         0, 0, 0, 0, 0, call_fen, row_fen, download_fen, False, None, [],
     )  # fmt: skip
     used: dict[Kind, Usage] = {}

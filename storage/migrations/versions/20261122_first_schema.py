@@ -664,6 +664,7 @@ def upgrade() -> None:
         ),
         sa.Column("in_force", sa.Boolean(), nullable=False),
         sa.Column("shut_reason", sa.String(), nullable=True),
+        sa.Column("ran_out", sa.Boolean(), nullable=False),
         sa.Column("taken_down", sa.Boolean(), nullable=False),
         sa.Column("down_reason", sa.String(), nullable=True),
         sa.Column("serve_from", MOMENT, nullable=False),
@@ -700,6 +701,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("pinned_version", sa.Integer(), nullable=True),
+        sa.CheckConstraint("NOT (ran_out AND in_force)", name=op.f("ck_gate_ran_out_is_shut")),
         sa.CheckConstraint(
             "tier = 'commercial' OR (call_fen = 0 AND row_fen = 0 AND download_fen = 0 AND spent_fen = 0)",
             name=op.f("ck_gate_public_good_free"),
@@ -742,91 +744,6 @@ def upgrade() -> None:
         sa.Column("at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("actor", "key", name=op.f("pk_idempotency_key")),
     )
-    op.create_table(
-        "invoice",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("number", sa.String(), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "credit_note",
-                "fee",
-                "usage",
-                name="invoicekind_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("charge", sa.String(), nullable=False),
-        sa.Column("credits", sa.String(), nullable=True),
-        sa.Column("license_id", sa.String(), nullable=True),
-        sa.Column("order_id", sa.String(), nullable=True),
-        sa.Column("buyer_id", sa.String(), nullable=False),
-        sa.Column("payee_id", sa.String(), nullable=False),
-        sa.Column("period", sa.String(), nullable=False),
-        sa.Column(
-            "tax_invoice",
-            sa.Enum(
-                "general",
-                "special",
-                name="taxinvoice_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("net_fen", BIG, nullable=False),
-        sa.Column("tax_fen", BIG, nullable=False),
-        sa.Column("gross_fen", BIG, nullable=False),
-        sa.Column("issued_at", MOMENT, nullable=False),
-        sa.Column("issued_by", sa.String(), nullable=False),
-        sa.Column("due_on", sa.Date(), nullable=False),
-        sa.Column("document", sa.String(), nullable=False),
-        sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("signature", sa.String(), nullable=True),
-        sa.Column("key_id", sa.String(), nullable=True),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "issued",
-                "overdue",
-                "paid",
-                "credited",
-                name="invoicestate_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("paid_fen", BIG, nullable=False),
-        sa.Column("paid_at", MOMENT, nullable=True),
-        sa.CheckConstraint(
-            "(kind = 'credit_note') = (credits IS NOT NULL)", name=op.f("ck_invoice_note_credits_one")
-        ),
-        sa.CheckConstraint("gross_fen = net_fen + tax_fen", name=op.f("ck_invoice_gross_is_net_and_tax")),
-        sa.CheckConstraint(
-            "gross_fen > 0 AND net_fen >= 0 AND tax_fen >= 0", name=op.f("ck_invoice_amounts_positive")
-        ),
-        sa.CheckConstraint(
-            "paid_fen >= 0 AND paid_fen <= gross_fen", name=op.f("ck_invoice_paid_within_gross")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_invoice")),
-        sa.UniqueConstraint("charge", name=op.f("uq_invoice_charge")),
-        sa.UniqueConstraint("credits", name=op.f("uq_invoice_credits")),
-        sa.UniqueConstraint("number", name=op.f("uq_invoice_number")),
-    )
-    with op.batch_alter_table("invoice", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_invoice_buyer_id"), ["buyer_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_invoice_license_id"), ["license_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_invoice_order_id"), ["order_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_invoice_payee_id"), ["payee_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_invoice_period"), ["period"], unique=False)
-        batch_op.create_index(batch_op.f("ix_invoice_state"), ["state"], unique=False)
-
     op.create_table(
         "journal_cursor",
         sa.Column("name", sa.String(), nullable=False),
@@ -1924,46 +1841,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_cross_check_right_asset_id"), ["right_asset_id"], unique=False)
 
     op.create_table(
-        "invoice_line",
-        sa.Column("invoice_id", sa.String(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "call",
-                "download",
-                "fee",
-                "row",
-                name="linekind_known",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("license_id", sa.String(), nullable=True),
-        sa.Column("period", sa.String(), nullable=False),
-        sa.Column("quantity", BIG, nullable=False),
-        sa.Column("unit_price", sa.String(), nullable=False),
-        sa.Column("gross_fen", BIG, nullable=False),
-        sa.Column("net_fen", BIG, nullable=False),
-        sa.Column("tax_fen", BIG, nullable=False),
-        sa.Column("tariff_id", sa.String(), nullable=False),
-        sa.Column("merkle_root", sa.String(), nullable=True),
-        sa.CheckConstraint(
-            "gross_fen = net_fen + tax_fen", name=op.f("ck_invoice_line_gross_is_net_and_tax")
-        ),
-        sa.CheckConstraint(
-            "quantity > 0 AND gross_fen >= 0 AND net_fen >= 0 AND tax_fen >= 0",
-            name=op.f("ck_invoice_line_amounts"),
-        ),
-        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_invoice_line_invoice_id")),
-        sa.PrimaryKeyConstraint("invoice_id", "number", name=op.f("pk_invoice_line")),
-    )
-    with op.batch_alter_table("invoice_line", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_invoice_line_license_id"), ["license_id"], unique=False)
-
-    op.create_table(
         "item_source",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("item_id", sa.String(), nullable=False),
@@ -2084,6 +1961,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["contract_id"], ["contract.id"], name=op.f("fk_license_contract_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_license")),
+        sa.UniqueConstraint("id", "tier", name=op.f("uq_license_id_tier")),
         sa.UniqueConstraint("number", name=op.f("uq_license_number")),
     )
     with op.batch_alter_table("license", schema=None) as batch_op:
@@ -2093,6 +1971,169 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_license_seller_id"), ["seller_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_license_serve_until"), ["serve_until"], unique=False)
         batch_op.create_index(batch_op.f("ix_license_state"), ["state"], unique=False)
+
+    op.create_table(
+        "invoice",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "credit_note",
+                "fee",
+                "usage",
+                name="invoicekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("charge", sa.String(), nullable=False),
+        sa.Column("credits", sa.String(), nullable=True),
+        sa.Column("license_id", sa.String(), nullable=True),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("order_id", sa.String(), nullable=True),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("payee_id", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column(
+            "tax_invoice",
+            sa.Enum(
+                "general",
+                "special",
+                name="taxinvoice_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("net_fen", BIG, nullable=False),
+        sa.Column("tax_fen", BIG, nullable=False),
+        sa.Column("gross_fen", BIG, nullable=False),
+        sa.Column("issued_at", MOMENT, nullable=False),
+        sa.Column("issued_by", sa.String(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("document", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=True),
+        sa.Column("key_id", sa.String(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "issued",
+                "overdue",
+                "paid",
+                "credited",
+                name="invoicestate_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("paid_fen", BIG, nullable=False),
+        sa.Column("paid_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'credit_note') = (credits IS NOT NULL)", name=op.f("ck_invoice_note_credits_one")
+        ),
+        sa.CheckConstraint("gross_fen = net_fen + tax_fen", name=op.f("ck_invoice_gross_is_net_and_tax")),
+        sa.CheckConstraint(
+            "gross_fen > 0 AND net_fen >= 0 AND tax_fen >= 0", name=op.f("ck_invoice_amounts_positive")
+        ),
+        sa.CheckConstraint(
+            "paid_fen >= 0 AND paid_fen <= gross_fen", name=op.f("ck_invoice_paid_within_gross")
+        ),
+        sa.CheckConstraint(
+            "kind <> 'usage' OR license_id IS NOT NULL", name=op.f("ck_invoice_usage_of_a_license")
+        ),
+        sa.CheckConstraint("tier = 'commercial'", name=op.f("ck_invoice_never_public_good")),
+        sa.ForeignKeyConstraint(
+            ["license_id", "tier"], ["license.id", "license.tier"], name="fk_invoice_license"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invoice")),
+        sa.UniqueConstraint("charge", name=op.f("uq_invoice_charge")),
+        sa.UniqueConstraint("credits", name=op.f("uq_invoice_credits")),
+        sa.UniqueConstraint("number", name=op.f("uq_invoice_number")),
+    )
+    with op.batch_alter_table("invoice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invoice_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_license_id"), ["license_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_order_id"), ["order_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_payee_id"), ["payee_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_period"), ["period"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_state"), ["state"], unique=False)
+
+    op.create_table(
+        "invoice_line",
+        sa.Column("invoice_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "call",
+                "download",
+                "fee",
+                "row",
+                name="linekind_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("license_id", sa.String(), nullable=True),
+        sa.Column(
+            "tier",
+            sa.Enum(
+                "public_good",
+                "commercial",
+                name="tier_known",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("quantity", BIG, nullable=False),
+        sa.Column("unit_price", sa.String(), nullable=False),
+        sa.Column("gross_fen", BIG, nullable=False),
+        sa.Column("net_fen", BIG, nullable=False),
+        sa.Column("tax_fen", BIG, nullable=False),
+        sa.Column("tariff_id", sa.String(), nullable=False),
+        sa.Column("merkle_root", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "gross_fen = net_fen + tax_fen", name=op.f("ck_invoice_line_gross_is_net_and_tax")
+        ),
+        sa.CheckConstraint(
+            "quantity > 0 AND gross_fen >= 0 AND net_fen >= 0 AND tax_fen >= 0",
+            name=op.f("ck_invoice_line_amounts"),
+        ),
+        sa.CheckConstraint(
+            "kind = 'fee' OR license_id IS NOT NULL", name=op.f("ck_invoice_line_usage_of_a_license")
+        ),
+        sa.CheckConstraint("tier = 'commercial'", name=op.f("ck_invoice_line_never_public_good")),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_invoice_line_invoice_id")),
+        sa.ForeignKeyConstraint(
+            ["license_id", "tier"], ["license.id", "license.tier"], name="fk_invoice_line_license"
+        ),
+        sa.PrimaryKeyConstraint("invoice_id", "number", name=op.f("pk_invoice_line")),
+    )
+    with op.batch_alter_table("invoice_line", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invoice_line_license_id"), ["license_id"], unique=False)
 
     op.create_table(
         "list_edit",
@@ -3252,15 +3293,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_list_edit_kind"))
 
     op.drop_table("list_edit")
-    with op.batch_alter_table("license", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_license_state"))
-        batch_op.drop_index(batch_op.f("ix_license_serve_until"))
-        batch_op.drop_index(batch_op.f("ix_license_seller_id"))
-        batch_op.drop_index(batch_op.f("ix_license_product_id"))
-        batch_op.drop_index(batch_op.f("ix_license_contract_id"))
-        batch_op.drop_index(batch_op.f("ix_license_buyer_id"))
-
-    op.drop_table("license")
     with op.batch_alter_table("ledger_posting", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ledger_posting_source"))
         batch_op.drop_index(batch_op.f("ix_ledger_posting_destination"))
@@ -3445,6 +3477,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_invoice_buyer_id"))
 
     op.drop_table("invoice")
+    with op.batch_alter_table("license", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_license_state"))
+        batch_op.drop_index(batch_op.f("ix_license_serve_until"))
+        batch_op.drop_index(batch_op.f("ix_license_seller_id"))
+        batch_op.drop_index(batch_op.f("ix_license_product_id"))
+        batch_op.drop_index(batch_op.f("ix_license_contract_id"))
+        batch_op.drop_index(batch_op.f("ix_license_buyer_id"))
+
+    op.drop_table("license")
     op.drop_table("idempotency_key")
     with op.batch_alter_table("gate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gate_product_id"))

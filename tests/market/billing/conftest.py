@@ -14,14 +14,16 @@ from market.identity.rules import Actor, OrgKind, Role
 from storage.database import Database
 from storage.unit import Store
 from tests.doubles.stripe_double import StripeDouble, serving
-from tests.market.billing.deals import Deal
+from tests.market.billing.deals import Deal, licensed
 
 
 @pytest.fixture
 def store(database: Database) -> Store:
     with database.writing() as connection:
         create_guards(connection)
-    return Store(database)
+    store = Store(database)
+    licensed(store, "lic_1", "lic_2", "lic_3")
+    return store
 
 
 def _finance(name: str) -> Actor:

@@ -1,15 +1,18 @@
 """Invoices: numbered without gaps, drawn on prepaid first, frozen in the database, closed for good."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import select
 
+from contracts.actions import revoke_license
+from contracts.terms import Tier
 from market.billing import actions, books, queries
 from market.billing.guards import create_guards, drop_guards
 from market.billing.ledger import PLATFORM_FEE, TAX, payable, prepaid, receivable, received, treasury
@@ -26,7 +29,7 @@ from market.billing.rules import (
     InvoiceKind,
     InvoiceState,
 )
-from market.billing.tables import Invoice
+from market.billing.tables import Invoice, InvoiceLine
 from market.identity.problems import Forbidden
 from market.identity.rules import Actor
 from storage.database import Database
@@ -35,7 +38,7 @@ from storage.kernel.canonical import canonical, sha256_hex
 from storage.kernel.numbers import has_valid_check
 from storage.kernel.problem import Conflict, Invalid, NotFound, WrongState
 from storage.unit import Store
-from tests.market.billing.deals import Deal
+from tests.market.billing.deals import Deal, licensed
 
 MARCH = datetime(2027, 3, 2, 8, tzinfo=UTC)
 
@@ -124,6 +127,7 @@ def test_numbers_have_no_gap_even_when_an_issue_fails(store: Store, deal: Deal) 
             unit,
             kind=InvoiceKind.FEE,
             charge="fee:ord_2",
+            license_id="lic_1",
             period="2027-02",
             parties=deal.parties,
             lines=deal.lines,
@@ -143,6 +147,7 @@ def test_the_number_carries_the_year_of_the_markets_zone(store: Store, deal: Dea
             unit,
             kind=InvoiceKind.FEE,
             charge="fee:ord_1",
+            license_id="lic_1",
             period="2027-01",
             parties=deal.parties,
             lines=deal.lines,
@@ -155,6 +160,67 @@ def test_the_number_carries_the_year_of_the_markets_zone(store: Store, deal: Dea
 def test_free_things_have_no_invoice(store: Store, deal: Deal) -> None:
     with pytest.raises(NothingToInvoice):
         issue(store, replace(deal, lines=[]))
+
+
+def copied(table: Any, **changes: str) -> str:
+    """The SQL that writes each row of a table again with other values, given as SQL."""
+    columns = [column.name for column in table.__table__.columns]
+    values = ", ".join(changes.get(name, name) for name in columns)
+    name = table.__tablename__
+    return f"INSERT INTO {name} ({', '.join(columns)}) SELECT {values} FROM {name}"
+
+
+ANOTHER = {"id": "'inv_2'", "number": "'FP-2027-000002-X'", "charge": "'usage:lic_free:2027-02'"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        copied(Invoice, **ANOTHER, license_id="'lic_free'"),
+        copied(Invoice, **ANOTHER, license_id="'lic_free'", tier="'public_good'"),
+        copied(Invoice, **ANOTHER, license_id="'lic_nowhere'"),
+        copied(Invoice, **ANOTHER, license_id="NULL"),
+        copied(InvoiceLine, number="2", license_id="'lic_free'"),
+        copied(InvoiceLine, number="2", license_id="'lic_free'", tier="'public_good'"),
+        copied(InvoiceLine, number="2", license_id="NULL"),
+        "UPDATE license SET tier = 'public_good'",
+    ],
+)
+def test_the_database_itself_refuses_to_bill_a_public_good(
+    store: Store, database: Database, deal: Deal, statement: str
+) -> None:
+    licensed(store, "lic_free", tier=Tier.PUBLIC_GOOD)
+    issue(store, deal)
+    with pytest.raises(IntegrityError), database.writing() as connection:
+        connection.exec_driver_sql(statement)
+    with database.writing() as connection:  # the same of a commercial license is written
+        connection.exec_driver_sql(copied(Invoice, **ANOTHER, license_id="'lic_2'"))
+        connection.exec_driver_sql(copied(InvoiceLine, number="2", license_id="'lic_2'"))
+
+
+def test_a_license_ends_while_its_invoice_is_being_issued(store: Store, deal: Deal) -> None:
+    """The key that names it is no lock on its end; on SQLite there is one writer at a time anyway."""
+
+    def revoke() -> None:
+        with store.unit("system:test") as unit:
+            revoke_license(unit, "lic_1", reason="违反约定用途")
+
+    with ThreadPoolExecutor(1) as pool:
+        with clock.held(MARCH), store.unit("system:billing") as unit:
+            actions.issue_invoice(
+                unit,
+                kind=InvoiceKind.USAGE,
+                charge="usage:lic_1:2027-02",
+                period="2027-02",
+                license_id="lic_1",
+                parties=deal.parties,
+                lines=deal.lines,
+                settings=deal.settings,
+            )
+            ended = pool.submit(revoke)
+            if not store.database.is_sqlite:
+                ended.result(timeout=10)
+        ended.result(timeout=10)
 
 
 def test_incomplete_party_blocks_are_named(store: Store, deal: Deal) -> None:

@@ -79,14 +79,16 @@ def _main(text: str) -> str:
 class Market:
     """Everybody, one commercial product, and the steps of a deal."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(
+        self, house: House, delivery: tuple[DeliveryMode, ...] = (DeliveryMode.API, DeliveryMode.FILE)
+    ) -> None:
         self.house = house
         self.front = Front(house, background=False)
         self.people = {name: self._arrive(actor) for name, actor in CAST.items()}
         self.product: Product = listed_product(
             house.store,
             tier=Tier.COMMERCIAL,
-            delivery=(DeliveryMode.API, DeliveryMode.FILE),
+            delivery=delivery,
             price=Price(call_fen=200),
             kind=PlanKind.PER_CALL,
         )
