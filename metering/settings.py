@@ -61,7 +61,11 @@ class MeteringSettings(BaseModel, frozen=True):
         description="Life of an S3 address a paid download is handed to; 0 sends files ourselves.",
     )
     paid_per_minute: int = Field(60_000, ge=1, description="Burst limit of one credential.")
-    open_per_minute: int = Field(600, ge=1, description="Fair use of open data by one address.")
+    open_per_minute: int = Field(
+        600,
+        ge=1,
+        description="Fair use of open data, and of the token doors, by one IPv4 address or IPv6 /64.",
+    )
     upstream_plain_http: bool = Field(
         default=False,
         description="Allow http:// addresses of providers' APIs; the secret then travels openly.",

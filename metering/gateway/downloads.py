@@ -258,7 +258,7 @@ def _bought_with(ticket: Ticket) -> Access:
 
 async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
     """A file of a public-good product: no account, no charge."""
-    limits = plane.open_burst.take(plane.address(request)).headers()
+    limits = plane.fair_use(request, plane.open_burst).headers()
     item = await open_item(plane, request, product)
     pinned = await open_allowed(plane, request, item)
     manifest = await plane.in_thread(
@@ -278,7 +278,7 @@ async def open_file(plane: Plane, request: Request, product: str, kind: str) -> 
 
 async def open_metadata(plane: Plane, request: Request, product: str) -> Response:
     """What a public-good product is: license, columns, files."""
-    limits = plane.open_burst.take(plane.address(request)).headers()
+    limits = plane.fair_use(request, plane.open_burst).headers()
     item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, item.current_version)
     base = f"{plane.public_url}/open/v1/{item.slug}"

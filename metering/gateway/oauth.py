@@ -319,14 +319,13 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
 
     async def _ask(self, request: Request) -> _Ask:
         plane = self.plane
-        address = plane.address(request)
-        plane.token_burst.take(address)
+        plane.fair_use(request, plane.token_burst)
         await plane.fresh_keys()
         async with request.form(max_files=0, max_fields=20, max_part_size=MOST_FORM) as form:
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
         # Authlib refuses plain http, wherever TLS may end; production's settings refuse it, a trial may use it.
         uri = "https://" + plane.public_url.partition("://")[2] + request.url.path
-        return _Ask(uri, request.headers, fields, address)
+        return _Ask(uri, request.headers, fields, plane.address(request))
 
     async def metadata(self, request: Request) -> Response:  # noqa: ARG002
         """Where the doors are (RFC 8414)."""

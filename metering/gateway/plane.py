@@ -9,10 +9,10 @@ from typing import ParamSpec, TypeVar
 from starlette.requests import Request
 
 from metering.afterwards import Afterwards
-from metering.burst import Burst
+from metering.burst import Allowance, Burst
 from metering.copies import ServingCopies
 from metering.deliveries import DeliveryBook
-from metering.gateway.answers import address_of, bearer
+from metering.gateway.answers import address_of, bearer, neighborhood
 from metering.gateway.flights import Flights
 from metering.gateway.smallfiles import SmallFiles
 from metering.keys import KeyWatch, Seal
@@ -100,6 +100,10 @@ class Plane:
     def address(self, request: Request) -> str:
         """The caller's address."""
         return address_of(request, self.settings.trusted_proxies)
+
+    def fair_use(self, request: Request, burst: Burst) -> Allowance:
+        """Take one for who shows no token: by where the request comes from. Raises TooManyRequests."""
+        return burst.take(neighborhood(self.address(request)))
 
     async def access(self, request: Request, audience: str) -> Access:
         """The verified access token of the request. Raises InvalidToken, WrongAudience, AddressRefused."""
