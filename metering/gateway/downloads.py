@@ -140,15 +140,11 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
     def sent(span: Span) -> None:
         plane.deliveries.sent(charged, span)
 
-    return await send_file(
-        plane,
-        request,
-        file,
-        cache="private",
-        pay=pay,
-        sent=sent,
-        hand_off=_hand_off(plane, file, charged),
-    )
+    hand_off = _hand_off(plane, file)
+    answer = await send_file(plane, request, file, cache="private", pay=pay, sent=sent, hand_off=hand_off)
+    if answer.status_code == 303:
+        await plane.in_writing_thread(note_handed_over, plane.store.database, charged)
+    return answer
 
 
 def begin(plane: Plane, scope: Scope, told: Callable[[WholeAnswer | Problem], bool]) -> bool:
@@ -204,7 +200,7 @@ def _charged(charge: Charge, ticket: Ticket) -> Charged:
     return Charged(charge.id, ticket.license_id, ticket.sha256, ticket.size)
 
 
-def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], str] | None:
+def _hand_off(plane: Plane, file: FileToSend) -> Callable[[], str] | None:
     """What gives the store's own address of the file; None when we send it: nobody can count or stop the store."""
     seconds = plane.settings.hand_off_seconds
     if not seconds or plane.objects.local_path(file.sha256) is not None:
@@ -214,7 +210,6 @@ def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], 
         address = plane.objects.presigned(file.sha256, seconds, name=file.name, media=file.media)
         if address is None:
             raise Unavailable
-        note_handed_over(plane.store.database, charged)
         return address
 
     return hand_off

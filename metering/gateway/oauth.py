@@ -310,7 +310,7 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
     async def revoke(self, request: Request) -> Response:
         """Refuse a token from now on; 200 also for one we do not know."""
         ask = await self._ask(request)
-        return await self.plane.in_thread(self.create_endpoint_response, "revocation", ask)
+        return await self.plane.in_writing_thread(self.create_endpoint_response, "revocation", ask)
 
     async def introspect(self, request: Request) -> Response:
         """Whether a token would be served now, for its own organization only."""

@@ -40,6 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 # What is refused because the token does not reach that far; a used-up quota is no attempt.
 _BEYOND = (AddressRefused, DeliveryRefused, LicenseNotInForce, PurposeRefused, WrongAudience)
+_WRITERS = 4  # more would only wait together for whoever writes now
 
 
 class Plane:
@@ -78,13 +79,19 @@ class Plane:
         self.open_burst = Burst(settings.open_per_minute, "open")
         self.token_burst = Burst(settings.open_per_minute, "token")
         self._threads = ThreadPoolExecutor(settings.query_threads, "gateway")
+        self._writers = ThreadPoolExecutor(_WRITERS, "gateway-writes")
         self._slow_threads = ThreadPoolExecutor(settings.slow_queries, "gateway-slow")
         self._slow = 0
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in the bounded pool."""
+        """Run work that reads in the bounded pool."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    async def in_writing_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run work that writes, apart from the rest: it may wait for others who write, and nobody who reads for it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writers, lambda: work(*args, **kwargs))
 
     async def in_slow_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that may take seconds, apart from the rest. Raises QueriesBusy when too much waits."""
@@ -148,5 +155,6 @@ class Plane:
         self.till.close()
         self.afterwards.close()
         self._threads.shutdown()
+        self._writers.shutdown()
         self._slow_threads.shutdown()
         self.copies.close()
