@@ -38,6 +38,20 @@ class AddressRefused(Problem):
     remedy = Words("请在凭证设置中加入该网段。", "Add the network to the credential.")
 
 
+class BothSecretsValid(Conflict):
+    """两个密钥均有效. A credential has two secrets at most: while the older one is valid, until `older_until`, a
+    rotation says which of the two ends now.
+    """
+
+    title = Words("旧密钥仍然有效", "The older secret is still valid")
+    remedy = Words(
+        "轮换时请选择立即停用哪一个：未收到新密钥时停用新的（end=newer），程序已改用新密钥时停用旧的（end=older）；"
+        "或等旧密钥到期。",
+        "Say which one ends now: the newer one if it never reached you (`end=newer`), the older one if your programs "
+        "use the newer (`end=older`); or wait until the older one ends.",
+    )
+
+
 class LicenseNotInForce(Problem):
     """许可不在有效状态. Not begun, expired, suspended, revoked or taken down; `reason` says which."""
 

@@ -31,7 +31,7 @@ from metering.rating import Usage
 from metering.shelf import why_shut
 from metering.tables import Credential
 from metering.usage import span, usage_by
-from metering.words import By, told
+from metering.words import By, OneSecret, told
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
@@ -303,13 +303,18 @@ def _shown(request: Request, house: HouseDep, actor: Actor, made: list[tuple[Cre
 @router.post("/credentials/{client_id}/rotation", dependencies=[KEEP])
 @again(credentials)
 def rotate(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, client_id: str) -> Response:
-    """轮换密钥 · A new secret; the older one works for some days."""
+    """轮换密钥 · A new secret; the older one works for some days, and while it does one of the two ends now."""
     hours = house.settings.metering.older_secret_hours
     made: list[tuple[Credential, str]] = []
 
     def act(unit: Unit) -> str:
         row = metering.rotate_credential(
-            unit, client_id, org_id=actor.own_org, kept_by=actor.person, older_hours=hours
+            unit,
+            client_id,
+            org_id=actor.own_org,
+            kept_by=actor.person,
+            older_hours=hours,
+            end=picked(OneSecret, form["end"]),
         )
         made[:] = [row]
         return client_id

@@ -124,6 +124,9 @@ def test_credentials_are_checked_rotated_and_ended(market: Market) -> None:
     market["rival"].post(f"{path}/end", 404)
     assert "shg_live_" in market["buyer"].post(f"{path}/rotation", 200).text
     assert "旧密钥有效至" in market["buyer"].get("/credentials")
+    assert "旧密钥仍然有效" in market["buyer"].post(f"{path}/rotation", 409).text
+    assert '<option value="newer">' in market["buyer"].get("/credentials")
+    assert "shg_live_" in market["buyer"].post(f"{path}/rotation", 200, end="newer").text
     market["buyer"].post(f"{path}/end")
     assert "已停用" in market["buyer"].get("/credentials")
     market["approver"].get("/credentials", 403)
