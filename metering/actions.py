@@ -307,6 +307,18 @@ def older_valid_until(row: Credential) -> datetime | None:
     return until if row.older_sha256 is not None and until is not None and clock.now() < until else None
 
 
+def set_networks(unit: Unit, credential_id: str, *, org_id: str, cidrs: Sequence[str]) -> Credential:
+    """更改允许的网段. Where the credential may be used from now on; none is anywhere.
+
+    Tokens and tickets issued for other networks are refused from the next request on. Raises NotFound, Invalid.
+    """
+    row = _credential(unit, credential_id, org_id)
+    row.cidrs = _networks(cidrs)
+    unit.session.add(row)
+    unit.record("credential.networks_set", f"credential:{row.id}", networks=len(row.cidrs))
+    return row
+
+
 def end_credential(unit: Unit, credential_id: str, *, org_id: str, reason: str) -> Credential:
     """停用接入凭证. Its tokens are refused from the next request on. Raises NotFound."""
     row = _credential(unit, credential_id, org_id)

@@ -19,11 +19,19 @@ router = APIRouter(prefix="/credentials", tags=["credentials"])
 KEEP = allow(Permission.CREDENTIAL_KEEP, Permission.PRODUCT_BUILD)
 
 
+Networks = Annotated[
+    list[Annotated[str, Field(max_length=50)]],
+    Field(max_length=20, description="允许的网段，空为不限 networks; empty is anywhere"),
+]
+
+
 class CredentialForm(BaseModel, extra="forbid"):
     name: str = Field(min_length=1, max_length=80, examples=["生产环境 production"])
-    cidrs: list[Annotated[str, Field(max_length=50)]] = Field(
-        [], max_length=20, description="允许的网段 networks"
-    )
+    cidrs: Networks = []
+
+
+class NetworksForm(BaseModel, extra="forbid"):
+    cidrs: Networks
 
 
 class RotationForm(BaseModel, extra="forbid"):
@@ -90,9 +98,7 @@ def keep(work: Work, body: CredentialForm) -> CredentialSecret:
 
 
 @router.post("/{client_id}/rotation", dependencies=[KEEP])
-def rotate(
-    work: Work, client_id: str, body: Annotated[RotationForm | None, Body()] = None
-) -> RotatedView:
+def rotate(work: Work, client_id: str, body: Annotated[RotationForm | None, Body()] = None) -> RotatedView:
     """轮换密钥 · A new secret; the older one works for some days.
 
     The same Idempotency-Key rotates once. The answer given again holds no secret, for none is kept: if the first
@@ -115,6 +121,13 @@ def rotate(
 
     rotated = work.once(CredentialView, act)
     return RotatedView(**rotated.model_dump(), client_secret=shown[0] if shown else None)
+
+
+@router.put("/{client_id}/networks", dependencies=[KEEP])
+def set_networks(work: Work, client_id: str, body: NetworksForm) -> CredentialView:
+    """更改允许的网段 · Where it may be used from; tokens issued for other networks are refused from the next request on."""
+    with work.unit() as unit:
+        return _view(actions.set_networks(unit, client_id, org_id=work.actor.own_org, cidrs=body.cidrs))
 
 
 @router.delete("/{client_id}", status_code=204, dependencies=[KEEP])

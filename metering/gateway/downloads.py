@@ -18,9 +18,9 @@ from metering.gateway.answers import WholeAnswer, json_answer, paid_head
 from metering.gateway.files import FileToSend, send_file, whole_head
 from metering.gateway.plane import Plane
 from metering.gateway.rows import is_conditional, open_allowed, open_item
-from metering.problems import InvalidChargeKey, InvalidToken, LicenseNotInForce, NotOnShelf, QuotaExhausted
+from metering.problems import InvalidChargeKey, LicenseNotInForce, NotOnShelf, QuotaExhausted
 from metering.ranges import Span
-from metering.shelf import goods_of, refuse, version_for, why_shut
+from metering.shelf import goods_of, refuse, refuse_spent, version_for, why_shut
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
@@ -229,8 +229,7 @@ def _file(ticket: Ticket, manifest: dict[str, Any]) -> FileToSend:
 def _standing(plane: Plane, ticket: Ticket) -> None:
     """Refuse a ticket whose license, credential or token ended: for answers that are not charged."""
     standing = plane.shelf.standing(_bought_with(ticket))
-    if not standing.credential_live or standing.revoked:
-        raise InvalidToken
+    refuse_spent(standing)
     if reason := why_shut(standing.gate, clock.now()):
         raise LicenseNotInForce.because(ticket.license_id, reason, standing.gate.stands_on)
 

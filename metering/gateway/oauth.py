@@ -29,7 +29,7 @@ from metering.actions import hash_secret, revoke_token
 from metering.gateway.answers import json_answer
 from metering.gateway.plane import Plane
 from metering.problems import InvalidToken
-from metering.shelf import is_live, why_shut
+from metering.shelf import is_live, refuse_spent, why_shut
 from metering.tables import Credential, Gate
 from metering.tokens import (
     ALGORITHM,
@@ -38,6 +38,7 @@ from metering.tokens import (
     AUD_OPEN,
     Access,
     inside,
+    marked,
     mint_access,
 )
 from metering.words import told
@@ -183,10 +184,10 @@ class _Known:
                 return not is_live(view, self.access)
         try:
             standing = self._plane.shelf.standing(self.access)
+            refuse_spent(standing)
         except Problem:
             return True
-        ended = standing.revoked or not standing.credential_live
-        return ended or why_shut(standing.gate, clock.now()) is not None
+        return why_shut(standing.gate, clock.now()) is not None
 
 
 class _Revocation(RevocationEndpoint):  # type: ignore[misc]
@@ -296,7 +297,7 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
             purpose=client.purpose,
             scope=scope or SCOPE,
             cidrs=tuple(row.cidrs),
-            jti=new_id("tok"),
+            jti=marked(new_id("tok"), row.cidrs),
             issued_at=now,
             expires_at=now + self.plane.settings.token_seconds,
         )

@@ -80,6 +80,47 @@ def test_a_token_used_from_elsewhere_is_refused(served: Served) -> None:
     assert (answer.status_code, answer.json()["error"]) == (403, "invalid_target")
 
 
+def test_a_change_of_networks_is_felt_by_the_very_next_request(served: Served) -> None:
+    rows = "/data/v1/product-1/rows?limit=1"
+
+    def networks(*cidrs: str) -> None:
+        with served.store.unit("system:test") as unit:
+            actions.set_networks(unit, served.credential, org_id="org_buyer", cidrs=cidrs)
+
+    def refused(headers: dict[str, str]) -> None:
+        answer = served.http.get(rows, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (401, "/problems/networks-changed")
+        assert served.http.head(rows, headers=headers).status_code == 401
+
+    anywhere = served.bearer()
+    ticket = served.ticket().json()["url"]
+    for _ in range(3):  # until it is remembered
+        page = served.http.get(rows, headers=anywhere)
+        assert page.status_code == 200
+    networks("203.0.113.0/24")
+    refused(anywhere)
+    known = anywhere | {"If-None-Match": page.headers["etag"]}
+    assert served.http.get(rows, headers=known).status_code == 401
+    for method in ("GET", "HEAD"):
+        assert served.http.request(method, ticket).status_code == 401
+    form = {"grant_type": "client_credentials", "license": "lic_1"}
+    client = (served.credential, served.secret)
+    assert served.http.post("/oauth/token", data=form, auth=client).status_code == 403
+    asked = {"token": anywhere["Authorization"].partition(" ")[2]}
+    networks("127.0.0.0/8")
+    assert served.http.post("/oauth/introspect", data=asked, auth=client).json() == {"active": False}
+    refused(anywhere)
+    here = served.bearer()
+    again = served.ticket().json()["url"]
+    networks("127.0.0.0/8")  # the same: nothing ends
+    assert served.http.get(rows, headers=here).status_code == 200
+    assert served.http.get(again).status_code == 200
+    networks()
+    refused(here)
+    assert served.http.get(rows, headers=served.bearer()).status_code == 200
+    assert len(served.events()) == 6
+
+
 def test_health_and_the_route_table(served: Served) -> None:
     assert served.http.get("/healthz").json() == {"alive": True}
     assert served.http.get("/readyz").json()["ready"] is True

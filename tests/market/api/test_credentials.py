@@ -1,16 +1,17 @@
-"""Credentials by the API: rotated once per key, and never so that the secret in use ends by mistake."""
+"""Credentials by the API: rotated once per key, never cutting off who uses one; their networks changed."""
 
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from market.house import House
 from market.identity.rules import OrgKind, Role
 from storage.idempotency import IdempotencyKey
+from storage.journal import Entry
 from tests import people
 
 CREDENTIALS = "/api/v1/credentials"
@@ -81,3 +82,28 @@ def test_while_two_secrets_are_valid_a_rotation_says_which_one_ends(buyer: TestC
     assert works(buyer, name, one, two, three) == [True, False, True]
     four = secret_of(rotate(buyer, name, end="older"))  # programs have moved on
     assert works(buyer, name, one, two, three, four) == [False, False, True, True]
+
+
+def test_networks_are_changed_by_their_owner_and_end_tokens_for_others(
+    buyer: TestClient, house: House
+) -> None:
+    first = made(buyer)
+    path = f"{CREDENTIALS}/{first['client_id']}/networks"
+    form = {"grant_type": "client_credentials"}
+    auth = (first["client_id"], first["client_secret"])
+    token = buyer.post("/oauth/token", data=form, auth=auth).json()["access_token"]
+    program = {"Authorization": f"Bearer {token}"}
+    assert buyer.get(CREDENTIALS, headers=program).status_code == 200
+    changed = buyer.put(path, json={"cidrs": ["203.0.113.7", "2001:db8::/32"]})
+    assert (changed.status_code, changed.json()["cidrs"]) == (200, ["203.0.113.7/32", "2001:db8::/32"])
+    ended = buyer.get(CREDENTIALS, headers=program)
+    assert (ended.status_code, ended.json()["type"]) == (401, "/problems/networks-changed")
+    assert buyer.post("/oauth/token", data=form, auth=auth).status_code == 403  # from elsewhere
+    for wrong in (["x"], ["10.0.0.0/8"] * 21):
+        assert buyer.put(path, json={"cidrs": wrong}).status_code == 422
+    assert buyer.put(path, json={}).status_code == 422
+    assert buyer.put(path, json={"cidrs": []}).json()["cidrs"] == []
+    assert works(buyer, *auth) == [True]
+    with house.store.view() as view:
+        kinds = [entry.kind for entry in view.session.exec(select(Entry).order_by(col(Entry.id))).all()]
+    assert kinds.count("credential.networks_set") == 2
