@@ -1,4 +1,4 @@
-"""授权 The OAuth 2 doors: token (client credentials), revoke (RFC 7009), introspect (RFC 7662), metadata (RFC 8414)."""
+"""授权 The OAuth 2 doors: token (client credentials), revoke (RFC 7009), introspect (RFC 7662), metadata (RFC 8414, 9728)."""
 
 import hmac
 from collections import defaultdict
@@ -345,6 +345,18 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
                 "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
                 "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
                 "access_token_signing_alg_values_supported": [ALGORITHM],
+            },
+            headers={"Cache-Control": "public, max-age=300"},
+        )
+
+    async def resource(self, request: Request) -> Response:  # noqa: ARG002
+        """Whose tokens the data plane takes, and how (RFC 9728)."""
+        return json_answer(
+            {
+                "resource": self.plane.public_url,
+                "authorization_servers": [self.plane.issuer],
+                "scopes_supported": [SCOPE],
+                "bearer_methods_supported": ["header"],
             },
             headers={"Cache-Control": "public, max-age=300"},
         )

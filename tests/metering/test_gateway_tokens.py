@@ -46,6 +46,36 @@ def test_tokens_are_issued_introspected_and_revoked(served: Served) -> None:
     assert found["token_endpoint"].endswith("/oauth/token")
 
 
+def test_who_is_refused_without_a_token_finds_where_to_get_one(served: Served) -> None:
+    base = str(served.http.base_url).rstrip("/")
+    there = f'resource_metadata="{base}/.well-known/oauth-protected-resource"'
+    ticket = served.ticket().json()["url"]
+    other = served.bearer()
+    with served.store.unit("system:test") as unit:
+        actions.end_credential(unit, served.credential, org_id="org_buyer", reason="leaked")
+    for path, headers, error in (
+        ("/data/v1/product-1/rows", {}, "invalid_request"),
+        ("/data/v1/product-1/rows", {"Authorization": "Bearer a.b.c"}, "invalid_token"),
+        ("/data/v1/product-1/rows", other, "invalid_token"),
+        ("/data/v1/product-1/call/x", {}, "invalid_request"),
+        ("/d/a.b.c", {}, "invalid_token"),
+        (ticket, {}, "invalid_token"),
+    ):
+        answer = served.http.get(path, headers=headers)
+        assert answer.status_code == 401, path
+        expected = f'Bearer realm="shugang", error="{error}", {there}'
+        assert answer.headers.get_list("www-authenticate") == [expected], path
+    assert served.http.head("/data/v1/product-1/rows").headers["www-authenticate"].endswith(there)
+    described = served.http.get("/.well-known/oauth-protected-resource")
+    assert described.headers["content-type"] == "application/json"
+    about = described.json()
+    assert about["resource"] == base
+    assert about["bearer_methods_supported"] == ["header"]
+    (issuer,) = about["authorization_servers"]
+    server = served.http.get("/.well-known/oauth-authorization-server").json()
+    assert (server["issuer"], server["scopes_supported"]) == (issuer, about["scopes_supported"])
+
+
 def test_a_trial_without_tls_issues_tokens(served: Served) -> None:
     plane = served.gateway.plane
     assert plane is not None
