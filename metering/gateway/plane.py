@@ -19,6 +19,7 @@ from metering.keys import KeyWatch, Seal
 from metering.opencount import OpenCounter
 from metering.problems import (
     AddressRefused,
+    CallRefused,
     DeliveryRefused,
     InvalidToken,
     LicenseNotInForce,
@@ -38,8 +39,8 @@ from storage.unit import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# What is refused because the token does not reach that far; a used-up quota is no attempt.
-_BEYOND = (AddressRefused, DeliveryRefused, LicenseNotInForce, PurposeRefused, WrongAudience)
+# What is refused because the token, or what is sold, does not reach that far; a used-up quota is no attempt.
+_BEYOND = (AddressRefused, CallRefused, DeliveryRefused, LicenseNotInForce, PurposeRefused, WrongAudience)
 _WRITERS = 4  # more would only wait together for whoever writes now
 
 
