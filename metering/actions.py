@@ -371,6 +371,15 @@ def revoke_token(unit: Unit, *, jti: str, credential_id: str, until: datetime) -
     unit.record("token.revoked", f"credential:{credential_id}", jti=jti)
 
 
+def forget_revoked(unit: Unit) -> int:
+    """清理撤销记录. Forget revocations of what has expired by itself meanwhile, tickets too. Returns how many."""
+    # A little longer: the clocks of several machines are not quite the same.
+    over = col(RevokedToken.until) < clock.now() - timedelta(hours=1)
+    gone = int(unit.session.execute(sa.delete(RevokedToken).where(over)).rowcount)  # type: ignore[attr-defined]  # a DELETE has one
+    unit.record("tokens.forgotten", "system:clock", revocations=gone)
+    return gone
+
+
 def close_period(unit: Unit, period: str, *, zone: str = "Asia/Shanghai") -> Period:
     """关账. No event enters this month any more; later ones go into the next open month.
 
