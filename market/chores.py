@@ -26,6 +26,7 @@ from market.trading import holding, living, watching
 from market.trading.queries import overdue, paid_but_waiting
 from market.trading.registrations import expire_registration
 from market.wiring import issue_certificate
+from metering.actions import forget_revoked
 from metering.anomalies import findings, note_anomaly, strayed
 from metering.keys import Seal, rotate_when_due
 from metering.sealing import counted_hour, seal_hour, unsealed
@@ -141,9 +142,10 @@ def note_anomalies(house: House) -> None:
 
 
 def each_hour(house: House) -> None:
-    """Forget ended sessions and spent links; sweep objects and scratch files nobody refers to."""
+    """Forget ended sessions, spent links and revocations; sweep objects and scratch files nobody refers to."""
     with house.store.unit("system:clock") as unit:
         identity.forget_ended(unit)
+        forget_revoked(unit)
     grace = timedelta(hours=house.settings.storage.orphan_hours)
     house.sweep_scratch(grace)
     today = clock.now().astimezone(ZoneInfo(house.settings.timezone)).date()

@@ -14,10 +14,10 @@ from sqlmodel import col
 from contracts.terms import Tier, VersionRule
 from metering.books import PERIOD_LOCK
 from metering.gate import Policy, meterable
-from metering.problems import NotOnShelf, PeriodNotOver
+from metering.problems import BothSecretsValid, NotOnShelf, PeriodNotOver
 from metering.rating import Tariff
 from metering.tables import Credential, Gate, Period, RevokedToken, ShelfItem, ShelfVersion
-from metering.words import RAN_OUT, PeriodState, Shut
+from metering.words import RAN_OUT, OneSecret, PeriodState, Shut
 from storage.kernel import clock
 from storage.kernel.ids import new_id
 from storage.kernel.problem import NotFound, invalid
@@ -289,20 +289,52 @@ def keep_credential(
 
 
 def rotate_credential(
-    unit: Unit, credential_id: str, *, org_id: str, kept_by: str, older_hours: int = 72
+    unit: Unit,
+    credential_id: str,
+    *,
+    org_id: str,
+    kept_by: str,
+    older_hours: int = 72,
+    end: OneSecret | None = None,
 ) -> tuple[Credential, str]:
-    """轮换密钥. A new secret; the one before works `older_hours` longer. Raises NotFound.
+    """轮换密钥. A new secret; the one before works `older_hours` longer.
 
-    kept_by: the person who is shown the new secret and keeps the credential from now on.
+    kept_by: the person who is shown the new secret and keeps the credential from now on. end: which secret ends
+    at once, so that the other one goes on; without it neither may, and one that never arrived could cut off who
+    uses the older. Raises NotFound, BothSecretsValid (nothing said, and the older one is still valid).
     """
     row = _credential(unit, credential_id, org_id)
+    if end is None and (until := older_valid_until(row)) is not None:
+        raise BothSecretsValid(credential=row.id, older_until=until.isoformat())
     secret = new_secret()
-    row.older_sha256, row.older_until = row.secret_sha256, clock.now() + timedelta(hours=older_hours)
-    row.secret_sha256 = hash_secret(secret)
-    row.older_kept_by, row.kept_by = row.kept_by, kept_by
+    if end is not OneSecret.NEWER:
+        row.older_sha256, row.older_until = row.secret_sha256, clock.now() + timedelta(hours=older_hours)
+        row.older_kept_by = row.kept_by
+    row.secret_sha256, row.kept_by = hash_secret(secret), kept_by
     unit.session.add(row)
-    unit.record("credential.rotated", f"credential:{row.id}", older_hours=older_hours, kept_by=kept_by)
+    ended = None if end is None else str(end)
+    unit.record(
+        "credential.rotated", f"credential:{row.id}", older_hours=older_hours, kept_by=kept_by, ended=ended
+    )
     return row, secret
+
+
+def older_valid_until(row: Credential) -> datetime | None:
+    """Until when the older secret is valid; None when there is none, or it has ended."""
+    until = row.older_until
+    return until if row.older_sha256 is not None and until is not None and clock.now() < until else None
+
+
+def set_networks(unit: Unit, credential_id: str, *, org_id: str, cidrs: Sequence[str]) -> Credential:
+    """更改允许的网段. Where the credential may be used from now on; none is anywhere.
+
+    Tokens and tickets issued for other networks are refused from the next request on. Raises NotFound, Invalid.
+    """
+    row = _credential(unit, credential_id, org_id)
+    row.cidrs = _networks(cidrs)
+    unit.session.add(row)
+    unit.record("credential.networks_set", f"credential:{row.id}", networks=len(row.cidrs))
+    return row
 
 
 def end_credential(unit: Unit, credential_id: str, *, org_id: str, reason: str) -> Credential:
@@ -355,6 +387,15 @@ def revoke_token(unit: Unit, *, jti: str, credential_id: str, until: datetime) -
     if unit.session.get(RevokedToken, jti) is None:
         unit.session.add(RevokedToken(jti=jti, until=until))
     unit.record("token.revoked", f"credential:{credential_id}", jti=jti)
+
+
+def forget_revoked(unit: Unit) -> int:
+    """清理撤销记录. Forget revocations of what has expired by itself meanwhile, tickets too. Returns how many."""
+    # A little longer: the clocks of several machines are not quite the same.
+    over = col(RevokedToken.until) < clock.now() - timedelta(hours=1)
+    gone = int(unit.session.execute(sa.delete(RevokedToken).where(over)).rowcount)  # type: ignore[attr-defined]  # a DELETE has one
+    unit.record("tokens.forgotten", "system:clock", revocations=gone)
+    return gone
 
 
 def close_period(

@@ -8,7 +8,15 @@ from sqlalchemy.engine import Connection
 
 from metering.books import Asked, Booked, Books, EventRow, Found, HourRow
 from metering.gate import Charge, GateState, Receipt
-from metering.problems import ChargeKeyReused, ChargeKeyUsed, InvalidToken, LicenseNotInForce, TicketExpired
+from metering.problems import (
+    ChargeKeyReused,
+    ChargeKeyUsed,
+    InvalidToken,
+    LicenseNotInForce,
+    NetworksChanged,
+    TicketExpired,
+)
+from metering.tokens import mark_of
 from metering.words import Settled
 from storage.kernel import clock
 from storage.kernel.problem import Problem
@@ -71,10 +79,13 @@ class Booking:
         gate = self._found.gates.get(charge.license_id)
         if gate is None:
             raise LicenseNotInForce(license=charge.license_id, reason="unknown")
-        if charge.credential_id not in self._found.credentials:
+        networks = self._found.credentials.get(charge.credential_id)
+        if networks is None:
             raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
         if charge.jti and charge.jti in self._found.revoked:
             raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
+        if charge.jti and mark_of(charge.jti) != networks:
+            raise NetworksChanged
         booked = self._found.booked.get(charge.id)
         if refusal := gate.refusal(self.now):
             if booked is not None and booked.fingerprint == charge.fingerprint:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from metering.gate import GateState, Receipt
 from metering.rating import Tariff
+from metering.tokens import networks_mark
 from metering.upserts import as_json, as_stored, insert_many
 from metering.words import Settled
 from storage.database import driver
@@ -62,7 +63,7 @@ class Found:
     """What the books say to it."""
 
     gates: dict[str, GateState]
-    credentials: set[str]  # that have not ended
+    credentials: dict[str, str]  # that have not ended, with the mark of their networks
     closed: set[str]  # periods
     revoked: set[str]  # tokens, by jti
     booked: dict[bytes, Booked]
@@ -96,7 +97,7 @@ class Books(Protocol):
 def _found(gates: Iterable[GateState], live: _Rows, closed: _Rows, revoked: _Rows, booked: _Rows) -> Found:
     return Found(
         {gate.license_id: gate for gate in gates},
-        {row[0] for row in live},
+        {id_: networks_mark(cidrs) for id_, cidrs in live},
         {row[0] for row in closed},
         {row[0] for row in revoked},
         {found.receipt.id: found for found in map(_booked, booked)},
@@ -114,7 +115,7 @@ class SqliteBooks:
 
     GATES = f"SELECT {_GATE} FROM gate WHERE license_id IN (SELECT value FROM json_each(?))"  # noqa: S608
     CREDENTIALS = (
-        "SELECT id FROM credential WHERE ended_at IS NULL AND id IN (SELECT value FROM json_each(?))"
+        "SELECT id, cidrs FROM credential WHERE ended_at IS NULL AND id IN (SELECT value FROM json_each(?))"
     )
     CLOSED = "SELECT period FROM period WHERE state = 'closed' AND period >= ?"
     REVOKED = "SELECT jti FROM revoked_token WHERE jti IN (SELECT value FROM json_each(?))"
@@ -133,7 +134,8 @@ class SqliteBooks:
                 return found
 
             gates = rows(self.GATES, as_json(asked.licenses))
-            live = rows(self.CREDENTIALS, as_json(asked.credentials))
+            kept = rows(self.CREDENTIALS, as_json(asked.credentials))
+            live = [(id_, orjson.loads(cidrs)) for id_, cidrs in kept]
             closed = rows(self.CLOSED, asked.since)
             revoked = rows(self.REVOKED, as_json(asked.jtis))
             booked = rows(self.BOOKED, as_json(id_.hex() for id_ in asked.ids))
@@ -172,7 +174,7 @@ class PostgresBooks:
         "ORDER BY license_id FOR NO KEY UPDATE"
     )
     CREDENTIALS = (
-        "SELECT json_build_array(id, ended_at) FROM credential "
+        "SELECT json_build_array(id, cidrs, ended_at) FROM credential "
         "WHERE id = ANY(ARRAY(SELECT json_array_elements_text(%s::json))) ORDER BY id FOR NO KEY UPDATE"
     )
     PERIOD = f"SELECT json_build_array() FROM pg_advisory_xact_lock_shared({PERIOD_LOCK})"  # noqa: S608
@@ -220,7 +222,7 @@ class PostgresBooks:
     def found(self, rows: Sequence[_Rows]) -> Found:
         """What the answers say."""
         gates, credentials, _, closed, revoked, booked = rows
-        live = [row for row in credentials if row[1] is None]
+        live = [(id_, cidrs) for id_, cidrs, ended_at in credentials if ended_at is None]
         return _found(map(_gate, gates), live, closed, revoked, booked)
 
     def entries(

@@ -32,12 +32,38 @@ class WrongAudience(InvalidToken):
     )
 
 
+class NetworksChanged(InvalidToken):
+    """网段已变更. The networks of the credential are others than when the token was issued."""
+
+    title = Words(
+        "凭证的网段已变更，令牌失效", "The credential's networks have changed since the token was issued"
+    )
+
+
 class AddressRefused(Problem):
     """来源地址不允许. The credential may be used from its listed networks only."""
 
     status = 403
     title = Words("来源地址不在凭证允许的范围内", "The address is outside the credential's networks")
-    remedy = Words("请在凭证设置中加入该网段。", "Add the network to the credential.")
+    remedy = Words(
+        "请在接入凭证页面（或 PUT /api/v1/credentials/{id}/networks）加入该网段，然后重新获取令牌。",
+        "Add the network to the credential, on its page or with PUT /api/v1/credentials/{id}/networks; then get a "
+        "new token.",
+    )
+
+
+class BothSecretsValid(Conflict):
+    """两个密钥均有效. A credential has two secrets at most: while the older one is valid, until `older_until`, a
+    rotation says which of the two ends now.
+    """
+
+    title = Words("旧密钥仍然有效", "The older secret is still valid")
+    remedy = Words(
+        "轮换时请选择立即停用哪一个：未收到新密钥时停用新的（end=newer），程序已改用新密钥时停用旧的（end=older）；"
+        "或等旧密钥到期。",
+        "Say which one ends now: the newer one if it never reached you (`end=newer`), the older one if your programs "
+        "use the newer (`end=older`); or wait until the older one ends.",
+    )
 
 
 class LicenseNotInForce(Problem):

@@ -62,7 +62,11 @@ class MeteringSettings(BaseModel, frozen=True):
         description="Life of an S3 address a paid download is handed to; 0 sends files ourselves.",
     )
     paid_per_minute: int = Field(60_000, ge=1, description="Burst limit of one credential.")
-    open_per_minute: int = Field(600, ge=1, description="Fair use of open data by one address.")
+    open_per_minute: int = Field(
+        600,
+        ge=1,
+        description="Fair use of open data, and of the token doors, by one IPv4 address or IPv6 /64.",
+    )
     upstream_plain_http: bool = Field(
         default=False,
         description="Allow http:// addresses of providers' APIs; the secret then travels openly.",
@@ -102,11 +106,18 @@ class MeteringSettings(BaseModel, frozen=True):
     surge_floor_calls: int = Field(100, ge=1, description="Usual calls of an hour are never taken as fewer.")
     surge_floor_rows: int = Field(1000, ge=1, description="Usual rows of an hour are never taken as fewer.")
     night_percent: int = Field(
-        80, ge=1, le=100, description="A day with this share of its rows between 0 and 6 o'clock is noted."
+        80,
+        ge=1,
+        le=100,
+        description="A day with this share of its rows, calls or bytes between 0 and 6 o'clock is noted.",
     )
-    night_floor_rows: int = Field(10_000, ge=1, description="Fewer rows at night are never noted.")
+    night_floor_rows: int = Field(10_000, ge=1, description="Fewer rows at night are not noted.")
+    night_floor_calls: int = Field(1000, ge=1, description="Fewer calls at night are not noted.")
+    night_floor_bytes: int = Field(256 * 2**20, ge=1, description="Fewer bytes at night are not noted.")
     probing_refusals: int = Field(
-        50, ge=1, description="So many refusals (403) of one credential in an hour are noted."
+        50,
+        ge=1,
+        description="So many refusals of one credential in an hour, of what it may not have, are noted.",
     )
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Networks whose X-Forwarded-For is believed, e.g. 10.0.0.0/8."

@@ -13,13 +13,14 @@ from metering.problems import (
     DeliveryRefused,
     InvalidToken,
     LicenseNotInForce,
+    NetworksChanged,
     NotOnShelf,
     PurposeRefused,
     QuotaExhausted,
     SpendCapReached,
 )
 from metering.tables import Credential, Gate, RevokedToken, ShelfItem, ShelfVersion
-from metering.tokens import Access
+from metering.tokens import Access, mark_of, networks_mark
 from storage.kernel.problem import invalid
 from storage.kernel.words import Words
 from storage.unit import Store, View
@@ -36,6 +37,7 @@ class Standing:
     gate: Gate
     credential_live: bool
     revoked: bool
+    networks_changed: bool  # those of the credential, since the token was issued
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,40 +138,61 @@ def _item(view: View, slug: str) -> ShelfItem | None:
 def _standing(view: View, access: Access) -> Standing:
     license_id = access.license_id or ""
     row = view.session.execute(
-        sa.select(
-            Gate,
-            sa.exists().where(col(Credential.id) == access.client_id, col(Credential.ended_at).is_(None)),
-            sa.exists().where(col(RevokedToken.jti) == access.jti),
-        ).where(col(Gate.license_id) == license_id)
+        sa.select(Gate, _networks(access), sa.exists().where(col(RevokedToken.jti) == access.jti)).where(
+            col(Gate.license_id) == license_id
+        )
     ).first()
     if row is None:
         raise LicenseNotInForce(license=license_id, reason="unknown")
-    return Standing(row[0], bool(row[1]), bool(row[2]))
+    gate, networks, revoked = row
+    return Standing(gate, networks is not None, bool(revoked), networks_changed=_changed(access, networks))
+
+
+def _networks(access: Access) -> sa.ScalarSelect[list[str]]:
+    """The networks of the credential behind a token; NULL when it has ended."""
+    mine = col(Credential.id) == access.client_id
+    return sa.select(col(Credential.cidrs)).where(mine, col(Credential.ended_at).is_(None)).scalar_subquery()
+
+
+def _changed(access: Access, networks: list[str] | None) -> bool:
+    return networks is not None and mark_of(access.jti) != networks_mark(networks)
 
 
 def refuse_ended(view: View, access: Access) -> None:
-    """Raise InvalidToken when the credential behind a token has ended or the token was revoked."""
-    if not is_live(view, access):
+    """Raise InvalidToken when the credential behind a token has ended, has other networks, or the token was revoked."""
+    revoked = sa.exists().where(col(RevokedToken.jti) == access.jti)
+    networks, dead = view.session.execute(sa.select(_networks(access), revoked)).one()
+    if networks is None or dead:
         raise InvalidToken(
             Words("接入凭证已停用或令牌已被撤销。", "The credential has ended or the token was revoked.")
         )
+    if _changed(access, networks):
+        raise NetworksChanged
 
 
 def is_live(view: View, access: Access) -> bool:
-    """Whether the credential behind a token goes on and the token was not revoked."""
-    live = sa.exists().where(col(Credential.id) == access.client_id, col(Credential.ended_at).is_(None))
-    revoked = sa.exists().where(col(RevokedToken.jti) == access.jti)
-    alive, dead = view.session.execute(sa.select(live, revoked)).one()
-    return bool(alive) and not dead
+    """Whether `refuse_ended` refuses nothing."""
+    try:
+        refuse_ended(view, access)
+    except InvalidToken:
+        return False
+    return True
+
+
+def refuse_spent(standing: Standing) -> None:
+    """Raise InvalidToken when the token is good for nothing any more, whatever its license."""
+    if not standing.credential_live:
+        raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
+    if standing.revoked:
+        raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
+    if standing.networks_changed:
+        raise NetworksChanged
 
 
 def refuse(standing: Standing, item: ShelfItem, access: Access, mode: str, now: datetime) -> None:
     """Raise what forbids serving `item` to the bearer now: token, license, product, purpose, delivery mode."""
     gate = standing.gate
-    if not standing.credential_live:
-        raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
-    if standing.revoked:
-        raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
+    refuse_spent(standing)
     if gate.product_id != item.product_id or access.product_id != item.product_id:
         raise LicenseNotInForce(
             Words("该令牌的许可不适用于此产品。", "The token's license is not for this product."),

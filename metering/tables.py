@@ -47,7 +47,7 @@ class TokenKey(SQLModel, table=True):
 
 
 class RevokedToken(Mechanism, table=True):
-    """撤销的令牌. Kept until the token would have expired anyway."""
+    """撤销的令牌. Kept until the token and its tickets would have expired anyway."""
 
     __tablename__ = "revoked_token"
 

@@ -93,6 +93,30 @@ class KeyRing:
         return {"keys": [public_jwk(key) for key in self.public.values()]}
 
 
+def networks_mark(cidrs: Sequence[str]) -> str:
+    """What the id of a token says of the networks it was issued for; empty when it was for everywhere."""
+    named = " ".join(sorted(set(cidrs)))
+    return hashlib.blake2b(named.encode(), digest_size=6).hexdigest() if named else ""
+
+
+def marked(jti: str, cidrs: Sequence[str]) -> str:
+    """The id for a token issued for these networks.
+
+    The id goes wherever the token leads, to tickets and charges, where the list itself does not: so everybody who
+    judges it, the till too, knows a token that was issued for other networks than the credential has now.
+
+    >>> marked("tok_1", []), marked("tok_1", ["10.0.0.0/8"]), mark_of(marked("tok_1", ["10.0.0.0/8"]))
+    ('tok_1', 'tok_1.3c5762ea5aae', '3c5762ea5aae')
+    """
+    mark = networks_mark(cidrs)
+    return f"{jti}.{mark}" if mark else jti
+
+
+def mark_of(jti: str) -> str:
+    """The mark in the id of a token."""
+    return jti.partition(".")[2]
+
+
 def named_key(token: str) -> str:
     """The `kid` a token names, unverified; empty when it names none."""
     try:

@@ -35,6 +35,13 @@ class Settled(Worded):
     DUPLICATE = "duplicate", "重复请求，未再计费", "Duplicate, not charged again"
 
 
+class OneSecret(Worded):
+    """两个密钥之一. Which of the two secrets that a credential may have at a time."""
+
+    OLDER = "older", "旧密钥", "The older secret"
+    NEWER = "newer", "新密钥", "The newer secret"
+
+
 class SecretPlace(Worded):
     """密钥位置. How a provider's API wants its secret."""
 

@@ -78,6 +78,7 @@ HAPPENED: dict[str, Words] = {
     "session.opened": Words("登录", "Signed in"),
     "session.others_ended": Words("结束其他会话", "Other sessions ended"),
     "session.switched": Words("切换组织", "Another organization chosen"),
+    "tokens.forgotten": Words("清理撤销记录", "Revocations forgotten"),
     "sessions.forgotten": Words("清理过期会话", "Ended sessions forgotten"),
     "shelf.shelved": Words("上架", "Put on the shelf"),
     "shelf.unshelved": Words("下架", "Taken off the shelf"),

@@ -1,5 +1,6 @@
 """Licenses and the credentials that open them: terms, what is left, usage, and the stop button."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,7 @@ from metering.rating import Usage
 from metering.shelf import why_shut
 from metering.tables import Credential
 from metering.usage import span, usage_by
-from metering.words import By, told
+from metering.words import By, OneSecret, told
 from storage.kernel import clock
 from storage.kernel.problem import Fault, Invalid
 from storage.kernel.words import Words
@@ -263,9 +264,7 @@ def keep(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> R
     if not 1 <= len(form["name"]) <= 80:
         words = Words("请填写 1 至 80 字的名称。", "Give it a name of 1 to 80 characters.")
         raise Invalid(Fault("name", "length", words))
-    cidrs = form["cidrs"].replace(",", " ").split()
-    if len(cidrs) > 20:
-        raise Invalid(Fault("cidrs", "length", Words("最多 20 个网段。", "20 networks at most.")))
+    cidrs = _cidrs(form, "cidrs")
     made: list[tuple[Credential, str]] = []
 
     def act(unit: Unit) -> str:
@@ -277,6 +276,13 @@ def keep(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> R
 
     once(request, house, actor, form, act)
     return _shown(request, house, actor, made)
+
+
+def _cidrs(form: Form, field: str) -> list[str]:
+    cidrs = form[field].replace(",", " ").split()
+    if len(cidrs) > 20:
+        raise Invalid(Fault(field, "length", Words("最多 20 个网段。", "20 networks at most.")))
+    return cidrs
 
 
 def _shown(request: Request, house: HouseDep, actor: Actor, made: list[tuple[Credential, str]]) -> Response:
@@ -303,19 +309,39 @@ def _shown(request: Request, house: HouseDep, actor: Actor, made: list[tuple[Cre
 @router.post("/credentials/{client_id}/rotation", dependencies=[KEEP])
 @again(credentials)
 def rotate(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, client_id: str) -> Response:
-    """轮换密钥 · A new secret; the older one works for some days."""
+    """轮换密钥 · A new secret; the older one works for some days, and while it does one of the two ends now."""
     hours = house.settings.metering.older_secret_hours
     made: list[tuple[Credential, str]] = []
 
     def act(unit: Unit) -> str:
         row = metering.rotate_credential(
-            unit, client_id, org_id=actor.own_org, kept_by=actor.person, older_hours=hours
+            unit,
+            client_id,
+            org_id=actor.own_org,
+            kept_by=actor.person,
+            older_hours=hours,
+            end=picked(OneSecret, form["end"]),
         )
         made[:] = [row]
         return client_id
 
     once(request, house, actor, form, act)
     return _shown(request, house, actor, made)
+
+
+@router.post("/credentials/{client_id}/networks", dependencies=[KEEP])
+@again(credentials)
+def set_networks(
+    request: Request, house: HouseDep, actor: ActorDep, form: FormDep, client_id: str
+) -> Response:
+    """更改允许的网段 · Where programs may use it from now on."""
+    cidrs = _cidrs(form, "networks")
+    try:
+        with house.store.unit(actor.id, actor.org) as unit:
+            metering.set_networks(unit, client_id, org_id=actor.own_org, cidrs=cidrs)
+    except Invalid as refusal:  # the form for a new one has a field `cidrs`, too
+        raise Invalid(*(replace(fault, field="networks") for fault in refusal.faults)) from None
+    return leave("/credentials", done="networks_set")
 
 
 @router.post("/credentials/{client_id}/end", dependencies=[KEEP])

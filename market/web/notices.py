@@ -126,6 +126,10 @@ NOTICES: dict[str, Words] = {
         "凭证已停用，其令牌自下一次请求起被拒绝。",
         "The credential has ended; its tokens are refused from now on.",
     ),
+    "networks_set": Words(
+        "网段已更改，即刻生效；按原网段签发的令牌失效，请程序重新获取。",
+        "The networks are changed as of now; tokens issued for the former ones have ended: programs get new ones.",
+    ),
     "credential_shown": Words(
         "凭证已创建，密钥已在上一页显示过一次；如未记下，请轮换。",
         "The credential is made and its secret was shown once; rotate it if you did not keep it.",

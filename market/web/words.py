@@ -30,6 +30,7 @@ KINDS: dict[str, Words] = {
     "contract.witnessed": Words("平台见证签署", "Witnessed by the platform"),
     "credential.ended": Words("停用接入凭证", "Credential ended"),
     "credential.kept": Words("创建接入凭证", "Credential made"),
+    "credential.networks_set": Words("更改允许的网段", "Networks changed"),
     "credential.older_ended": Words("停用旧密钥", "Older secret ended"),
     "credential.rotated": Words("轮换密钥", "Secret rotated"),
     "gate.opened": Words("数据闸门开启", "Gate opened"),

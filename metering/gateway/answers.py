@@ -1,5 +1,6 @@
 """How the gateway reads a request and says things: language, address, problems, file names."""
 
+import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -100,6 +101,25 @@ def address_of(request: Request, trusted: Sequence[str]) -> str:
     while hops and any(inside(address, network) for network in trusted):
         address = hops.pop() or address
     return address
+
+
+def neighborhood(address: str) -> str:
+    """Who shares one allowance of fair use: an IPv4 address, or the /64 that one subscriber of IPv6 is given.
+
+    What cannot be read stands for itself.
+
+    >>> neighborhood("2001:db8:1:2:aaaa::1"), neighborhood("::ffff:192.0.2.1"), neighborhood("192.0.2.1")
+    ('2001:db8:1:2::/64', '192.0.2.1', '192.0.2.1')
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 def disposition(name: str) -> str:

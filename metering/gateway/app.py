@@ -19,7 +19,7 @@ from metering.gateway.calls import CallsDoor
 from metering.gateway.oauth import OAuthDoor
 from metering.gateway.plane import Plane
 from metering.gateway.rows import RowsDoor
-from metering.gateway.table import ROUTES, Route
+from metering.gateway.table import RESOURCE_METADATA, ROUTES, Route
 from metering.settings import MeteringSettings
 from storage.kernel.problem import MethodNotAllowed, NotFound, Problem, Unavailable, invalid
 from storage.objects import Objects
@@ -60,6 +60,7 @@ class Gateway:
             "revoke": oauth.revoke,
             "introspect": oauth.introspect,
             "metadata": oauth.metadata,
+            "resource": oauth.resource,
             "jwks": oauth.jwks,
             "healthz": self._healthz,
             "readyz": self._readyz,
@@ -129,9 +130,13 @@ class Gateway:
             return problem_answer(Unavailable(), request)
 
     def _refused(self, problem: Problem, request: Request) -> Response:
+        answer = problem_answer(problem, request)
         if self.plane is not None:
             self.plane.count_refusal(problem, request)
-        return problem_answer(problem, request)
+            if (challenge := problem.headers.get("WWW-Authenticate")) is not None:  # RFC 9728 5.1
+                found = f'{challenge}, resource_metadata="{self.plane.public_url}{RESOURCE_METADATA}"'
+                answer.headers["WWW-Authenticate"] = found
+        return answer
 
     def _find(self, path: str) -> tuple[Route, dict[str, str]] | None:
         for pattern, route in self._patterns:

@@ -20,7 +20,6 @@ from metering.gateway.plane import Plane
 from metering.gateway.rows import is_conditional, open_allowed, open_item
 from metering.problems import (
     InvalidChargeKey,
-    InvalidToken,
     LicenseNotInForce,
     NotOnShelf,
     QuotaExhausted,
@@ -28,7 +27,7 @@ from metering.problems import (
 )
 from metering.queries import charged as booked_charge
 from metering.ranges import Span
-from metering.shelf import goods_of, refuse, version_for, why_shut
+from metering.shelf import goods_of, refuse, refuse_spent, version_for, why_shut
 from metering.tables import ShelfItem, UsageEvent
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
@@ -165,19 +164,15 @@ async def redeem_ticket(plane: Plane, request: Request, signed: str) -> Response
     def sent(span: Span) -> None:
         plane.deliveries.sent(charged, span)
 
+    hand_off = _hand_off(plane, file)
     try:
-        return await send_file(
-            plane,
-            request,
-            file,
-            cache="private",
-            pay=pay,
-            sent=sent,
-            hand_off=_hand_off(plane, file, charged),
-        )
+        answer = await send_file(plane, request, file, cache="private", pay=pay, sent=sent, hand_off=hand_off)
     except RangeNotSatisfiable:
         await plane.in_thread(_standing, plane, ticket)  # who may have nothing is not told the size
         raise
+    if answer.status_code == 303:
+        await plane.in_writing_thread(note_handed_over, plane.store.database, charged)
+    return answer
 
 
 def begin(plane: Plane, scope: Scope, told: Callable[[WholeAnswer | Problem], bool]) -> bool:
@@ -233,7 +228,7 @@ def _charged(charge: Charge, ticket: Ticket) -> Charged:
     return Charged(charge.id, ticket.license_id, ticket.sha256, ticket.size)
 
 
-def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], str] | None:
+def _hand_off(plane: Plane, file: FileToSend) -> Callable[[], str] | None:
     """What gives the store's own address of the file; None when we send it: nobody can count or stop the store."""
     seconds = plane.settings.hand_off_seconds
     if not seconds or plane.objects.local_path(file.sha256) is not None:
@@ -243,7 +238,6 @@ def _hand_off(plane: Plane, file: FileToSend, charged: Charged) -> Callable[[], 
         address = plane.objects.presigned(file.sha256, seconds, name=file.name, media=file.media)
         if address is None:
             raise Unavailable
-        note_handed_over(plane.store.database, charged)
         return address
 
     return hand_off
@@ -263,8 +257,7 @@ def _file(ticket: Ticket, manifest: dict[str, Any]) -> FileToSend:
 def _standing(plane: Plane, ticket: Ticket) -> None:
     """Refuse a ticket whose license, credential or token ended: for answers that are not charged."""
     standing = plane.shelf.standing(_bought_with(ticket))
-    if not standing.credential_live or standing.revoked:
-        raise InvalidToken
+    refuse_spent(standing)
     if reason := why_shut(standing.gate, clock.now()):
         raise LicenseNotInForce.because(ticket.license_id, reason, standing.gate.stands_on)
 
@@ -287,7 +280,7 @@ def _bought_with(ticket: Ticket) -> Access:
 
 async def open_file(plane: Plane, request: Request, product: str, kind: str) -> Response:
     """A file of a public-good product: no account, no charge."""
-    limits = plane.open_burst.take(plane.address(request)).headers()
+    limits = plane.fair_use(request, plane.open_burst).headers()
     item = await open_item(plane, request, product)
     pinned = await open_allowed(plane, request, item)
     manifest = await plane.in_thread(
@@ -307,7 +300,7 @@ async def open_file(plane: Plane, request: Request, product: str, kind: str) -> 
 
 async def open_metadata(plane: Plane, request: Request, product: str) -> Response:
     """What a public-good product is: license, columns, files."""
-    limits = plane.open_burst.take(plane.address(request)).headers()
+    limits = plane.fair_use(request, plane.open_burst).headers()
     item = await plane.in_thread(plane.shelf.item, product, Tier.PUBLIC_GOOD)
     manifest = await plane.in_thread(plane.shelf.manifest, item.product_id, item.current_version)
     base = f"{plane.public_url}/open/v1/{item.slug}"

@@ -1,4 +1,4 @@
-"""授权 The OAuth 2 doors: token (client credentials), revoke (RFC 7009), introspect (RFC 7662), metadata (RFC 8414)."""
+"""授权 The OAuth 2 doors: token (client credentials), revoke (RFC 7009), introspect (RFC 7662), metadata (RFC 8414, 9728)."""
 
 import hmac
 from collections import defaultdict
@@ -29,7 +29,7 @@ from metering.actions import hash_secret, revoke_token
 from metering.gateway.answers import json_answer
 from metering.gateway.plane import Plane
 from metering.problems import InvalidToken
-from metering.shelf import is_live, why_shut
+from metering.shelf import is_live, refuse_spent, why_shut
 from metering.tables import Credential, Gate
 from metering.tokens import (
     ALGORITHM,
@@ -38,6 +38,7 @@ from metering.tokens import (
     AUD_OPEN,
     Access,
     inside,
+    marked,
     mint_access,
 )
 from metering.words import told
@@ -183,10 +184,10 @@ class _Known:
                 return not is_live(view, self.access)
         try:
             standing = self._plane.shelf.standing(self.access)
+            refuse_spent(standing)
         except Problem:
             return True
-        ended = standing.revoked or not standing.credential_live
-        return ended or why_shut(standing.gate, clock.now()) is not None
+        return why_shut(standing.gate, clock.now()) is not None
 
 
 class _Revocation(RevocationEndpoint):  # type: ignore[misc]
@@ -296,7 +297,7 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
             purpose=client.purpose,
             scope=scope or SCOPE,
             cidrs=tuple(row.cidrs),
-            jti=new_id("tok"),
+            jti=marked(new_id("tok"), row.cidrs),
             issued_at=now,
             expires_at=now + self.plane.settings.token_seconds,
         )
@@ -310,7 +311,7 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
     async def revoke(self, request: Request) -> Response:
         """Refuse a token from now on; 200 also for one we do not know."""
         ask = await self._ask(request)
-        return await self.plane.in_thread(self.create_endpoint_response, "revocation", ask)
+        return await self.plane.in_writing_thread(self.create_endpoint_response, "revocation", ask)
 
     async def introspect(self, request: Request) -> Response:
         """Whether a token would be served now, for its own organization only."""
@@ -319,14 +320,13 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
 
     async def _ask(self, request: Request) -> _Ask:
         plane = self.plane
-        address = plane.address(request)
-        plane.token_burst.take(address)
+        plane.fair_use(request, plane.token_burst)
         await plane.fresh_keys()
         async with request.form(max_files=0, max_fields=20, max_part_size=MOST_FORM) as form:
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
         # Authlib refuses plain http, wherever TLS may end; production's settings refuse it, a trial may use it.
         uri = "https://" + plane.public_url.partition("://")[2] + request.url.path
-        return _Ask(uri, request.headers, fields, address)
+        return _Ask(uri, request.headers, fields, plane.address(request))
 
     async def metadata(self, request: Request) -> Response:  # noqa: ARG002
         """Where the doors are (RFC 8414)."""
@@ -345,6 +345,18 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
                 "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
                 "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
                 "access_token_signing_alg_values_supported": [ALGORITHM],
+            },
+            headers={"Cache-Control": "public, max-age=300"},
+        )
+
+    async def resource(self, request: Request) -> Response:  # noqa: ARG002
+        """Whose tokens the data plane takes, and how (RFC 9728)."""
+        return json_answer(
+            {
+                "resource": self.plane.public_url,
+                "authorization_servers": [self.plane.issuer],
+                "scopes_supported": [SCOPE],
+                "bearer_methods_supported": ["header"],
             },
             headers={"Cache-Control": "public, max-age=300"},
         )

@@ -9,10 +9,10 @@ from typing import ParamSpec, TypeVar
 from starlette.requests import Request
 
 from metering.afterwards import Afterwards
-from metering.burst import Burst
+from metering.burst import Allowance, Burst
 from metering.copies import ServingCopies
 from metering.deliveries import DeliveryBook
-from metering.gateway.answers import address_of, bearer
+from metering.gateway.answers import address_of, bearer, neighborhood
 from metering.gateway.flights import Flights
 from metering.gateway.smallfiles import SmallFiles
 from metering.gateway.spool import Spool
@@ -20,6 +20,7 @@ from metering.keys import KeyWatch, Seal
 from metering.opencount import OpenCounter
 from metering.problems import (
     AddressRefused,
+    CallRefused,
     DeliveryRefused,
     InvalidToken,
     LicenseNotInForce,
@@ -39,8 +40,9 @@ from storage.unit import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# What is refused because the token does not reach that far; a used-up quota is no attempt.
-_BEYOND = (AddressRefused, DeliveryRefused, LicenseNotInForce, PurposeRefused, WrongAudience)
+# What is refused because the token, or what is sold, does not reach that far; a used-up quota is no attempt.
+_BEYOND = (AddressRefused, CallRefused, DeliveryRefused, LicenseNotInForce, PurposeRefused, WrongAudience)
+_WRITERS = 4  # more would only wait together for whoever writes now
 
 
 class Plane:
@@ -80,6 +82,7 @@ class Plane:
         self.token_burst = Burst(settings.open_per_minute, "token")
         self._threads = ThreadPoolExecutor(settings.query_threads, "gateway")
         self._file_threads = ThreadPoolExecutor(settings.file_threads, "gateway-files")
+        self._writers = ThreadPoolExecutor(_WRITERS, "gateway-writes")
         self._slow_threads = ThreadPoolExecutor(settings.slow_queries, "gateway-slow")
         self._slow = 0
         self.spool = Spool(
@@ -90,7 +93,7 @@ class Plane:
         )
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in the bounded pool."""
+        """Run work that reads in the bounded pool."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
 
@@ -98,6 +101,11 @@ class Plane:
         """Run what waits for a disk or an object store: a slow store holds up nobody but who reads from it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._file_threads, lambda: work(*args, **kwargs))
+
+    async def in_writing_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run work that writes, apart from the rest: it may wait for others who write, and nobody who reads for it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writers, lambda: work(*args, **kwargs))
 
     async def in_slow_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that may take seconds, apart from the rest. Raises QueriesBusy when too much waits."""
@@ -113,6 +121,10 @@ class Plane:
     def address(self, request: Request) -> str:
         """The caller's address."""
         return address_of(request, self.settings.trusted_proxies)
+
+    def fair_use(self, request: Request, burst: Burst) -> Allowance:
+        """Take one for who shows no token: by where the request comes from. Raises TooManyRequests."""
+        return burst.take(neighborhood(self.address(request)))
 
     async def access(self, request: Request, audience: str) -> Access:
         """The verified access token of the request. Raises InvalidToken, WrongAudience, AddressRefused."""
@@ -158,5 +170,6 @@ class Plane:
         self.afterwards.close()
         self._threads.shutdown()
         self._file_threads.shutdown()
+        self._writers.shutdown()
         self._slow_threads.shutdown()
         self.copies.close()

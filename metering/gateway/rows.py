@@ -66,7 +66,7 @@ class RowsDoor:
     async def open(self, request: Request, product: str) -> WholeAnswer:
         """Rows of a public-good product: no account, no charge."""
         plane = self._plane
-        limits = plane.open_burst.take(plane.address(request)).head()
+        limits = plane.fair_use(request, plane.open_burst).head()
         item = await open_item(plane, request, product)
         pinned = await open_allowed(plane, request, item)
         limits += PRIVATE if is_conditional(item) else PUBLIC

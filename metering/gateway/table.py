@@ -41,6 +41,7 @@ class Route:
         )
 
 
+RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
 _READ = ("GET", "HEAD")
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -113,6 +114,13 @@ ROUTES: tuple[Route, ...] = (
         _READ,
         Door.PUBLIC,
         Words("授权服务元数据", "Authorization server metadata"),
+    ),
+    Route(
+        "resource",
+        RESOURCE_METADATA,
+        _READ,
+        Door.PUBLIC,
+        Words("受保护资源元数据", "Protected resource metadata"),
     ),
     Route("jwks", "/.well-known/jwks.json", _READ, Door.PUBLIC, Words("令牌公钥", "Token keys")),
     Route("healthz", "/healthz", _READ, Door.PUBLIC, Words("存活检查", "Liveness")),

@@ -18,6 +18,7 @@ from tests.house.routes import bare_app, contexts
 PUBLIC = {
     "open_metadata": "what open data is, and under which license, is said to everybody",
     "metadata": "where tokens are got, before one has any",
+    "resource": "who issues the tokens that are asked for, before one has any",
     "jwks": "public keys, to verify tokens with",
     "healthz": "for the machine that restarts us",
     "readyz": "for the balancer in front of us",

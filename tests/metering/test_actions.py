@@ -12,12 +12,12 @@ from metering import actions, queries
 from metering.afterwards import Afterwards
 from metering.deliveries import Charged, DeliveryBook
 from metering.gate import Charge, new_charge_key
-from metering.problems import NotOnShelf, PeriodNotOver
+from metering.problems import BothSecretsValid, NotOnShelf, PeriodNotOver
 from metering.statements import root_of_period, statement, verify_statement
-from metering.tables import Delivery
+from metering.tables import Credential, Delivery
 from metering.till import Till
 from metering.usage import usage_by
-from metering.words import By, Kind
+from metering.words import By, Kind, OneSecret
 from storage.kernel import clock
 from storage.kernel.problem import Invalid, NotFound
 from storage.unit import Store
@@ -226,3 +226,26 @@ def test_many_deliveries_are_written_in_portions_and_none_is_lost_when_one_fails
     with store.view() as view:
         assert len(queries.deliveries(view, "lic_1")) == 1300
     assert book.take() == {}
+
+
+def test_once_the_older_secret_has_ended_a_rotation_need_not_say_which_one_does(store: Store) -> None:
+    def rotate(person: str, **how: Any) -> Credential:
+        with store.unit("system:test") as unit:
+            row, _ = actions.rotate_credential(unit, first.id, org_id="org_buyer", kept_by=person, **how)
+        return row
+
+    with store.unit("system:test") as unit:
+        first, _ = actions.keep_credential(unit, org_id="org_buyer", kept_by="usr_a", name="program")
+    older, now = first.secret_sha256, clock.now()
+    lost = rotate("usr_b")
+    with pytest.raises(BothSecretsValid):
+        rotate("usr_c")
+    seen = rotate("usr_c", end=OneSecret.NEWER)
+    assert (seen.older_sha256, seen.older_kept_by, seen.kept_by) == (older, "usr_a", "usr_c")
+    assert seen.secret_sha256 != lost.secret_sha256
+    assert seen.older_until == lost.older_until
+    with clock.held(now + timedelta(hours=71)), pytest.raises(BothSecretsValid):
+        rotate("usr_c")
+    with clock.held(now + timedelta(hours=73)):
+        last = rotate("usr_d")
+    assert (last.older_sha256, last.older_kept_by, last.kept_by) == (seen.secret_sha256, "usr_c", "usr_d")

@@ -18,7 +18,7 @@ from metering import actions
 from metering.gateway import build_gateway
 from metering.keys import Seal
 from metering.settings import MeteringSettings
-from metering.tables import Gate, Upstream, UsageEvent
+from metering.tables import Gate, RefusalHour, Upstream, UsageEvent
 from metering.upstream import Declaration, Hit
 from metering.upstream_keeping import declare_upstream, rotate_upstream_secret
 from metering.words import HitTest, Kind, SecretPlace
@@ -548,3 +548,21 @@ def test_an_upstream_inside_is_not_reached_unless_it_is_named(served: Served, pr
         assert (answer.status_code, answer.json()["reason"]) == (502, "address"), (host, answer.text)
     assert provider.calls == before
     assert served.events() == []
+
+
+def test_asking_for_what_is_not_declared_is_counted_as_probing(served: Served, provider: Provider) -> None:
+    headers = served.license("lic_1")
+    served.declare(provider.url, methods=("GET",))
+    assert served.http.get(f"{CALL}/found", headers=headers).status_code == 200
+    for method, path in (("GET", "admin"), ("GET", "found/1"), ("POST", "found")):
+        refused = served.http.request(method, f"{CALL}/{path}", headers=headers)
+        assert (refused.status_code, refused.json()["type"]) == (404, "/problems/call-refused")
+    counted: list[tuple[str, int]] = []
+    until = time.monotonic() + 10
+    while counted != [(served.credential, 3)] and time.monotonic() < until:
+        time.sleep(0.1)  # written down within a second
+        with served.store.view() as view:
+            counted = [
+                (row.credential_id, row.refusals) for row in view.session.exec(select(RefusalHour)).all()
+            ]
+    assert counted == [(served.credential, 3)]

@@ -46,6 +46,36 @@ def test_tokens_are_issued_introspected_and_revoked(served: Served) -> None:
     assert found["token_endpoint"].endswith("/oauth/token")
 
 
+def test_who_is_refused_without_a_token_finds_where_to_get_one(served: Served) -> None:
+    base = str(served.http.base_url).rstrip("/")
+    there = f'resource_metadata="{base}/.well-known/oauth-protected-resource"'
+    ticket = served.ticket().json()["url"]
+    other = served.bearer()
+    with served.store.unit("system:test") as unit:
+        actions.end_credential(unit, served.credential, org_id="org_buyer", reason="leaked")
+    for path, headers, error in (
+        ("/data/v1/product-1/rows", {}, "invalid_request"),
+        ("/data/v1/product-1/rows", {"Authorization": "Bearer a.b.c"}, "invalid_token"),
+        ("/data/v1/product-1/rows", other, "invalid_token"),
+        ("/data/v1/product-1/call/x", {}, "invalid_request"),
+        ("/d/a.b.c", {}, "invalid_token"),
+        (ticket, {}, "invalid_token"),
+    ):
+        answer = served.http.get(path, headers=headers)
+        assert answer.status_code == 401, path
+        expected = f'Bearer realm="shugang", error="{error}", {there}'
+        assert answer.headers.get_list("www-authenticate") == [expected], path
+    assert served.http.head("/data/v1/product-1/rows").headers["www-authenticate"].endswith(there)
+    described = served.http.get("/.well-known/oauth-protected-resource")
+    assert described.headers["content-type"] == "application/json"
+    about = described.json()
+    assert about["resource"] == base
+    assert about["bearer_methods_supported"] == ["header"]
+    (issuer,) = about["authorization_servers"]
+    server = served.http.get("/.well-known/oauth-authorization-server").json()
+    assert (server["issuer"], server["scopes_supported"]) == (issuer, about["scopes_supported"])
+
+
 def test_a_trial_without_tls_issues_tokens(served: Served) -> None:
     plane = served.gateway.plane
     assert plane is not None
@@ -78,6 +108,47 @@ def test_a_token_used_from_elsewhere_is_refused(served: Served) -> None:
     form = {"grant_type": "client_credentials", "license": "lic_1"}
     answer = served.http.post("/oauth/token", data=form, auth=(row.id, secret))
     assert (answer.status_code, answer.json()["error"]) == (403, "invalid_target")
+
+
+def test_a_change_of_networks_is_felt_by_the_very_next_request(served: Served) -> None:
+    rows = "/data/v1/product-1/rows?limit=1"
+
+    def networks(*cidrs: str) -> None:
+        with served.store.unit("system:test") as unit:
+            actions.set_networks(unit, served.credential, org_id="org_buyer", cidrs=cidrs)
+
+    def refused(headers: dict[str, str]) -> None:
+        answer = served.http.get(rows, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (401, "/problems/networks-changed")
+        assert served.http.head(rows, headers=headers).status_code == 401
+
+    anywhere = served.bearer()
+    ticket = served.ticket().json()["url"]
+    for _ in range(3):  # until it is remembered
+        page = served.http.get(rows, headers=anywhere)
+        assert page.status_code == 200
+    networks("203.0.113.0/24")
+    refused(anywhere)
+    known = anywhere | {"If-None-Match": page.headers["etag"]}
+    assert served.http.get(rows, headers=known).status_code == 401
+    for method in ("GET", "HEAD"):
+        assert served.http.request(method, ticket).status_code == 401
+    form = {"grant_type": "client_credentials", "license": "lic_1"}
+    client = (served.credential, served.secret)
+    assert served.http.post("/oauth/token", data=form, auth=client).status_code == 403
+    asked = {"token": anywhere["Authorization"].partition(" ")[2]}
+    networks("127.0.0.0/8")
+    assert served.http.post("/oauth/introspect", data=asked, auth=client).json() == {"active": False}
+    refused(anywhere)
+    here = served.bearer()
+    again = served.ticket().json()["url"]
+    networks("127.0.0.0/8")  # the same: nothing ends
+    assert served.http.get(rows, headers=here).status_code == 200
+    assert served.http.get(again).status_code == 200
+    networks()
+    refused(here)
+    assert served.http.get(rows, headers=served.bearer()).status_code == 200
+    assert len(served.events()) == 6
 
 
 def test_health_and_the_route_table(served: Served) -> None:

@@ -25,6 +25,7 @@ from metering.problems import (
     InvalidChargeKey,
     InvalidToken,
     LicenseNotInForce,
+    NetworksChanged,
     PurposeRefused,
     QuotaExhausted,
     SpendCapReached,
@@ -34,6 +35,7 @@ from metering.problems import (
 from metering.settings import MeteringSettings
 from metering.tables import Gate, Period, UsageEvent, UsageHour
 from metering.till import Till
+from metering.tokens import marked
 from metering.words import Kind, PeriodState, Settled
 from storage.kernel.ids import new_key
 from storage.kernel.problem import Problem, Unavailable
@@ -194,6 +196,35 @@ def test_ended_credential_revoked_token_and_taken_down_product_stop_the_till(
         actions.end_credential(unit, credential.id, org_id="org_buyer", reason="leaked")
     with pytest.raises(InvalidToken):
         till.charge(a_charge(credential.id, key7(), jti="t2"))
+
+
+def test_a_token_issued_for_other_networks_stops_at_the_till(
+    store: Store, till: Till, licensed: Licensed
+) -> None:
+    credential = licensed("lic_1")
+
+    def networks(*cidrs: str) -> None:
+        with store.unit("system:test") as unit:
+            actions.set_networks(unit, credential.id, org_id="org_buyer", cidrs=cidrs)
+
+    def pay(jti: str) -> None:
+        till.charge(a_charge(credential.id, key7(), jti=jti))
+
+    here, there = ["10.0.0.0/8", "192.0.2.0/24"], ["198.51.100.0/24"]
+    pay("t1")
+    networks(*here)
+    for other in ("t1", marked("t1", there)):
+        with pytest.raises(NetworksChanged):
+            pay(other)
+    pay(marked("t1", here))
+    networks(*reversed(here))
+    pay(marked("t1", here))
+    pay("")  # what a provider reports comes without a token
+    networks()
+    with pytest.raises(NetworksChanged):
+        pay(marked("t1", here))
+    pay("t1")
+    assert len(books(store)[1]) == 5
 
 
 def test_eight_threads_end_exactly_at_the_quota(store: Store, till: Till, licensed: Licensed) -> None:

@@ -215,6 +215,36 @@ def test_a_bulk_pull_at_night_is_noted_by_its_share(store: Store, licensed: Lice
     assert found(store, next_day, night_percent=81) == []
 
 
+@pytest.mark.parametrize(("measure", "floor"), [("calls", 1000), ("bytes", 256 * 2**20)])
+def test_a_bulk_pull_at_night_through_a_providers_api_is_noted(
+    store: Store, licensed: Licensed, measure: str, floor: int
+) -> None:
+    licensed("lic_1", "lic_2")
+    midnight = datetime(2026, 3, 9, 16, tzinfo=UTC)
+    next_day = midnight + timedelta(days=1, hours=9)
+    none: dict[str, Any] = {"kind": Kind.CALL, "rows": 0, "calls": 0, "bytes": 0}
+    summed(store, midnight + 2 * HOUR, **none | {measure: floor - 1})
+    summed(store, midnight, license_id="lic_2", **none | {measure: 3 * floor})
+    summed(store, midnight + 9 * HOUR, license_id="lic_2", **none | {measure: floor})
+    assert found(store, next_day) == []  # a little less; and less than most of the day
+    summed(store, midnight + HOUR, **none | {measure: 1})
+    figures = {f"night_{measure}": floor, measure: floor, "percent": 100}
+    assert found(store, next_day) == [(AnomalyKind.NIGHT, "license:lic_1", figures)]
+    assert found(store, next_day, **{f"night_floor_{measure}": floor + 1, "night_percent": 100}) == []
+
+
+def test_a_bulk_pull_at_night_is_noted_once_whatever_it_is_measured_by(
+    store: Store, licensed: Licensed
+) -> None:
+    licensed("lic_1")
+    midnight = datetime(2026, 3, 9, 16, tzinfo=UTC)
+    summed(store, midnight, rows=20_000, calls=2_000, bytes=2**30)
+    summed(store, midnight, kind=Kind.REPORTED, rows=20_000, calls=2_000, bytes=2**30)
+    ((kind, subject, figures),) = found(store, midnight + timedelta(days=1, hours=9))
+    assert (kind, subject) == (AnomalyKind.NIGHT, "license:lic_1")
+    assert figures == {"night_rows": 20_000, "rows": 20_000, "percent": 100}
+
+
 def test_an_anomaly_is_noted_once_with_its_parties(store: Store, licensed: Licensed) -> None:
     licensed("lic_1")
     summed(store, NOON, calls=5000)

@@ -124,9 +124,34 @@ def test_credentials_are_checked_rotated_and_ended(market: Market) -> None:
     market["rival"].post(f"{path}/end", 404)
     assert "shg_live_" in market["buyer"].post(f"{path}/rotation", 200).text
     assert "旧密钥有效至" in market["buyer"].get("/credentials")
+    assert "旧密钥仍然有效" in market["buyer"].post(f"{path}/rotation", 409).text
+    assert '<option value="newer">' in market["buyer"].get("/credentials")
+    assert "shg_live_" in market["buyer"].post(f"{path}/rotation", 200, end="newer").text
     market["buyer"].post(f"{path}/end")
     assert "已停用" in market["buyer"].get("/credentials")
     market["approver"].get("/credentials", 403)
+
+
+def test_the_networks_of_a_credential_are_changed_on_its_page(market: Market) -> None:
+    made = market["buyer"].post("/credentials", 200, name="数据仓库", cidrs="192.0.2.0/24")
+    found = re.search(r"cli_\w+", made.text)
+    assert found
+    path = f"/credentials/{found[0]}/networks"
+    market["rival"].post(path, 404, networks="")
+    market["buyer"].post(path, 403, csrf="x", networks="")
+    for wrong in ("not-a-network", " ".join(f"10.{n}.0.0/16" for n in range(21))):
+        refused = market["buyer"].post(path, 422, networks=wrong).text
+        assert f'value="{wrong}"' in refused
+        assert refused.count('id="e-networks"') == 1
+        assert 'id="e-cidrs"' not in refused
+    assert "192.0.2.0/24" in market["buyer"].get("/credentials")
+    answer = market["buyer"].post(path, networks="198.51.100.7, 10.0.0.0/8")
+    page = market["buyer"].get(answer.headers["location"])
+    assert "198.51.100.7/32 10.0.0.0/8" in page
+    assert "192.0.2.0/24" not in page
+    assert "网段已更改" in page
+    market["buyer"].post(path, networks="")
+    assert "不限" in market["buyer"].get("/credentials")
 
 
 def test_days_without_use_are_drawn_as_zero() -> None:
