@@ -152,7 +152,7 @@ def test_a_change_of_networks_is_felt_by_the_very_next_request(served: Served) -
 
 
 def test_health_and_the_route_table(served: Served) -> None:
-    assert served.http.get("/healthz").json() == {"alive": True}
+    assert served.http.get("/healthz").json() == {"alive": True, "durability": "local"}
     assert served.http.get("/readyz").json()["ready"] is True
     assert len({route.path for route in ROUTES}) == len(ROUTES)
     assert served.gateway.serves("/d/abc")
