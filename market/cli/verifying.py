@@ -9,6 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from contracts import keyring, signatures
+from contracts.detached import key_id
 from market.audit import queries as audit
 from market.audit.heads import Checked, NotAnExport, check_export
 from market.chores import sign_head
@@ -227,7 +228,7 @@ def _trusted(path: Path) -> dict[str, OKPKey]:
 def _keys_of(found: Any) -> dict[str, OKPKey]:
     rows: Any = found.get("keys") if isinstance(found, dict) else found
     keys = [OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")}) for row in rows]
-    return {signatures.key_id(key): key for key in keys}
+    return {key_id(key): key for key in keys}
 
 
 def _read(path: Path) -> bytes:
