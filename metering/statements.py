@@ -1,13 +1,10 @@
-"""对账单 A usage statement anybody can check offline: the events, their sums, and a Merkle root over them.
+"""对账单 A usage statement anybody can check offline: the events, their sums, and a Merkle root over them."""
 
-Leaves and nodes are hashed as in RFC 6962, so that a leaf can never be passed off as a node.
-"""
-
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metering.merkle import leaf_hash, merkle_root, proofs, root_by_proof
 from metering.queries import events_of_period
 from metering.tables import UsageEvent
 from storage.kernel.canonical import digest
@@ -15,65 +12,13 @@ from storage.unit import View
 
 FORMAT = "shugang-usage-statement/1"
 PROVED_LINES = 20_000  # in a longer statement the proofs would outweigh the lines
-EMPTY = hashlib.sha256(b"").hexdigest()
 _SUMMED = ("calls", "rows", "bytes", "amount_fen")
 
 
 def leaf(line: Mapping[str, Any]) -> bytes:
     """The hash of one event line: its id and everything that is billed, without its proof."""
     billed = {name: value for name, value in line.items() if name != "proof"}
-    return hashlib.sha256(b"\x00" + bytes.fromhex(digest(billed))).digest()
-
-
-def merkle_root(leaves: Sequence[bytes]) -> str:
-    """The Merkle tree hash (hex) over leaf hashes in order."""
-    if not leaves:
-        return EMPTY
-    level = list(leaves)
-    while len(level) > 1:
-        pairs = [
-            hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)
-        ]
-        # An odd one moves up alone: for a left-full tree this is the tree of RFC 6962.
-        level = pairs + level[len(level) & ~1 :]
-    return level[0].hex()
-
-
-def proofs(leaves: Sequence[bytes]) -> list[list[str]]:
-    """For each leaf, the hashes (hex) beside its path to the root, from the bottom up (RFC 6962, 2.1.1)."""
-    paths: list[list[str]] = [[] for _ in leaves]
-    level = [(leaf_hash, [index]) for index, leaf_hash in enumerate(leaves)]
-    while len(level) > 1:
-        above = []
-        for i in range(0, len(level) - 1, 2):
-            (left, under_left), (right, under_right) = level[i], level[i + 1]
-            for index in under_left:
-                paths[index].append(right.hex())
-            for index in under_right:
-                paths[index].append(left.hex())
-            above.append((hashlib.sha256(b"\x01" + left + right).digest(), under_left + under_right))
-        level = above + level[len(level) & ~1 :]
-    return paths
-
-
-def root_by_proof(leaf_hash: bytes, index: int, count: int, path: Sequence[str]) -> str:
-    """The root (hex) a leaf leads to with its proof; another one than the tree's when either was altered.
-
-    Raises ValueError for a proof of the wrong length.
-    """
-    beside = [bytes.fromhex(each) for each in path]
-    last = count - 1
-    while last:
-        if index & 1 or index < last:  # else it moves up alone
-            if not beside:
-                raise ValueError("the proof is too short")
-            other = beside.pop(0)
-            pair = other + leaf_hash if index & 1 else leaf_hash + other
-            leaf_hash = hashlib.sha256(b"\x01" + pair).digest()
-        index, last = index >> 1, last >> 1
-    if beside:
-        raise ValueError("the proof is too long")
-    return leaf_hash.hex()
+    return leaf_hash(bytes.fromhex(digest(billed)))
 
 
 def line_of(event: UsageEvent) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from market.identity.rules import OrgKind, Role
 from market.registry import certificates
 from market.settings import Settings
 from metering.keys import Seal, ensure_keys
-from metering.statements import FORMAT, leaf, merkle_root, proofs
+from metering.merkle import merkle_root, proofs
+from metering.statements import FORMAT, leaf
 from metering.tables import Gate, TokenKey
 from storage import journal
 from storage.journal import Entry

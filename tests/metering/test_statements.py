@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from metering.statements import FORMAT, leaf, merkle_root, proofs, root_by_proof, verify_statement
+from metering.merkle import merkle_root, proofs, root_by_proof
+from metering.statements import FORMAT, leaf, verify_statement
 
 SUMMED = ("calls", "rows", "bytes", "amount_fen")
 
