@@ -26,7 +26,7 @@ from market.identity.rules import Actor, OrgKind, Permission
 from market.trading.queries import of_license
 from metering import actions as metering
 from metering.queries import totals_of_period
-from metering.statements import root_of_period
+from metering.statements import counted_period
 from metering.words import Kind
 from storage.kernel import clock
 from storage.kernel.problem import NotFound, WrongState
@@ -120,8 +120,7 @@ def _lines(view: View, row: License, terms: Terms, period: str, zone: str) -> li
         download_fen=Fraction(price.download_fen),
         fee_fen=Fraction(price.fee_fen * fees_due(row, terms, period, zone)),
     )
-    _count, root = root_of_period(view, row.id, period)
-    return price_lines(counted, tariff, root)
+    return price_lines(counted, tariff, counted_period(view, row.id, period).root)
 
 
 def fees_due(row: License, terms: Terms, period: str, zone: str) -> int:
