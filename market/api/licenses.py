@@ -20,7 +20,7 @@ from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
 from market.identity.rules import Permission
 from market.trading import actions, living, revocation
-from market.trading.closing import settle_license
+from market.trading.closing import count_license, settle_license
 from market.trading.queries import readable_license
 from metering.limits import Limit, limits_of
 from metering.queries import gate
@@ -192,9 +192,11 @@ def usage_statement(house: HouseDep, actor: ActorDep, license_id: str, period: M
 @router.post("/{license_id}/settlement", dependencies=[allow(Permission.INVOICE_ISSUE)])
 def settle(work: Work, license_id: str) -> SettledView:
     """结清 · Invoice what an ended license used this month."""
+    settings = work.house.settings.billing
+    counted = count_license(work.house.store, license_id, settings)
 
     def act(unit: Unit) -> SettledView:
-        invoice = settle_license(unit, work.actor, license_id, work.house.settings.billing)
+        invoice = settle_license(unit, work.actor, license_id, settings, counted)
         return SettledView(
             invoice=invoice.id if invoice else None, gross_fen=invoice.gross_fen if invoice else 0
         )
