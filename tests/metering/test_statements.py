@@ -103,6 +103,21 @@ def test_nothing_in_the_header_can_be_rewritten(name: str, value: Any) -> None:
         assert Check.SIGNATURE in verdict.failed
 
 
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [
+        ({"count": 6}, Check.COUNT),
+        ({"totals": {"calls": 7, "rows": 21, "bytes": 63, "amount_fen": 15}}, Check.TOTALS),
+        ({"root": "0" * 64}, Check.ROOT),
+    ],
+)
+def test_a_signature_does_not_make_a_wrong_sum_right(wrong: dict[str, Any], check: Check) -> None:
+    good = without_proofs(a_statement(7)) | wrong
+    header = {name: value for name, value in good.items() if name not in {"events", "signature"}}
+    document = good | {"signature": sign_detached(header, KIND, KEY)}
+    assert verify_statement(document, TRUSTED).failed == [check]
+
+
 def test_what_somebody_made_up_is_not_believed() -> None:
     """Consistent in itself, signed even, only not by a key one trusts."""
     good = a_statement(5)
