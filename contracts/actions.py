@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from joserfc.jwk import OKPKey
 
+from contracts.detached import key_id
 from contracts.offers import Offer, beyond
 from contracts.policy import Policy, compile_policy
 from contracts.problems import (
@@ -17,7 +18,7 @@ from contracts.problems import (
     SignerUnknown,
 )
 from contracts.rules import CONTRACT, LICENSE, LicenseState
-from contracts.signatures import Acceptance, SignedDocument, key_id, sign
+from contracts.signatures import Acceptance, SignedDocument, sign
 from contracts.tables import Contract, License
 from contracts.templates import Template, compose, content_hash
 from contracts.terms import Terms

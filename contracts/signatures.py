@@ -1,19 +1,16 @@
 """见证签名 The platform's Ed25519 witness over a contract, and its verification without a database. Pure."""
 
-import base64
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from contracts.detached import Finding, Judged, holds, key_id, read_signed, sign_detached
 from contracts.templates import content_hash
-from storage.kernel.canonical import canonical, digest
+from storage.kernel.canonical import digest
 from storage.kernel.words import Worded, Words
 
 FORMAT = "shugang-signed-contract/1"
@@ -60,30 +57,11 @@ class Check(Worded):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One check and whether it passed; `note` says more where it failed."""
+class Verdict(Judged):
+    """核验结论. What was found on one signed contract."""
 
-    check: Check
-    passed: bool
-    note: Words | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """核验结论. Every finding on one file; it is genuine only when all passed."""
-
-    findings: tuple[Finding, ...]
     number: str | None = None
     content_hash: str | None = None
-
-    @property
-    def genuine(self) -> bool:
-        return bool(self.findings) and all(finding.passed for finding in self.findings)
-
-    @property
-    def failed(self) -> list[Check]:
-        """The checks that failed."""
-        return [finding.check for finding in self.findings if not finding.passed]
 
 
 def sign(
@@ -101,10 +79,7 @@ def sign(
         "assurance": ASSURANCE,
         "witness": {"kid": key_id(key), "at": at.isoformat()},
     }
-    header = {"alg": "Ed25519", "typ": _HEADER_TYPE, "kid": key_id(key)}
-    token = jws.serialize_compact(header, _statement(document), key, algorithms=["Ed25519"])
-    head, _, signature = token.split(".")
-    return document | {"signature": f"{head}..{signature}"}
+    return document | {"signature": sign_detached(_witnessed(document), _HEADER_TYPE, key)}
 
 
 def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
@@ -124,28 +99,18 @@ def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
         Finding(Check.CONTENT, passed=hmac.compare_digest(_digest_or_nothing(file["content"]), stated)),
         Finding(Check.ACCEPTANCES, passed=_all_accepted(file, stated)),
         Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
-        Finding(Check.SIGNATURE, passed=key is not None and _signature_holds(file, kid, key)),
+        Finding(Check.SIGNATURE, holds(_witnessed(file), file["signature"], _HEADER_TYPE, kid, key)),
     )
     return Verdict(findings, str(file["content"].get("number")), stated)
 
 
-def key_id(key: OKPKey) -> str:
-    """The key's own kid, or its RFC 7638 thumbprint."""
-    return key.kid or key.thumbprint()
-
-
-def _statement(document: Mapping[str, Any]) -> bytes:
+def _witnessed(document: Mapping[str, Any]) -> dict[str, Any]:
     # The content enters by its hash, so that the witness can be checked beside a content kept elsewhere.
-    return canonical({k: v for k, v in document.items() if k not in {"content", "signature"}})
+    return {k: v for k, v in document.items() if k not in {"content", "signature"}}
 
 
 def _read(document: Any) -> SignedDocument | None:
-    if isinstance(document, bytes | str):
-        try:
-            document = json.loads(document, object_pairs_hook=_each_name_once)
-        except (ValueError, RecursionError):
-            return None
-    kinds = {
+    kinds: dict[str, type] = {
         "format": str,
         "content": dict,
         "content_hash": str,
@@ -154,17 +119,7 @@ def _read(document: Any) -> SignedDocument | None:
         "witness": dict,
         "signature": str,
     }
-    if not isinstance(document, dict) or document.keys() != kinds.keys() or document["format"] != FORMAT:
-        return None
-    return document if all(isinstance(document[name], kind) for name, kind in kinds.items()) else None
-
-
-def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # A name given twice would let one reader see another contract than the one that was checked.
-    named = dict(pairs)
-    if len(named) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return named
+    return read_signed(document, FORMAT, kinds)
 
 
 def _digest_or_nothing(content: Mapping[str, Any]) -> str:
@@ -193,14 +148,3 @@ def _parties(content: Mapping[str, Any]) -> list[tuple[str, str] | None]:
         for role in ("seller", "buyer")
         if isinstance(terms.get(role), dict) and isinstance(terms[role].get("id"), str)
     ]
-
-
-def _signature_holds(file: SignedDocument, kid: str, key: OKPKey) -> bool:
-    head, dots, signature = file["signature"].partition("..")
-    try:
-        payload = base64.urlsafe_b64encode(_statement(file)).rstrip(b"=").decode()
-        opened = jws.deserialize_compact(f"{head}.{payload}.{signature}", key, algorithms=["Ed25519"])
-        header = opened.headers()
-    except (JoseError, ValueError, TypeError):
-        return False
-    return bool(dots) and header == {"alg": "Ed25519", "typ": _HEADER_TYPE, "kid": kid}

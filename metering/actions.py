@@ -179,6 +179,11 @@ def _gate(unit: Unit, license_id: str) -> Gate:
     return row
 
 
+def hold_gate(unit: Unit, license_id: str) -> None:
+    """按住闸门. Nothing is counted under a license until the Unit ends; without a gate nothing is anyway."""
+    unit.session.get(Gate, license_id, with_for_update={"key_share": True})
+
+
 def shut_gate(unit: Unit, license_id: str, *, reason: str) -> Gate:
     """关闸. Refuse everything under this license from the next request on.
 

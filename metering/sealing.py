@@ -3,7 +3,6 @@
 Events a provider reported are left out: they arrive days after they happened, and statements prove them.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from metering import turns
-from metering.statements import merkle_root
+from metering.merkle import leaf_hash, merkle_root
 from metering.tables import UsageEvent, UsageHour, UsageSeal
 from metering.words import Kind
 from storage.journal import Entry
@@ -77,7 +76,7 @@ def counted_hour(view: View, hour: datetime) -> SealedHour:
 
 def root_over(ids: Sequence[bytes]) -> str:
     """The Merkle root (hex) over event ids in order."""
-    return merkle_root([hashlib.sha256(b"\x00" + each).digest() for each in ids])
+    return merkle_root(map(leaf_hash, ids))
 
 
 def seal_hour(unit: Unit, counted: SealedHour) -> Entry | None:

@@ -1,173 +1,273 @@
-"""对账单 A usage statement anybody can check offline: the events, their sums, and a Merkle root over them.
+"""对账单 A signed usage statement anybody can check offline: the events, their sums, and a Merkle root over them.
 
-Leaves and nodes are hashed as in RFC 6962, so that a leaf can never be passed off as a node.
+The platform's document key signs the header; the events are bound by the root in it. A long month is read,
+hashed and written line by line.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 
-from metering.queries import events_of_period
-from metering.tables import UsageEvent
+import orjson
+from joserfc.jwk import OKPKey
+
+from contracts.detached import Finding, Judged, holds, key_id, read_file, read_signed, sign_detached
+from metering.merkle import Tree, leaf_hash, merkle_root, proofs, root_by_proof
+from metering.queries import events_of_period, totals_of_period
+from metering.rating import Usage
+from metering.words import Kind
+from storage.kernel import clock
 from storage.kernel.canonical import digest
+from storage.kernel.words import Worded, Words
 from storage.unit import View
 
-FORMAT = "shugang-usage-statement/1"
+FORMAT = "shugang-usage-statement/2"
+_UNSIGNED = "shugang-usage-statement/1"
+_HEADER_TYPE = "shugang-usage-statement+jws"
 PROVED_LINES = 20_000  # in a longer statement the proofs would outweigh the lines
-EMPTY = hashlib.sha256(b"").hexdigest()
+_IN_MEMORY = 8 << 20  # bytes of lines; more wait in a file
 _SUMMED = ("calls", "rows", "bytes", "amount_fen")
+_KINDS: dict[str, type] = {
+    "format": str,
+    "license": str,
+    "period": str,
+    "count": int,
+    "totals": dict,
+    "root": str,
+    "issued_at": str,
+    "kid": str,
+    "signature": str,
+    "events": list,
+}
 
 
 def leaf(line: Mapping[str, Any]) -> bytes:
     """The hash of one event line: its id and everything that is billed, without its proof."""
     billed = {name: value for name, value in line.items() if name != "proof"}
-    return hashlib.sha256(b"\x00" + bytes.fromhex(digest(billed))).digest()
+    return leaf_hash(bytes.fromhex(digest(billed)))
 
 
-def merkle_root(leaves: Sequence[bytes]) -> str:
-    """The Merkle tree hash (hex) over leaf hashes in order."""
-    if not leaves:
-        return EMPTY
-    level = list(leaves)
-    while len(level) > 1:
-        pairs = [
-            hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)
-        ]
-        # An odd one moves up alone: for a left-full tree this is the tree of RFC 6962.
-        level = pairs + level[len(level) & ~1 :]
-    return level[0].hex()
+def lines_of_period(view: View, license_id: str, period: str) -> Iterator[dict[str, Any]]:
+    """The events billed to a license in a period as a statement shows them, in order; never all in memory."""
+    for event in events_of_period(view, license_id, period):
+        yield {
+            "charge_id": f"chg_{event.id.hex()}",
+            "at": event.at.isoformat(),
+            "kind": str(event.kind),
+            "purpose": event.purpose,
+            "credential": event.credential_id,
+            "calls": event.calls,
+            "rows": event.rows,
+            "bytes": event.bytes,
+            "amount_fen": event.amount_fen,
+        }
 
 
-def proofs(leaves: Sequence[bytes]) -> list[list[str]]:
-    """For each leaf, the hashes (hex) beside its path to the root, from the bottom up (RFC 6962, 2.1.1)."""
-    paths: list[list[str]] = [[] for _ in leaves]
-    level = [(leaf_hash, [index]) for index, leaf_hash in enumerate(leaves)]
-    while len(level) > 1:
-        above = []
-        for i in range(0, len(level) - 1, 2):
-            (left, under_left), (right, under_right) = level[i], level[i + 1]
-            for index in under_left:
-                paths[index].append(right.hex())
-            for index in under_right:
-                paths[index].append(left.hex())
-            above.append((hashlib.sha256(b"\x01" + left + right).digest(), under_left + under_right))
-        level = above + level[len(level) & ~1 :]
-    return paths
-
-
-def root_by_proof(leaf_hash: bytes, index: int, count: int, path: Sequence[str]) -> str:
-    """The root (hex) a leaf leads to with its proof; another one than the tree's when either was altered.
-
-    Raises ValueError for a proof of the wrong length.
-    """
-    beside = [bytes.fromhex(each) for each in path]
-    last = count - 1
-    while last:
-        if index & 1 or index < last:  # else it moves up alone
-            if not beside:
-                raise ValueError("the proof is too short")
-            other = beside.pop(0)
-            pair = other + leaf_hash if index & 1 else leaf_hash + other
-            leaf_hash = hashlib.sha256(b"\x01" + pair).digest()
-        index, last = index >> 1, last >> 1
-    if beside:
-        raise ValueError("the proof is too long")
-    return leaf_hash.hex()
-
-
-def line_of(event: UsageEvent) -> dict[str, Any]:
-    """One event as a statement shows it."""
-    return {
-        "charge_id": f"chg_{event.id.hex()}",
-        "at": event.at.isoformat(),
-        "kind": str(event.kind),
-        "purpose": event.purpose,
-        "credential": event.credential_id,
-        "calls": event.calls,
-        "rows": event.rows,
-        "bytes": event.bytes,
-        "amount_fen": event.amount_fen,
-    }
-
-
-def root_of_period(view: View, license_id: str, period: str) -> tuple[int, str]:
-    """The number of events billed to a license in a period, and their Merkle root (hex)."""
-    events = events_of_period(view, license_id, period)
-    return len(events), merkle_root([leaf(line_of(event)) for event in events])
-
-
-def statement(view: View, license_id: str, period: str) -> dict[str, Any]:
-    """出具对账单. The statement of a license and a period (`YYYY-MM`)."""
-    lines = [line_of(event) for event in events_of_period(view, license_id, period)]
-    leaves = [leaf(line) for line in lines]
-    if len(lines) <= PROVED_LINES:
-        for line, path in zip(lines, proofs(leaves), strict=True):
-            line["proof"] = path
-    return {
-        "format": FORMAT,
-        "license": license_id,
-        "period": period,
-        "count": len(lines),
-        "totals": _totals(lines),
-        "root": merkle_root(leaves),
-        "events": lines,
-    }
-
-
-def _totals(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    listed = list(lines)
-    return {name: sum(int(line[name]) for line in listed) for name in _SUMMED}
+# ------------------------------------------------------------------ for the invoice
 
 
 @dataclass(frozen=True, slots=True)
-class StatementVerdict:
-    """What checking a statement found; `reason` is None when everything agrees."""
+class CountedPeriod:
+    """账期计数. What a license used in a period by kind, and the Merkle root (hex) over its events."""
 
-    count: int
+    license_id: str
+    period: str
+    used: Mapping[Kind, Usage]
     root: str
-    reason: str | None = None
+
+
+def counted_period(
+    view: View, license_id: str, period: str, before: CountedPeriod | None = None
+) -> CountedPeriod:
+    """账期计数. The sums of a license and period, and the root over its events, which may be many.
+
+    before: counted a while ago; taken over as it is when nothing has entered since. Each event adds to its
+    hourly sums in its own transaction, and the sums are read first: equal sums are the same events.
+    """
+    used = totals_of_period(view, license_id, period)
+    if before is not None and (before.license_id, before.period, before.used) == (license_id, period, used):
+        return before
+    root = merkle_root(map(leaf, lines_of_period(view, license_id, period)))
+    return CountedPeriod(license_id, period, used, root)
+
+
+# ------------------------------------------------------------------ for the file
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """对账单. A signed header, and its lines as JSON, waiting to be sent. Close it."""
+
+    header: Mapping[str, Any]
+    lines: IO[bytes]
+    size: int  # of the whole file
+
+    def parts(self) -> Iterator[bytes]:
+        """The file, the header first."""
+        self.lines.seek(0)
+        yield _head(self.header)
+        while part := self.lines.read(1 << 16):
+            yield part
+        yield _END
+
+    def close(self) -> None:
+        """Let the lines go."""
+        self.lines.close()
+
+
+_END = b"]}"
+
+
+def _head(header: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(header)[:-1] + b',"events":['
+
+
+def issue_statement(
+    view: View,
+    license_id: str,
+    period: str,
+    *,
+    key: OKPKey,
+    folder: Path | None = None,
+    proved: int = PROVED_LINES,
+) -> Statement:
+    """出具对账单. The statement of a license and a period (`YYYY-MM`), signed with the document key.
+
+    view: a snapshot. folder: where a long month waits to be sent. proved: up to so many lines, each carries
+    the proof that it is under the root.
+    """
+    lines = lines_of_period(view, license_id, period)
+    first = list(islice(lines, proved + 1))
+    if len(first) <= proved:
+        for line, path in zip(first, proofs([leaf(line) for line in first]), strict=True):
+            line["proof"] = path
+    tree, totals, between = Tree(), dict.fromkeys(_SUMMED, 0), b""
+    where = None if folder is None else str(folder)
+    written: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY, dir=where)  # noqa: SIM115  # whoever sends it closes it
+    for line in chain(first, lines):
+        tree.add(leaf(line))
+        for name in _SUMMED:
+            totals[name] += line[name]
+        written.write(between + orjson.dumps(line))
+        between = b","
+    header = {
+        "format": FORMAT,
+        "license": license_id,
+        "period": period,
+        "count": tree.count,
+        "totals": totals,
+        "root": tree.root(),
+        "issued_at": clock.now().isoformat(),
+        "kid": key_id(key),
+    }
+    signed = header | {"signature": sign_detached(header, _HEADER_TYPE, key)}
+    return Statement(signed, written, len(_head(signed)) + written.tell() + len(_END))
+
+
+# ------------------------------------------------------------------ whether a file is one
+
+
+class Check(Worded):
+    """核验项. What is checked of a usage statement, in this order."""
+
+    FORMAT = "format", "文件格式", "File format"
+    LINES = "lines", "逐条用量未被改动", "Every line leads to the Merkle root"
+    ORDER = "order", "用量不重复且依次排列", "Every event once and in order"
+    COUNT = "count", "条数与用量一致", "The count is that of the events"
+    TOTALS = "totals", "合计与用量一致", "The totals are those of the events"
+    ROOT = "root", "默克尔根与用量一致", "The Merkle root is that of the events"
+    INVOICE = "invoice", "与发票所载默克尔根一致", "It is the Merkle root of the invoice"
+    KEY = "key", "签名密钥受信任", "The signing key is trusted"
+    SIGNATURE = "signature", "对账单签名有效", "The signature is valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Judged):
+    """核验结论. What was found on one statement; `root` is the one of its events."""
+
+    license_id: str | None = None
+    period: str | None = None
+    count: int = 0
+    root: str | None = None
     altered: tuple[str, ...] = ()  # charge ids of lines that do not lead to the root
 
-    @property
-    def ok(self) -> bool:
-        """Whether the statement holds."""
-        return self.reason is None
+
+def verify_statement(
+    document: Any, trusted_keys: Mapping[str, OKPKey], *, root: str | None = None
+) -> Verdict:
+    """核验对账单. Check a statement against keys that come from outside, never from the file itself.
+
+    document: the parsed JSON, or the bytes of the file. root: the one printed on the invoice; without it the
+    statement is not compared with an invoice. Never raises on a bad file: it says what failed.
+    """
+    file = read_signed(document, FORMAT, _KINDS)
+    read = None if file is None else _read_lines(file["events"])
+    if file is None or read is None:
+        return Verdict((Finding(Check.FORMAT, passed=False, note=_other(document)),))
+    ids, hashes, sums = read
+    found = merkle_root(hashes)
+    astray = _astray(file["events"], hashes, root or file["root"])
+    # When no line leads there, it is the root or the number of lines that is another one.
+    altered = tuple(ids[n] for n in astray) if len(astray) < len(ids) or len(ids) == 1 else ()
+    named = ", ".join(altered[:10])
+    kid = file["kid"]
+    key = trusted_keys.get(kid)
+    header = {name: value for name, value in file.items() if name not in {"events", "signature"}}
+    findings = [
+        Finding(Check.FORMAT, passed=True),
+        Finding(Check.LINES, not astray, Words(f"被改动 {named}", f"altered: {named}") if altered else None),
+        Finding(Check.ORDER, ids == sorted(set(ids))),
+        Finding(Check.COUNT, file["count"] == len(ids)),
+        Finding(Check.TOTALS, file["totals"] == sums),
+        Finding(Check.ROOT, file["root"] == found),
+        Finding(Check.INVOICE, found == root),
+        Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
+        Finding(Check.SIGNATURE, holds(header, file["signature"], _HEADER_TYPE, kid, key)),
+    ]
+    asked = tuple(each for each in findings if root is not None or each.check is not Check.INVOICE)
+    return Verdict(asked, file["license"], file["period"], len(ids), found, altered)
 
 
-def verify_statement(document: Mapping[str, Any], *, root: str | None = None) -> StatementVerdict:
-    """核验对账单. Recompute count, sums and root of a statement; `root` is the one printed on the invoice."""
+def _read_lines(lines: Sequence[Any]) -> tuple[list[str], list[bytes], dict[str, int]] | None:
+    """The charge ids, hashes and sums of the lines; None when one is no line."""
     try:
-        lines = list(document["events"])
-        found = merkle_root([leaf(line) for line in lines])
-        ids = [line["charge_id"] for line in lines]
-        altered = _altered(lines, root or document["root"])
-        checks = (
-            (document["format"] == FORMAT, "unknown format"),
-            (not altered, f"altered: {', '.join(altered[:10])}"),
-            (ids == sorted(set(ids)), "events are repeated or out of order"),
-            (document["count"] == len(lines), "the count does not match the events"),
-            (document["totals"] == _totals(lines), "the totals do not match the events"),
-            (document["root"] == found, "the Merkle root does not match the events"),
-            (root is None or root == found, "the invoice names another Merkle root"),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        return StatementVerdict(0, "", f"not a statement: {error!r}")
-    wrong = next((reason for good, reason in checks if not good), None)
-    return StatementVerdict(len(lines), found, wrong, altered)
+        ids = [str(line["charge_id"]) for line in lines]
+        sums = {name: sum(int(line[name]) for line in lines) for name in _SUMMED}
+        return ids, [leaf(line) for line in lines], sums
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return None
 
 
-def _altered(lines: Sequence[Mapping[str, Any]], root: str) -> tuple[str, ...]:
-    """The lines whose proof does not lead to the root: only what was altered, when the rest was left alone."""
-    if not all("proof" in line for line in lines):
-        return ()
-    wrong = []
-    for index, line in enumerate(lines):
+def _astray(lines: Sequence[Mapping[str, Any]], hashes: Sequence[bytes], root: str) -> list[int]:
+    """The places of lines whose proof does not lead to the root; a long statement has no proofs at all."""
+    if not any("proof" in line for line in lines):
+        return []
+    astray = []
+    for place, (line, hashed) in enumerate(zip(lines, hashes, strict=True)):
         try:
-            led_to = root_by_proof(leaf(line), index, len(lines), line["proof"])
-        except ValueError:
+            led_to = root_by_proof(hashed, place, len(lines), line["proof"])
+        except (KeyError, TypeError, ValueError):
             led_to = ""
         if led_to != root:
-            wrong.append(str(line["charge_id"]))
-    # When no line leads there, it is the root or the number of lines that is another one.
-    return tuple(wrong) if len(wrong) < len(lines) or len(lines) == 1 else ()
+            astray.append(place)
+    return astray
+
+
+def _other(document: Any) -> Words:
+    """What the file is instead."""
+    try:
+        file = read_file(document)
+    except (ValueError, RecursionError):
+        file = None
+    form = file.get("format") if isinstance(file, dict) else None
+    if form == _UNSIGNED:
+        return Words(
+            f"未知格式 {form}：旧格式没有签名，请重新下载对账单。",
+            f"unknown format {form}: it carried no signature; download the statement again",
+        )
+    if isinstance(form, str) and form != FORMAT:
+        return Words(f"未知格式 {form}", f"unknown format {form}")
+    return Words("不是数港用量对账单，或内容不完整。", "Not a usage statement, or incomplete.")

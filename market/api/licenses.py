@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
+from starlette.background import BackgroundTask
 
 from contracts.queries import licenses_held
 from contracts.rules import LICENSE, LicenseState
@@ -18,11 +20,11 @@ from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work, Worker
 from market.identity.rules import Permission
 from market.trading import actions, living, revocation
-from market.trading.closing import settle_license
+from market.trading.closing import count_license, settle_license
 from market.trading.queries import readable_license
 from metering.limits import Limit, limits_of
 from metering.queries import gate
-from metering.statements import statement
+from metering.statements import issue_statement
 from metering.usage import span, usage_by
 from metering.words import By, LimitUnit
 from storage.unit import Unit
@@ -30,6 +32,7 @@ from storage.unit import Unit
 router = APIRouter(prefix="/licenses", tags=["licenses"])
 READ = allow(Permission.ORDER_READ)
 STOP = allow(Permission.LICENSE_SUSPEND)
+Month = Annotated[str, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 
 class LicenseView(BaseModel, from_attributes=True):
@@ -166,22 +169,34 @@ def _figures(limit: Limit) -> dict[str, int | None]:
     return {name: getattr(limit, name) for name in ("used", "most", "left", "percent", "step")}
 
 
-@router.get("/{license_id}/statement", dependencies=[allow(Permission.USAGE_READ)])
-def usage_statement(
-    house: HouseDep, actor: ActorDep, license_id: str, period: Annotated[str, Query(pattern=r"^\d{4}-\d{2}$")]
-) -> dict[str, Any]:
-    """对账单 · Every counted event of a month with the Merkle root; `shugang verify statement` checks it offline."""
-    with house.store.view() as view:
-        readable_license(view, actor, license_id)
-        return statement(view, license_id, period)
+@router.get(
+    "/{license_id}/statement", dependencies=[allow(Permission.USAGE_READ)], response_class=JSONResponse
+)
+def usage_statement(house: HouseDep, actor: ActorDep, license_id: str, period: Month) -> StreamingResponse:
+    """对账单 · Every counted event of a month under a signed Merkle root; `shugang verify statement` checks it offline."""
+    key = house.document_key()
+    with house.store.snapshot() as view:
+        number = readable_license(view, actor, license_id).number
+        issued = issue_statement(view, license_id, period, key=key, folder=house.work)
+    return StreamingResponse(
+        issued.parts(),
+        media_type="application/json",
+        headers={
+            "Content-Length": str(issued.size),
+            "Content-Disposition": f'attachment; filename="statement-{number}-{period}.json"',
+        },
+        background=BackgroundTask(issued.close),
+    )
 
 
 @router.post("/{license_id}/settlement", dependencies=[allow(Permission.INVOICE_ISSUE)])
 def settle(work: Work, license_id: str) -> SettledView:
     """结清 · Invoice what an ended license used this month."""
+    settings = work.house.settings.billing
+    counted = count_license(work.house.store, license_id, settings)
 
     def act(unit: Unit) -> SettledView:
-        invoice = settle_license(unit, work.actor, license_id, work.house.settings.billing)
+        invoice = settle_license(unit, work.actor, license_id, settings, counted)
         return SettledView(
             invoice=invoice.id if invoice else None, gross_fen=invoice.gross_fen if invoice else 0
         )

@@ -4,20 +4,17 @@ Whoever keeps one head (a print, a mail, another archive) can show later that no
 changed, removed or put in: the chain must run through it.
 """
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from contracts.signatures import key_id
+from contracts.detached import holds, key_id, sign_detached
 from storage import journal
-from storage.kernel.canonical import canonical, digest
+from storage.kernel.canonical import digest
 
 FORMAT = "shugang-journal-head/1"
 _TYPE = "shugang-journal-head+jws"
@@ -41,10 +38,7 @@ def sign_head(
         "signed_at": at.isoformat(),
         "kid": key_id(key),
     }
-    header = {"alg": "Ed25519", "typ": _TYPE, "kid": key_id(key)}
-    token = jws.serialize_compact(header, canonical(document), key, algorithms=["Ed25519"])
-    protected, _, signature = token.split(".")
-    return document | {"signature": f"{protected}..{signature}"}
+    return document | {"signature": sign_detached(document, _TYPE, key)}
 
 
 def digest_of(head: Mapping[str, Any]) -> str:
@@ -54,17 +48,10 @@ def digest_of(head: Mapping[str, Any]) -> str:
 
 def is_signed(head: Mapping[str, Any], keys: Mapping[str, OKPKey]) -> bool:
     """Whether one of the trusted keys signed exactly this head. Never raises on a bad one."""
-    key = keys.get(str(head.get("kid")))
-    if key is None or head.get("format") != FORMAT:
-        return False
-    protected, dots, signature = str(head.get("signature", "")).partition("..")
-    try:
-        statement = canonical({name: value for name, value in head.items() if name != "signature"})
-        payload = base64.urlsafe_b64encode(statement).rstrip(b"=").decode()
-        opened = jws.deserialize_compact(f"{protected}.{payload}.{signature}", key, algorithms=["Ed25519"])
-    except (JoseError, ValueError, TypeError):
-        return False
-    return bool(dots) and opened.headers() == {"alg": "Ed25519", "typ": _TYPE, "kid": str(head["kid"])}
+    kid = str(head.get("kid"))
+    said = {name: value for name, value in head.items() if name != "signature"}
+    signed = holds(said, str(head.get("signature", "")), _TYPE, kid, keys.get(kid))
+    return signed and head.get("format") == FORMAT
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,8 +174,11 @@ def close(
     with opened() as house:
         with house.store.view() as view:
             actor = actor_by_login(view, by.strip().lower(), Permission.PERIOD_CLOSE)
+        settings = house.settings.billing
+        with bar("关账 Close", as_json=as_json) as step:
+            counted = closing.count_month(house.store, period, settings, lambda done, of: step(str(done), of))
         with house.store.unit(actor.id, actor.org) as unit:
-            row = closing.close_month(unit, actor, period, house.settings.billing)
+            row = closing.close_month(unit, actor, period, settings, counted)
             invoices, gross_fen = row.invoices, row.gross_fen
     say(
         as_json,

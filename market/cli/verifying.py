@@ -9,6 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from contracts import keyring, signatures
+from contracts.detached import Judged, key_id
 from market.audit import queries as audit
 from market.audit.heads import Checked, NotAnExport, check_export
 from market.chores import sign_head
@@ -139,7 +140,7 @@ def verify_contract(
         if verdict.genuine
         else "合同未通过核验 The contract does not hold"
     )
-    _tell(verdict, end, as_json=as_json)
+    _tell_numbered(verdict, end, as_json=as_json)
 
 
 def verify_certificate(
@@ -154,10 +155,20 @@ def verify_certificate(
         if verdict.genuine
         else "凭证未通过核验 The certificate does not hold"
     )
-    _tell(verdict, end, as_json=as_json)
+    _tell_numbered(verdict, end, as_json=as_json)
 
 
-def _tell(verdict: signatures.Verdict | certificates.Verdict, end: str, *, as_json: bool) -> None:
+def _tell_numbered(verdict: signatures.Verdict | certificates.Verdict, end: str, *, as_json: bool) -> None:
+    _tell(
+        verdict,
+        f"{end}: {verdict.number or '—'} {verdict.content_hash or ''}".rstrip(),
+        as_json=as_json,
+        number=verdict.number,
+        content_hash=verdict.content_hash,
+    )
+
+
+def _tell(verdict: Judged, end: str, *, as_json: bool, **data: Any) -> None:
     """Every check with its mark, then the verdict; a file that does not hold ends with 1."""
     checks = [
         {
@@ -173,41 +184,46 @@ def _tell(verdict: signatures.Verdict | certificates.Verdict, end: str, *, as_js
         + (f"（{finding.note.zh} {finding.note.en}）" if finding.note else "")
         for finding in verdict.findings
     ]
-    say(
-        as_json,
-        "\n".join([*lines, f"{end}: {verdict.number or '—'} {verdict.content_hash or ''}".rstrip()]),
-        ok=verdict.genuine,
-        number=verdict.number,
-        content_hash=verdict.content_hash,
-        checks=checks,
-    )
+    say(as_json, "\n".join([*lines, end]), ok=verdict.genuine, **data, checks=checks)
     if not verdict.genuine:
         raise typer.Exit(1)
 
 
 def verify_usage(
     file: Annotated[Path, typer.Argument(help="用量对账单（JSON） a usage statement")],
+    keys: KeysFile,
     root: Annotated[
         str | None, typer.Option(help="发票所载的默克尔根 the Merkle root printed on the invoice")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """核验对账单 Recompute count, sums and Merkle root of a usage statement."""
-    document = _json(file)
-    verdict = verify_statement(document if isinstance(document, dict) else {}, root=root)
-    data = {
-        "ok": verdict.ok,
-        "count": verdict.count,
-        "root": verdict.root,
-        "reason": verdict.reason,
-        "altered": list(verdict.altered),
-    }
-    if verdict.ok:
-        say(as_json, f"对账单无误 Statement ok: {verdict.count} events, root {verdict.root}", **data)
-        return
-    text = "".join(f"✗ 被改动 altered: {charge}\n" for charge in verdict.altered)
-    say(as_json, f"{text}对账单不符 Statement does not hold: {verdict.reason}", **data)
-    raise typer.Exit(1)
+    """核验对账单 Check lines, sums, Merkle root and signature of a usage statement; trusts only the keys it is given."""
+    verdict = verify_statement(
+        _read(file), _trusted(keys), root=None if root is None else root.strip().lower()
+    )
+    compared = "" if root is not None else "；未与发票核对 not compared with an invoice (--root)"
+    end = (
+        f"对账单真实无误 The statement is genuine: {verdict.license_id} {verdict.period}, "
+        f"{verdict.count} 条 events, 根 root {verdict.root}{compared}"
+        if verdict.genuine
+        else "对账单未通过核验 The statement does not hold"
+    )
+    wrong = [
+        f"{finding.check}: {finding.note.en}" if finding.note else str(finding.check)
+        for finding in verdict.findings
+        if not finding.passed
+    ]
+    _tell(
+        verdict,
+        "".join(f"✗ 被改动 altered: {charge}\n" for charge in verdict.altered) + end,
+        as_json=as_json,
+        license=verdict.license_id,
+        period=verdict.period,
+        count=verdict.count,
+        root=verdict.root,
+        reason=wrong[0] if wrong else None,
+        altered=list(verdict.altered),
+    )
 
 
 def export_keys(as_json: JsonFlag = False) -> None:
@@ -227,7 +243,7 @@ def _trusted(path: Path) -> dict[str, OKPKey]:
 def _keys_of(found: Any) -> dict[str, OKPKey]:
     rows: Any = found.get("keys") if isinstance(found, dict) else found
     keys = [OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")}) for row in rows]
-    return {signatures.key_id(key): key for key in keys}
+    return {key_id(key): key for key in keys}
 
 
 def _read(path: Path) -> bytes:

@@ -1,19 +1,16 @@
 """登记凭证 The content of a registration certificate, its Ed25519 signature, and its check without a database. Pure."""
 
-import base64
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from contracts.detached import Finding, Judged, holds, key_id, read_signed, sign_detached
 from market.registry.rules import number_faults
-from storage.kernel.canonical import canonical, digest
+from storage.kernel.canonical import digest
 from storage.kernel.words import Worded, Words
 
 FORMAT = "shugang-registration-certificate/1"
@@ -35,30 +32,11 @@ class Check(Worded):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One check and whether it passed; `note` says more where it failed."""
-
-    check: Check
-    passed: bool
-    note: Words | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Judged):
     """核验结论. Genuine only when every check passed; whether it still stands is asked of the register."""
 
-    findings: tuple[Finding, ...]
     number: str | None = None
     content_hash: str | None = None
-
-    @property
-    def genuine(self) -> bool:
-        return bool(self.findings) and all(finding.passed for finding in self.findings)
-
-    @property
-    def failed(self) -> list[Check]:
-        """The checks that failed."""
-        return [finding.check for finding in self.findings if not finding.passed]
 
 
 def content_hash(content: Mapping[str, Any]) -> str:
@@ -68,17 +46,13 @@ def content_hash(content: Mapping[str, Any]) -> str:
 
 def sign(content: Mapping[str, Any], key: OKPKey, *, at: datetime) -> dict[str, Any]:
     """签章. The certificate as a file; the key's id goes into it, the key never does."""
-    kid = key.kid or key.thumbprint()
     document: dict[str, Any] = {
         "format": FORMAT,
         "content": dict(content),
         "content_hash": content_hash(content),
-        "signed": {"kid": kid, "at": at.isoformat()},
+        "signed": {"kid": key_id(key), "at": at.isoformat()},
     }
-    header = {"alg": "Ed25519", "typ": _HEADER_TYPE, "kid": kid}
-    token = jws.serialize_compact(header, _statement(document), key, algorithms=["Ed25519"])
-    head, _, signature = token.split(".")
-    return document | {"signature": f"{head}..{signature}"}
+    return document | {"signature": sign_detached(_signed(document), _HEADER_TYPE, key)}
 
 
 def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
@@ -97,7 +71,7 @@ def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
             Check.CONTENT, passed=hmac.compare_digest(_digest_or_nothing(file["content"]), stated.encode())
         ),
         Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
-        Finding(Check.SIGNATURE, passed=key is not None and _signature_holds(file, kid, key)),
+        Finding(Check.SIGNATURE, holds(_signed(file), file["signature"], _HEADER_TYPE, kid, key)),
     )
     return Verdict(findings, number, stated)
 
@@ -107,29 +81,14 @@ def schema_hash(items: Sequence[Mapping[str, Any]]) -> str:
     return digest(sorted([str(item["name"]), str(item.get("type") or "")] for item in items))
 
 
-def _statement(document: Mapping[str, Any]) -> bytes:
+def _signed(document: Mapping[str, Any]) -> dict[str, Any]:
     # The content enters by its hash, so that a signature can be checked beside a content kept elsewhere.
-    return canonical({k: v for k, v in document.items() if k not in {"content", "signature"}})
+    return {k: v for k, v in document.items() if k not in {"content", "signature"}}
 
 
 def _read(document: Any) -> dict[str, Any] | None:
-    if isinstance(document, bytes | str):
-        try:
-            document = json.loads(document, object_pairs_hook=_each_name_once)
-        except (ValueError, RecursionError):
-            return None
     kinds = {"format": str, "content": dict, "content_hash": str, "signed": dict, "signature": str}
-    if not isinstance(document, dict) or document.keys() != kinds.keys() or document["format"] != FORMAT:
-        return None
-    return document if all(isinstance(document[name], kind) for name, kind in kinds.items()) else None
-
-
-def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # A name given twice would let one reader see another certificate than the one that was checked.
-    named = dict(pairs)
-    if len(named) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return named
+    return read_signed(document, FORMAT, kinds)
 
 
 def _digest_or_nothing(content: Mapping[str, Any]) -> bytes:
@@ -137,14 +96,3 @@ def _digest_or_nothing(content: Mapping[str, Any]) -> bytes:
         return digest(content).encode()
     except (ValueError, TypeError, RecursionError):
         return b""
-
-
-def _signature_holds(file: Mapping[str, Any], kid: str, key: OKPKey) -> bool:
-    head, dots, signature = file["signature"].partition("..")
-    try:
-        payload = base64.urlsafe_b64encode(_statement(file)).rstrip(b"=").decode()
-        opened = jws.deserialize_compact(f"{head}.{payload}.{signature}", key, algorithms=["Ed25519"])
-        header = opened.headers()
-    except (JoseError, ValueError, TypeError):
-        return False
-    return bool(dots) and header == {"alg": "Ed25519", "typ": _HEADER_TYPE, "kid": kid}

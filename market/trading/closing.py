@@ -1,6 +1,6 @@
 """结账 From counted usage to invoices: a month for everybody, or one license when it has ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -31,36 +31,79 @@ from metering import actions as metering
 from metering.queries import is_closed, licenses_with_usage, totals_by_month
 from metering.rating import Usage
 from metering.reporting import reports_until
-from metering.statements import root_of_period
+from metering.statements import CountedPeriod, counted_period
 from metering.words import Kind
 from storage.kernel import clock
 from storage.kernel.problem import NotFound, WrongState
-from storage.unit import Unit, View
+from storage.unit import Store, Unit, View, slow
+
+Progress = Callable[[int, int], None]
 
 
-def close_month(unit: Unit, actor: Actor, period: str, settings: BillingSettings) -> BillingPeriod:
+def count_month(
+    store: Store, period: str, settings: BillingSettings, progress: Progress = lambda _done, _of: None
+) -> dict[str, CountedPeriod]:
+    """预先计数. What every license used in a month, with its root; for `close_month`, while paid calls go on.
+
+    Nothing for a month that cannot be closed now: `close_month` says why. progress: called with (licenses
+    counted, licenses in all).
+    """
+    slow("counting a month")
+    with store.view() as view:
+        due = _is_due(view, period, settings)
+        licenses = [row.id for row in _licenses_of(view, period, settings)] if due else []
+    counted = {}
+    for number, license_id in enumerate(licenses, 1):
+        with store.view() as view:  # one each: while somebody reads, SQLite cannot clear its log
+            counted[license_id] = counted_period(view, license_id, period)
+        progress(number, len(licenses))
+    return counted
+
+
+def close_month(
+    unit: Unit,
+    actor: Actor,
+    period: str,
+    settings: BillingSettings,
+    counted: Mapping[str, CountedPeriod],
+) -> BillingPeriod:
     """关账. No event enters the month any more, and every license's usage of it is invoiced.
 
-    period: `YYYY-MM`, over for the hours of grace. Raises PeriodNotOver, BooksDiffer, PeriodClosed.
+    period: `YYYY-MM`, over for the hours of grace. counted: by `count_month`, before the Unit; what an event has
+    entered since is counted again, no more: every paid call waits meanwhile.
+    Raises PeriodNotOver, BooksDiffer, PeriodClosed.
     """
     actor.require(Permission.PERIOD_CLOSE)
-    metering.close_period(
-        unit, period, zone=settings.timezone, grace=timedelta(hours=settings.close_after_hours)
-    )
+    metering.close_period(unit, period, zone=settings.timezone, grace=_grace(settings))
+    licenses = _licenses_of(unit, period, settings)
     return billing.close_period(
         unit,
         actor,
         period=period,
-        usages=[usage_of(unit, row, period, settings) for row in _licenses_of(unit, period, settings)],
+        # Read only once nothing speaks against closing.
+        usages=(usage_of(unit, row, period, settings, counted.get(row.id)) for row in licenses),
         settings=settings,
         differences=differences(unit),
     )
 
 
-def settle_license(unit: Unit, actor: Actor, license_id: str, settings: BillingSettings) -> Invoice | None:
+def count_license(store: Store, license_id: str, settings: BillingSettings) -> CountedPeriod | None:
+    """预先计数. What an ended license used in its last month; None when `settle_license` would refuse."""
+    slow("counting a license")
+    with store.view() as view:
+        row = view.session.get(License, license_id)
+        if row is None or row.tier is not Tier.COMMERCIAL or not LICENSE.ended(row.state):
+            return None
+        return counted_period(view, license_id, _last_month(view, row, settings))
+
+
+def settle_license(
+    unit: Unit, actor: Actor, license_id: str, settings: BillingSettings, counted: CountedPeriod | None
+) -> Invoice | None:
     """结清. Invoice what an ended license used this month without waiting for the month's end; twice is once.
 
-    Once the month of its end is closed, the open one it was booked into late. Returns None when nothing was used.
+    counted: by `count_license`, before the Unit. Once the month of its end is closed, it is the open one that use was
+    booked into late. Returns None when nothing was used.
     Raises NotFound, WrongState while the license can still be used, UseStillReported.
     """
     actor.require(Permission.INVOICE_ISSUE)
@@ -72,10 +115,9 @@ def settle_license(unit: Unit, actor: Actor, license_id: str, settings: BillingS
             thing="license", state=str(row.state), verb="settle", allowed=LICENSE.verbs(row.state)
         )
     refuse_while_reported(unit, license_id)
-    period = clock.period_of(row.ended_at or clock.now(), settings.timezone)
-    while is_closed(unit, period):
-        period = clock.period_of(clock.period_bounds(period, settings.timezone)[1], settings.timezone)
-    usage = usage_of(unit, row, period, settings)
+    metering.hold_gate(unit, license_id)  # nothing is booked any more while it is read
+    period = _last_month(unit, row, settings)
+    usage = usage_of(unit, row, period, settings, counted)
     if not sum(line.gross_fen for line in usage.lines):
         return None
     invoice = billing.issue_invoice(
@@ -100,14 +142,19 @@ def refuse_while_reported(view: View, license_id: str) -> None:
         raise UseStillReported(license=license_id, until=until.isoformat())
 
 
-def usage_of(view: View, row: License, period: str, settings: BillingSettings) -> LicenseUsage:
-    """一份许可的用量. Priced lines of one license and month, with the root over its events."""
-    terms = row.frozen_terms()
+def usage_of(
+    view: View, row: License, period: str, settings: BillingSettings, counted: CountedPeriod | None = None
+) -> LicenseUsage:
+    """一份许可的用量. Priced lines of one license and month, with the root over its events.
+
+    counted: before, and good as long as no event has entered since.
+    """
     seller, buyer = party(view, row.seller_id), party(view, row.buyer_id)
     order = of_license(view, row.id)
+    root = counted_period(view, row.id, period, counted).root
     return LicenseUsage(
         license_id=row.id,
-        lines=_lines(view, row, terms, period, settings.timezone),
+        lines=_lines(view, row, period, settings, root),
         parties=Parties(
             buyer=buyer.block(),
             seller=seller.block(),
@@ -118,9 +165,16 @@ def usage_of(view: View, row: License, period: str, settings: BillingSettings) -
     )
 
 
-def _lines(view: View, row: License, terms: Terms, period: str, zone: str) -> list[PricedLine]:
-    # One root over all events of the statement, late ones too: each of them says there when it happened.
-    _count, root = root_of_period(view, row.id, period)
+def gross_of(view: View, row: License, period: str, settings: BillingSettings) -> int:
+    """应付金额. What one license and month come to (fen), from the sums alone."""
+    return sum(line.gross_fen for line in _lines(view, row, period, settings))
+
+
+def _lines(
+    view: View, row: License, period: str, settings: BillingSettings, root: str | None = None
+) -> list[PricedLine]:
+    """root: one over all events of the statement, late ones too; each of them says there when it happened."""
+    terms, zone = row.frozen_terms(), settings.timezone
     months = {
         month: _counted(used, terms) for month, used in totals_by_month(view, row.id, period, zone).items()
     }
@@ -162,6 +216,27 @@ def fees_due(row: License, terms: Terms, period: str, zone: str) -> int:
     first = row.serve_from.astimezone(ZoneInfo(zone)).date()
     begins = (months_after(first, number) for number in range(terms.term.months))
     return sum(day.strftime("%Y-%m") == period for day in begins)
+
+
+def _last_month(view: View, row: License, settings: BillingSettings) -> str:
+    """The month of a license's end, or the open one that its use is booked into once that is closed."""
+    period = clock.period_of(row.ended_at or clock.now(), settings.timezone)
+    while is_closed(view, period):
+        period = clock.period_of(clock.period_bounds(period, settings.timezone)[1], settings.timezone)
+    return period
+
+
+def _grace(settings: BillingSettings) -> timedelta:
+    return timedelta(hours=settings.close_after_hours)
+
+
+def _is_due(view: View, period: str, settings: BillingSettings) -> bool:
+    """Whether a month is over, with its hours of grace, and not closed yet."""
+    try:
+        _, after = clock.period_bounds(period, settings.timezone)
+    except ValueError:
+        return False
+    return after + _grace(settings) <= clock.now() and not is_closed(view, period)
 
 
 def _licenses_of(view: View, period: str, settings: BillingSettings) -> list[License]:

@@ -17,7 +17,7 @@ from market.billing.settings import BillingSettings
 from market.billing.tables import Invoice, PaymentRequest, Refund
 from market.identity.queries import party
 from market.identity.rules import Actor, Permission
-from market.trading.closing import refuse_while_reported, usage_of
+from market.trading.closing import gross_of, refuse_while_reported
 from market.trading.queries import of_license
 from metering.queries import periods_of
 from storage.kernel.problem import NotFound, WrongState
@@ -126,7 +126,7 @@ def _unbilled(view: View, row: License, settings: BillingSettings) -> str | None
         )
         if view.session.exec(charge).first():
             continue
-        if sum(line.gross_fen for line in usage_of(view, row, period, settings).lines):
+        if gross_of(view, row, period, settings):
             return period
     return None
 

@@ -18,7 +18,7 @@ from market.http.who import ActorDep, HouseDep, allow
 from market.identity.queries import parties, people
 from market.identity.rules import Actor, Permission
 from market.trading import actions, living
-from market.trading.closing import settle_license
+from market.trading.closing import count_license, settle_license
 from market.trading.queries import OVERSEERS, of_license, readable_license
 from market.trading.refunds import left_of
 from market.web.forms import GUARDED, Form, FormDep, again, leave, once
@@ -228,9 +228,11 @@ def misuse(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, li
 @again(license_page)
 def settle(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, license_id: str) -> Response:
     """结清 · Invoice what an ended license used this month."""
+    settings = house.settings.billing
+    counted = count_license(house.store, license_id, settings)
 
     def act(unit: Unit) -> str:
-        invoice = settle_license(unit, actor, license_id, house.settings.billing)
+        invoice = settle_license(unit, actor, license_id, settings, counted)
         return invoice.id if invoice else ""
 
     invoice_id = once(request, house, actor, form, act)

@@ -15,7 +15,7 @@ from market.http.render import page
 from market.http.who import ActorDep, HouseDep, allow
 from market.identity.queries import parties
 from market.identity.rules import Permission
-from market.trading.closing import close_month
+from market.trading.closing import close_month, count_month
 from market.web.forms import GUARDED, FormDep, again, leave, once
 from market.web.words import KINDS
 from storage.kernel import clock
@@ -227,11 +227,13 @@ def periods(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -
 @again(periods)
 def close(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) -> Response:
     """结账 · No usage enters the month any more, and it is invoiced."""
+    settings = house.settings.billing
+    counted = count_month(house.store, form["period"], settings)
     once(
         request,
         house,
         actor,
         form,
-        lambda unit: close_month(unit, actor, form["period"], house.settings.billing).period,
+        lambda unit: close_month(unit, actor, form["period"], settings, counted).period,
     )
     return leave("/periods", done="closed")

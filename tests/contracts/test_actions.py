@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from contracts import actions, queries
+from contracts.detached import key_id
 from contracts.problems import (
     ContractNotFound,
     ContractTextDiffers,
@@ -14,7 +15,7 @@ from contracts.problems import (
     SignerUnknown,
 )
 from contracts.rules import ContractState, LicenseState
-from contracts.signatures import key_id, verify
+from contracts.signatures import verify
 from contracts.tables import Contract, License
 from contracts.terms import Terms
 from storage.journal import Entry

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import OKPKey
 
-from contracts.signatures import Acceptance, Check, key_id, sign, verify
+from contracts.detached import key_id
+from contracts.signatures import Acceptance, Check, sign, verify
 from contracts.templates import content_hash
 from tests.contracts.samples import content
 

@@ -191,7 +191,7 @@ def test_killed_during_a_download(market: Market) -> None:
     with server.house.store.view() as view:
         door = gate(view, order["license_id"])
         assert (door.used_downloads, door.spent_fen) == (1, DOWNLOAD_FEN)
-        assert len(events_of_period(view, order["license_id"], f"{clock.now():%Y-%m}")) == 1
+        assert len(list(events_of_period(view, order["license_id"], f"{clock.now():%Y-%m}"))) == 1
     market.sound()
 
 
@@ -269,7 +269,7 @@ def test_killed_during_a_page_run(where: str, request: pytest.FixtureRequest) ->
     assert pager.lots == list(range(1, LOTS + 1))
     assert len(set(pager.charges)) == len(pager.charges) == LOTS // 200
     with market.server.house.store.view() as view:
-        events = events_of_period(view, order["license_id"], f"{clock.now():%Y-%m}")
+        events = list(events_of_period(view, order["license_id"], f"{clock.now():%Y-%m}"))
         door = gate(view, order["license_id"])
     assert {f"chg_{event.id.hex()}" for event in events} == set(pager.charges)
     assert (door.used_calls, door.used_rows) == (len(events), LOTS)

@@ -26,7 +26,7 @@ def used(market: Market, license_id: str) -> tuple[int, int]:
     """Calls the gate has counted, and events written, for a license."""
     with market.server.house.store.view() as view:
         counted = gate(view, license_id).used_calls
-        return counted, len(events_of_period(view, license_id, f"{clock.now():%Y-%m}"))
+        return counted, len(list(events_of_period(view, license_id, f"{clock.now():%Y-%m}")))
 
 
 class Forger:

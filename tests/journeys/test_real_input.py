@@ -15,7 +15,9 @@ from typing import Any
 import duckdb
 import httpx2
 import pytest
+from joserfc.jwk import OKPKey
 
+from metering.statements import verify_statement
 from tests.faults.goods import token_for
 from tests.journeys.actors import ASSET, Cast, bought, cleansed, listed, register
 from tests.live import Server, live_server
@@ -173,6 +175,11 @@ def test_flights_from_upload_to_invoice(
     statement = cast.buyer.get(f"/licenses/{order['license_id']}/statement", period=invoice["period"])
     assert statement["count"] == len(log)
     assert {line["merkle_root"] for line in invoice["lines"]} == {statement["root"]}
+    keys = {
+        row["kid"]: OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")})
+        for row in cast.buyer.get("/document-keys")["keys"]
+    }
+    assert verify_statement(statement, keys, root=invoice["lines"][0]["merkle_root"]).genuine
     with capsys.disabled():
         print(
             f"\nflights: {run['input_rows']} rows in, {run['output_rows']} out; {len(rows)} paged in {len(log) - 1} "

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,4 +45,11 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path, capsys: pytest.CaptureFi
     assert "SQ-" in ran.stdout
     assert "download 800.00" in ran.stdout
     assert "命中负面清单 FM-0005" in ran.stdout
+    verified = subprocess.run(
+        [sys.executable, "-m", "market.cli", "verify", "statement", work / "statement.json",
+         "--keys", work / "keys.json"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "对账单真实无误" in verified.stdout
     assert (work / "holidays.csv").read_text(encoding="utf-8-sig").startswith("日期,")

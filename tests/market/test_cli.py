@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 from sqlmodel import col
 
+from contracts import keyring
 from contracts.rules import LicenseState
 from contracts.signatures import Acceptance, sign
 from contracts.templates import content_hash
@@ -25,8 +26,10 @@ from market.identity.rules import OrgKind, Role
 from market.registry import certificates
 from market.settings import Settings
 from metering.keys import Seal, ensure_keys
-from metering.statements import FORMAT, leaf, merkle_root, proofs
-from metering.tables import Gate, TokenKey
+from metering.merkle import merkle_root
+from metering.statements import issue_statement
+from metering.tables import Gate, TokenKey, UsageEvent
+from metering.words import Kind
 from storage import journal
 from storage.journal import Entry
 from storage.kernel import clock
@@ -137,30 +140,85 @@ def test_a_contract_is_verified_with_given_keys_only(plain: Shell, tmp_path: Pat
     assert plain("verify", "contract", file).code == 2  # keys are never taken from the file
 
 
-def test_a_statement_is_verified_against_the_invoices_root(plain: Shell, tmp_path: Path) -> None:
-    line = {"charge_id": "chg_1", "calls": 1, "rows": 2, "bytes": 3, "amount_fen": 4}
-    root = merkle_root([leaf(line)])
-    totals = {name: line[name] for name in ("calls", "rows", "bytes", "amount_fen")}
-    document = {"format": FORMAT, "count": 1, "totals": totals, "root": root, "events": [line]}
-    file = tmp_path / "statement.json"
-    file.write_text(json.dumps(document))
-    assert plain("verify", "statement", file, "--root", root, "--json").data["ok"] is True
-    other = plain("verify", "statement", file, "--root", "0" * 64)
-    assert other.code == 1
-    assert "another Merkle root" in other.out
-    file.write_text(json.dumps(document | {"totals": totals | {"amount_fen": 5}}))
-    assert plain("verify", "statement", file).code == 1
-    other_line = line | {"charge_id": "chg_2"}
-    lines = [
-        each | {"proof": path}
-        for each, path in zip((line, other_line), proofs([leaf(line), leaf(other_line)]), strict=True)
-    ]
+def statement_file(house: House, folder: Path, events: int = 3) -> tuple[Path, Path, dict[str, Any]]:
+    """A statement as the market issues it, and the keys to trust."""
+    period = "2026-10"
+    row = {
+        "license_id": "lic_1", "product_id": "prd_1", "credential_id": "cli_1", "purpose": "自用",
+        "kind": Kind.ROWS, "calls": 1, "rows": 3, "bytes": 9, "amount_fen": 2, "fingerprint": b"f",
+        "period": period, "at": BEGAN,
+    }  # fmt: skip
+    with house.store.unit("system:test") as unit:
+        rows = [row | {"id": number.to_bytes(16, "big")} for number in range(events)]
+        unit.session.execute(sa.insert(UsageEvent), rows)
+        unit.record("usage.planted", "license:lic_1")
+    file, keys = folder / "statement.json", folder / "keys.json"
+    key = house.document_key()
+    with house.store.snapshot() as view:
+        issued = issue_statement(view, "lic_1", period, key=key)
+        keys.write_text(json.dumps({"keys": keyring.trusted_keys(view)}))
+    file.write_bytes(b"".join(issued.parts()))
+    issued.close()
+    return file, keys, json.loads(file.read_text())
+
+
+def test_a_statement_is_verified_with_given_keys_and_the_invoices_root(
+    house: House, plain: Shell, tmp_path: Path
+) -> None:
+    file, keys, document = statement_file(house, tmp_path)
+    good = plain("verify", "statement", file, "--keys", keys, "--root", document["root"].upper())
+    assert good.code == 0, good.out
+    assert good.out.count("✓") == 9
+    assert "The statement is genuine: lic_1 2026-10, 3 条 events" in good.out
+    assert "not compared" not in good.out
+    told = plain("verify", "statement", file, "--keys", keys, "--json")
+    assert (told.code, told.data["ok"], told.data["reason"]) == (0, True, None)
+    assert (told.data["license"], told.data["period"], told.data["count"]) == ("lic_1", "2026-10", 3)
+    assert (
+        "未与发票核对 not compared with an invoice" in plain("verify", "statement", file, "--keys", keys).out
+    )
+    for root in ("0" * 64, ""):  # an empty variable of a script is no invoice
+        other = plain("verify", "statement", file, "--keys", keys, "--root", root, "--json")
+        assert (other.code, [c["check"] for c in other.data["checks"] if not c["passed"]][-1]) == (
+            1,
+            "invoice",
+        )
+    assert plain("verify", "statement", file).code == 2  # keys are never taken from the file
+
+
+def test_a_statement_that_was_changed_or_made_up_does_not_hold(
+    house: House, plain: Shell, tmp_path: Path
+) -> None:
+    file, keys, document = statement_file(house, tmp_path)
+
+    def verified(changed: dict[str, Any], *more: str | Path) -> Any:
+        file.write_text(json.dumps(changed))
+        run = plain("verify", "statement", file, "--keys", keys, "--json", *more)
+        assert run.code == 1, run.out
+        return run.data
+
+    totals = document["totals"] | {"amount_fen": 1}
+    for change in ({"license": "lic_2"}, {"period": "2026-09"}, {"totals": totals}, {"issued_at": "2026"}):
+        assert not verified(document | change, "--root", document["root"])["checks"][-1]["passed"]
+    lines = [dict(line) for line in document["events"]]
     lines[1]["amount_fen"] = 5
-    proved = document | {"root": merkle_root([leaf(line), leaf(other_line)]), "count": 2, "events": lines}
-    file.write_text(json.dumps(proved))
-    named = plain("verify", "statement", file, "--json")
-    assert (named.code, named.data["altered"]) == (1, ["chg_2"])
-    assert "被改动 altered: chg_2" in plain("verify", "statement", file).out
+    named = verified(document | {"events": lines})
+    assert named["altered"] == [lines[1]["charge_id"]]
+    assert named["reason"] == f"lines: altered: {lines[1]['charge_id']}"
+    text = plain("verify", "statement", file, "--keys", keys).out
+    assert f"✗ 被改动 altered: {lines[1]['charge_id']}" in text
+    assert "对账单未通过核验 The statement does not hold" in text
+    made_up = {
+        "format": "shugang-usage-statement/1", "license": "lic_1", "period": "2026-10", "count": 0,
+        "totals": dict.fromkeys(totals, 0), "root": merkle_root([]), "events": [],
+    }  # fmt: skip
+    assert "unknown format" in verified(made_up, "--root", merkle_root([]))["reason"]
+    own = OKPKey.generate_key("Ed25519", auto_kid=True)
+    with house.store.snapshot() as view:
+        issued = issue_statement(view, "lic_1", "2026-10", key=own)
+    forged = json.loads(b"".join(issued.parts()))
+    issued.close()
+    assert [c["check"] for c in verified(forged)["checks"] if not c["passed"]] == ["key", "signature"]
 
 
 def test_the_journal_is_verified_in_place_and_as_export(house: House, shell: Shell, tmp_path: Path) -> None:
@@ -256,7 +314,7 @@ def test_token_keys_are_listed_rotated_and_dropped(house: House, shell: Shell) -
     ("command", "settings", "says"),
     [
         (["worker"], {}, "SHUGANG_BROKER_URL"),
-        (["verify", "statement", "absent.json"], {}, "absent.json"),
+        (["verify", "statement", "absent.json", "--keys", "absent.json"], {}, "absent.json"),
         (["reconcile"], {"MODE": "production"}, "SHUGANG_SECRET_KEY"),
         (["reconcile"], {"PORT": "many"}, "SHUGANG_PORT"),
         (["reconcile"], {"STORAGE__OBJECTS_URL": "s3://nothing"}, "expected s3://"),

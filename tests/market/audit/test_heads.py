@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from contracts import keyring, signatures
+from contracts import keyring
+from contracts.detached import key_id
 from market import chores
 from market.audit import queries
 from market.audit.actions import sign_day, unsigned_day
@@ -41,7 +42,7 @@ def keys(store: Store) -> dict[str, OKPKey]:
     with store.view() as view:
         rows = keyring.trusted_keys(view)
     found = [OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")}) for row in rows]
-    return {signatures.key_id(key): key for key in found}
+    return {key_id(key): key for key in found}
 
 
 def test_a_head_is_signed_once_a_day_and_follows_the_one_before(house: House) -> None:
@@ -101,10 +102,7 @@ def test_a_head_of_another_key_is_refused(house: House) -> None:
     head = json.loads(lines[0])["head"]
     assert is_signed(head, keys(house.store))
     stranger = OKPKey.generate_key("Ed25519", auto_kid=False)
-    assert (
-        check_export(iter(lines), {signatures.key_id(stranger): stranger}).reason
-        == "no trusted key signed it"
-    )
+    assert check_export(iter(lines), {key_id(stranger): stranger}).reason == "no trusted key signed it"
     for broken in ({**head, "signature": "x"}, {**head, "kid": "?"}, {**head, "hash": "0" * 64}, {}):
         assert not is_signed(broken, keys(house.store))
 

@@ -25,7 +25,7 @@ from metering.cloudevents import BATCH, LONGEST_AGO, TYPE, items
 from metering.problems import PeriodNotOver
 from metering.queries import gate
 from metering.reporting import Outcome, book_report
-from metering.statements import root_of_period
+from metering.statements import counted_period
 from metering.tables import Gate
 from storage.kernel import clock
 from tests.market.web.trade import CAST, Market
@@ -132,8 +132,11 @@ def closed(site: OnSite, period: str, *, early: timedelta = timedelta(0)) -> dat
     """Close the month as soon as it may be; returns when."""
     house, finance = site.market.house, CAST["finance"]
     at = clock.period_bounds(period, house.settings.timezone)[1] + timedelta(hours=72) - early
-    with clock.held(at), site.store.unit(finance.id, finance.org) as unit:
-        closing.close_month(unit, finance, period, house.settings.billing)
+    billing = house.settings.billing
+    with clock.held(at):
+        counted = closing.count_month(site.store, period, billing)
+        with site.store.unit(finance.id, finance.org) as unit:
+            closing.close_month(unit, finance, period, billing, counted)
     return at
 
 
@@ -143,7 +146,7 @@ def invoiced(site: OnSite, period: str) -> tuple[Invoice, list[tuple[str, str, i
         query = select(Invoice).where(Invoice.charge == f"usage:{site.license}:{period}")
         found = view.session.exec(query).one()
         lines = invoice_lines(view, found.id)
-        _count, root = root_of_period(view, site.license, period)
+        root = counted_period(view, site.license, period).root
     assert {line.merkle_root for line in lines} == {root}
     said = json.loads(found.document)["lines"]
     assert [line["period"] for line in said] == [line.period for line in lines]
@@ -200,7 +203,7 @@ def test_late_use_of_an_ended_license_is_billed_though_it_is_in_force_no_more(si
     closed(site, following)
     assert invoiced(site, following)[1] == [("call", month, 4, 800)]
     with clock.held(site.ends + timedelta(days=100)), site.store.unit(finance.id, finance.org) as unit:
-        assert closing.settle_license(unit, finance, site.license, billing) is None  # nothing is left
+        assert closing.settle_license(unit, finance, site.license, billing, None) is None  # nothing is left
         unit.record("test.looked", f"license:{site.license}")
 
 
@@ -211,12 +214,13 @@ def test_money_goes_back_only_when_nothing_can_be_reported_any_more(site: OnSite
         chores.each_minute(house)
         site.used(1, site.ends - timedelta(hours=1), calls=3)
         with pytest.raises(UseStillReported) as told, site.store.unit(finance.id, finance.org) as unit:
-            closing.settle_license(unit, finance, site.license, billing)
+            closing.settle_license(unit, finance, site.license, billing, None)
         with pytest.raises(UseStillReported), site.store.unit(buyer.id, buyer.org) as unit:
             refunds.ask_refund(unit, buyer, site.license, billing)
     assert told.value.members["until"] == (site.ends + LONGEST_AGO).isoformat()
     with clock.held(site.ends + LONGEST_AGO + timedelta(seconds=1)):
+        counted = closing.count_license(site.store, site.license, billing)
         with site.store.unit(finance.id, finance.org) as unit:
-            invoice = closing.settle_license(unit, finance, site.license, billing)
+            invoice = closing.settle_license(unit, finance, site.license, billing, counted)
         assert invoice is not None
         assert invoice.gross_fen == 600

@@ -20,7 +20,9 @@ from market.trading.tables import Order
 from market.web.licenses import bars
 from metering.queries import gate
 from metering.rating import Usage
+from metering.statements import verify_statement
 from metering.tables import Credential
+from storage.kernel import clock
 from tests.market.assets import QUICK
 from tests.market.people import MANDATOR, OTHER_PROVIDER, PROVIDER, REGISTRAR
 from tests.market.products import seated
@@ -80,6 +82,23 @@ def test_compliance_stops_resumes_and_revokes(market: Market, order: Order) -> N
     assert "发现异常调用" in page
     assert 'name="verb"' not in page
     market["compliance"].post(path, 409, verb="resume", reason="撤销之后不能恢复")
+
+
+def test_a_statement_leaves_signed(market: Market, order: Order) -> None:
+    period = clock.period_of(clock.now(), "Asia/Shanghai")
+    path = f"/api/v1/licenses/{order.license_id}/statement"
+    buyer = market["buyer"].client
+    answer = buyer.get(path, params={"period": period})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert f'-{period}.json"' in answer.headers["content-disposition"]
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    key = market.house.document_key()
+    verdict = verify_statement(answer.content, {str(key.kid): key})
+    assert verdict.genuine
+    assert (verdict.license_id, verdict.period) == (order.license_id, period)
+    assert buyer.get(path, params={"period": "2026-13"}).status_code == 422
+    assert market["rival"].client.get(path, params={"period": period}).status_code == 404
 
 
 def test_each_verb_belongs_to_its_own_people(market: Market, order: Order) -> None:
