@@ -23,6 +23,10 @@ from storage.kernel.problem import Problem
 from storage.kernel.words import Words
 
 Answer = Receipt | Problem
+_FOUND_SINCE = Words(
+    "该键下上次未查得、未计费，现已查得：请换一个新的 Idempotency-Key。",
+    "Nothing was found and charged under this key before, and there is something now: ask with a new Idempotency-Key.",
+)
 
 
 @dataclass(slots=True)
@@ -133,6 +137,8 @@ class Booking:
             raise ChargeKeyReused(receipt=booked.receipt.document())
         if self.now - booked.receipt.at >= self.free:
             raise ChargeKeyUsed(receipt=booked.receipt.document())
+        if gate.per_hit and charge.hit and not booked.receipt.calls:  # a miss was free, and buys no hit
+            raise ChargeKeyUsed(_FOUND_SINCE, receipt=booked.receipt.document())
         return replace(
             booked.receipt,
             outcome=Settled.DUPLICATE,

@@ -235,15 +235,16 @@ def refuse_exhausted(gate: Gate) -> None:
 
 
 def calls_left(gate: Gate, most_bytes: int) -> int | None:
-    """How many more calls a license can surely pay for whose answers have up to `most_bytes`; None when unlimited.
+    """How many more calls a license can likely pay for; None when unlimited.
 
-    At least one, for the till alone knows what one answer costs.
+    most_bytes: the size of an answer, as long as none is known. At least one, for the till alone knows what one answer costs.
     """
     left = []
     if gate.limit_calls is not None:
         left.append(gate.limit_calls - gate.used_calls)
     if gate.limit_bytes is not None:
-        left.append((gate.limit_bytes - gate.used_bytes) // max(most_bytes, 1))
+        usual = gate.used_bytes // gate.used_calls if gate.used_calls else most_bytes
+        left.append((gate.limit_bytes - gate.used_bytes) // max(usual, 1))
     if gate.spend_cap_fen is not None and gate.call_fen:
         left.append((gate.spend_cap_fen - gate.spent_fen) // gate.call_fen)
     return max(1, min(left)) if left else None

@@ -237,7 +237,7 @@ def _read_lines(lines: Sequence[Any]) -> tuple[list[str], list[bytes], dict[str,
         ids = [str(line["charge_id"]) for line in lines]
         sums = {name: sum(int(line[name]) for line in lines) for name in _SUMMED}
         return ids, [leaf(line) for line in lines], sums
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 

@@ -107,6 +107,9 @@ def settle_license(
     Raises NotFound, WrongState while the license can still be used, UseStillReported.
     """
     actor.require(Permission.INVOICE_ISSUE)
+    metering.hold_gate(
+        unit, license_id
+    )  # before the license, as whatever ends one: nothing is booked meanwhile
     row = unit.session.get(License, license_id, with_for_update={"key_share": True})
     if row is None or row.tier is not Tier.COMMERCIAL:
         raise NotFound(license=license_id)
@@ -115,7 +118,6 @@ def settle_license(
             thing="license", state=str(row.state), verb="settle", allowed=LICENSE.verbs(row.state)
         )
     refuse_while_reported(unit, license_id)
-    metering.hold_gate(unit, license_id)  # nothing is booked any more while it is read
     period = _last_month(unit, row, settings)
     usage = usage_of(unit, row, period, settings, counted)
     if not sum(line.gross_fen for line in usage.lines):

@@ -30,6 +30,7 @@ def stop_strayed(unit: Unit, found: Strayed) -> Sequence[Hit]:
 
     What a provider reports about its buyer is looked at by people first. Nothing when an operator switched the rule off.
     """
+    metering.hold_gate(unit, found.license_id)  # before the license, as whatever ends one
     row = unit.session.get(
         License, found.license_id, with_for_update={"key_share": True}, populate_existing=True
     )

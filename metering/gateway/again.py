@@ -18,14 +18,14 @@ from metering.gateway.answers import PRIVATE, WholeAnswer, paid_head
 from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, Ready
 from metering.gateway.plane import Plane
-from metering.problems import ChargeKeyReused
+from metering.problems import ChargeKeyReused, NotOnShelf
 from metering.queries import charged
 from metering.shelf import Goods
 from metering.tables import UsageEvent
 from metering.tokens import Access
 from metering.words import Kind
 from storage.kernel import clock
-from storage.kernel.problem import Problem, Unavailable
+from storage.kernel.problem import Invalid, Problem, Unavailable
 
 _MOST = 4096
 _UNCHARGED = b""  # instead of a charge key, which is never empty
@@ -129,7 +129,7 @@ class Again:
         for version in versions:
             try:
                 former = await self._desk.question(*text, goods._replace(pinned=version))
-            except Problem:  # that version has no such column, or the cursor is of another one
+            except (Invalid, NotOnShelf):  # that version has no such column, or the cursor is of another one
                 continue
             if event is not None and former.fingerprint == event.fingerprint:
                 return former

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import orjson
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -56,6 +56,7 @@ from metering.upstream_keeping import opened_upstream
 from metering.words import Kind, Settled
 from storage.kernel import clock
 from storage.kernel.problem import Invalid
+from storage.kernel.words import Words
 
 log = structlog.get_logger(__name__)
 # What is passed on. Everything else stays on its own side: tokens, cookies, hop-by-hop fields, server names.
@@ -71,10 +72,17 @@ _TO_BUYER = (
 # The provider's content is shown under our address: it must not run there.
 _INERT = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _UPSTREAMS_OWN = {401, 403, 407, 408, 429}  # its secret, its limits: not the fault of the request
-_NOT_DOWN = {"too_large", "unreadable"}  # it answers: another buyer may ask for something else
 _BUYER_SECONDS = 60.0  # a buyer takes each part within this time
 _TRIED_AGAIN = 60  # seconds until a license is tried again whose bytes did not reach for an answer
 _REMEMBERED = 10_000
+_REPEATED = Words(
+    "此次购买已免费重复了允许的次数：请换一个新的 Idempotency-Key。",
+    "This purchase was repeated free as often as is allowed: ask with a new Idempotency-Key.",
+)
+_NOT_TRIED = Words(
+    "刚才的应答超过剩余字节，一分钟内不再调用供方接口；剩余字节变化后即可再试。",
+    "An answer just now had more bytes than are left: the provider is not asked for a minute, or until that changes.",
+)
 
 
 K = TypeVar("K")
@@ -125,11 +133,14 @@ class CallsDoor:
         first = await judged()
         license_id, seconds = first.gate.license_id, first.declared.total_seconds
         async with self._under_way.one(license_id, first, judged, seconds) as opened:
-            self._count_repeat(opened)
+            self._refuse_more_repeats(opened)
             told, answer = await self._asked(opened)
             try:
+                if opened.key is None:
+                    await _refuse_who_left(request)
                 hit = not opened.gate.per_hit or await _found(told, opened.declared, answer)
                 receipt = await self._charge(opened, access, size=answer.size, hit=hit)
+                self._count_repeat(opened)
             except BaseException:
                 answer.close()
                 raise
@@ -148,7 +159,7 @@ class CallsDoor:
             told, answer = await self._answered(opened)
         except (UpstreamFailed, UpstreamTimedOut) as problem:
             reason = problem.members["reason"]
-            if reason in _NOT_DOWN:
+            if reason == "too_large":  # it answers: another buyer may ask for something else
                 breaker.succeeded()
             else:
                 breaker.failed()
@@ -238,15 +249,18 @@ class CallsDoor:
         if opened.booked is not None or found is None:
             return
         if found.room == _room(opened.gate) and time.monotonic() < found.until:
-            raise QuotaExhausted(**found.members)
+            problem = QuotaExhausted(_NOT_TRIED, **found.members)
+            problem.headers["Retry-After"] = str(_TRIED_AGAIN)
+            raise problem
+
+    def _refuse_more_repeats(self, opened: Opened) -> None:
+        most = self._plane.settings.repeats_per_purchase
+        if opened.booked is not None and self._repeats.get(opened.booked.id, 0) >= most:
+            raise ChargeKeyUsed(_REPEATED, receipt=_receipt(opened.booked))
 
     def _count_repeat(self, opened: Opened) -> None:
-        if opened.booked is None:
-            return
-        times = self._repeats.get(opened.booked.id, 0)
-        if times >= self._plane.settings.repeats_per_purchase:
-            raise ChargeKeyUsed(receipt=_receipt(opened.booked))
-        _remember(self._repeats, opened.booked.id, times + 1)
+        if opened.booked is not None:
+            _remember(self._repeats, opened.booked.id, self._repeats.get(opened.booked.id, 0) + 1)
 
     def _most(self, declared: Declaration, gate: Gate) -> int:
         """The largest answer that is sent on, in bytes."""
@@ -264,7 +278,7 @@ class CallsDoor:
                 _refuse_answer(told)
                 if told.length is not None and told.length > most:
                     raise failed("too_large", limit_bytes=most)
-                return told, await self._plane.spool.gather(told.chunks, most)
+                return told, await self._plane.spool.gather(told.chunks, most, opened.gate.license_id)
         except TimeoutError:
             raise timed_out("total") from None
 
@@ -299,6 +313,12 @@ class _TooLong:
     room: tuple[int | None, int]
     until: float
     members: dict[str, Any]
+
+
+async def _refuse_who_left(request: Request) -> None:
+    """Raise ClientDisconnect for who left: without a key, what nobody hears could not be asked for again."""
+    if await request.is_disconnected():
+        raise ClientDisconnect
 
 
 def _remember(where: dict[K, V], name: K, value: V) -> None:

@@ -87,7 +87,6 @@ class Plane:
         self._slow = 0
         self.spool = Spool(
             folder / "answers",
-            self.in_file_thread,
             held=settings.upstream_held_bytes,
             most=settings.upstream_waiting_bytes,
         )
@@ -170,6 +169,7 @@ class Plane:
         self.afterwards.close()
         self._threads.shutdown()
         self._file_threads.shutdown()
+        self.spool.close()
         self._writers.shutdown()
         self._slow_threads.shutdown()
         self.copies.close()

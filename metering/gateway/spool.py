@@ -1,9 +1,13 @@
 """候发 Answers of providers' APIs, kept until they are whole: only then are they charged, and sent as fast as a buyer reads."""
 
+import asyncio
+import contextlib
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, ParamSpec, Protocol, TypeVar
+from typing import IO, ParamSpec, TypeVar
 
 import structlog
 
@@ -13,25 +17,26 @@ from metering.upstream_client import failed
 P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-
-class InThread(Protocol):
-    """Runs blocking work in a pool of threads."""
-
-    def __call__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]: ...
+_THREADS = 4  # of its own: who waits for the object store does not keep these answers waiting
+_SHARE = 4  # no license takes more than this part of the room
 
 
 class Spool:
     """One per gateway. What exceeds `held` bytes of an answer lies in a file without a name, which a crash leaves nothing of."""
 
-    def __init__(self, folder: Path, in_thread: InThread, *, held: int, most: int) -> None:
+    def __init__(self, folder: Path, *, held: int, most: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self._in_thread, self.held = folder, in_thread, held
-        self._free = most
+        self.folder, self.held = folder, held
+        self._free, self._each = most, most // _SHARE
+        self._taken: Counter[str] = Counter()
+        self._threads = ThreadPoolExecutor(_THREADS, "gateway-answers")
 
-    async def gather(self, chunks: AsyncIterable[bytes], most: int) -> "Spooled":
-        """Read an answer to its end. Raises UpstreamFailed above `most` bytes, NoRoomForAnswer, and what `chunks` raises."""
-        spooled = Spooled(self)
+    async def gather(self, chunks: AsyncIterable[bytes], most: int, owner: str) -> "Spooled":
+        """Read an answer to its end. owner: the license it is for.
+
+        Raises UpstreamFailed above `most` bytes, NoRoomForAnswer, and what `chunks` raises.
+        """
+        spooled = Spooled(self, owner)
         try:
             async for chunk in chunks:
                 spooled.refuse_more(len(chunk), most)
@@ -44,27 +49,43 @@ class Spool:
     async def on_disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Raises NoRoomForAnswer when the disk is full or fails."""
         try:
-            return await self._in_thread(work, *args, **kwargs)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
         except OSError as error:
             log.warning("spool.failed", error=error.strerror)
             raise NoRoomForAnswer from None
 
-    def reserve(self, size: int) -> None:
+    def reserve(self, owner: str, size: int) -> None:
         """Take room on the disk. Raises NoRoomForAnswer."""
-        if size > self._free:
+        if size > self._free or self._taken[owner] + size > self._each:
             raise NoRoomForAnswer
         self._free -= size
+        self._taken[owner] += size
 
-    def release(self, size: int) -> None:
-        """Give room back."""
+    def release(self, owner: str, size: int, file: IO[bytes] | None) -> None:
+        """Give room back. The file is closed beside: a write that waits for the disk holds it."""
         self._free += size
+        self._taken[owner] -= size
+        if self._taken[owner] <= 0:
+            del self._taken[owner]
+        if file is not None:
+            self._threads.submit(_closed, file)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
+
+def _closed(file: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 class Spooled:
     """A whole answer of `size` bytes: its beginning in a file, when it is long, its end in memory. Close it."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
+    def __init__(self, spool: Spool, owner: str) -> None:
+        self._spool, self._owner = spool, owner
         self._file: IO[bytes] | None = None
         self._filed = 0
         self._end = bytearray()
@@ -90,7 +111,7 @@ class Spooled:
         if len(self._end) <= self._spool.held:
             return
         part, self._end = bytes(self._end), bytearray()
-        self._spool.reserve(len(part))
+        self._spool.reserve(self._owner, len(part))
         self._filed += len(part)
         await self._spool.on_disk(self._write, part)
 
@@ -98,6 +119,7 @@ class Spooled:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._spool.folder)  # noqa: SIM115  # closed with this
         self._file.write(part)
+        self._file.flush()  # a full disk is told of before the charge
 
     async def portions(self) -> AsyncIterator[bytes]:
         """The bytes in order, a part at a time. Raises NoRoomForAnswer when the disk fails."""
@@ -110,8 +132,5 @@ class Spooled:
 
     def close(self) -> None:
         """Give the room back. Twice is once."""
-        self._spool.release(self._filed)
-        self._filed, self._end = 0, bytearray()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._spool.release(self._owner, self._filed, self._file)
+        self._filed, self._end, self._file = 0, bytearray(), None

@@ -45,6 +45,8 @@ class UnderWay:
         line = self._lines.setdefault(license_id, _Line())
         line.users += 1
         try:
+            if line.users - line.going > self._share:  # they wait already
+                raise UpstreamResting(retry_after=1, reason="busy")
             judged = first
             if first.left is not None and first.left <= self._share:
                 try:

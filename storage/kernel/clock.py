@@ -42,5 +42,8 @@ def period_bounds(period: str, zone: str) -> tuple[datetime, datetime]:
     Raises ValueError when `period` is not a month.
     """
     first = datetime.strptime(period, "%Y-%m").replace(tzinfo=ZoneInfo(zone))
-    after = (first + timedelta(days=32)).replace(day=1)
-    return first.astimezone(UTC), after.astimezone(UTC)
+    try:
+        after = (first + timedelta(days=32)).replace(day=1)
+        return first.astimezone(UTC), after.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(period) from None

@@ -468,6 +468,19 @@ def test_bytes_that_do_not_reach_for_an_answer_are_not_tried_again_at_once(
     assert served.events() == []
 
 
+def test_who_left_without_a_key_does_not_pay(served: Served, provider: Provider) -> None:
+    headers = served.license("lic_1")
+    before = provider.calls
+    address = served.http.base_url
+    with socket.create_connection((address.host, address.port or 0)) as leaving:
+        lines = [f"GET {CALL}/slow HTTP/1.1", "Host: h", f"Authorization: {headers['Authorization']}"]
+        leaving.sendall("\r\n".join([*lines, "", ""]).encode())
+        eventually(lambda: provider.calls > before)
+    time.sleep(1.2)  # the provider answers after half of it
+    assert served.events() == []
+    assert served.http.get(f"{CALL}/found", headers=headers).status_code == 200
+
+
 def test_a_buyer_who_does_not_read_holds_no_place_at_the_provider(serve: Serve) -> None:
     with serve(upstream_parallel=1) as served:
         headers = served.license("lic_1")
@@ -502,7 +515,7 @@ def test_one_purchase_is_repeated_so_often_and_no_more(serve: Serve, provider: P
 
 
 def test_without_room_for_an_answer_nothing_is_charged(serve: Serve, tmp_path: Path) -> None:
-    with serve(upstream_waiting_bytes=2**20) as served:
+    with serve(upstream_waiting_bytes=2**22) as served:  # a license has a quarter of it
         headers = served.license("lic_1")
         full = served.http.get(f"{CALL}/large", headers=headers)
         assert (full.status_code, full.json()["type"]) == (503, "/problems/no-room-for-answer")
@@ -536,6 +549,17 @@ def test_per_hit_only_what_was_found_is_paid(served: Served, provider: Provider)
     unreadable = served.http.get(f"{CALL}/text", headers=other)
     assert (unreadable.status_code, unreadable.json()["reason"]) == (502, "unreadable")
     assert len(served.events()) == 2
+
+
+def test_a_miss_that_was_free_buys_no_hit_later(served: Served, provider: Provider) -> None:
+    served.declare(provider.url, hit=Hit(pointer="/mood", test=HitTest.EQUALS, value=201))
+    headers = served.license("lic_1", price=SomePrice(call_fen=5, per_hit=True))
+    once = headers | {"Idempotency-Key": "k1"}
+    for mood, status in ((200, 200), (200, 200), (201, 409)):
+        provider.mood(mood)
+        assert served.http.get(f"{CALL}/moody", headers=once).status_code == status
+    assert served.http.get(f"{CALL}/moody", headers=headers).headers["x-hit"] == "true"
+    assert sorted(event.amount_fen for event in served.events()) == [0, 5]
 
 
 def test_an_upstream_inside_is_not_reached_unless_it_is_named(served: Served, provider: Provider) -> None:

@@ -13,6 +13,7 @@ from metering import actions, queries
 from metering.gate import Charge, Receipt
 from metering.problems import (
     ChargeKeyReused,
+    ChargeKeyUsed,
     InvalidToken,
     LicenseNotInForce,
     PurposeRefused,
@@ -44,6 +45,7 @@ class Model:
     cap: int | None = None
     tariff: Tariff | None = None
     revoked: set[str] = field(default_factory=set)
+    misses: set[str] = field(default_factory=set)  # booked, and free under a plan per hit
     used: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
     booked: dict[str, tuple[bytes, int]] = field(default_factory=dict)
 
@@ -53,8 +55,10 @@ class Model:
         if not self.in_force:
             return LicenseNotInForce.__name__
         if charge.key is not None and charge.key in self.booked:
-            same = self.booked[charge.key][0] == charge.fingerprint
-            return Settled.DUPLICATE if same else ChargeKeyReused.__name__
+            if self.booked[charge.key][0] != charge.fingerprint:
+                return ChargeKeyReused.__name__
+            missed = self.policy.price.per_hit and charge.key in self.misses
+            return ChargeKeyUsed.__name__ if missed and charge.hit else Settled.DUPLICATE
         if charge.resume_only:
             return TicketExpired.__name__
         if charge.purpose not in self.policy.purposes:
@@ -81,6 +85,8 @@ class Model:
         self.used = after
         name = charge.key or f"without a key {len(self.booked)}"
         self.booked[name] = (charge.fingerprint, amount)
+        if not calls:
+            self.misses.add(name)
         return Settled.CHARGED
 
 

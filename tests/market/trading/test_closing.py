@@ -199,7 +199,15 @@ def test_a_month_that_runs_or_is_none_is_not_counted(used: Used) -> None:
     house = used.market.house
     used.call()
     with reading_of_events() as reading:
-        for period in (clock.period_of(clock.now(), "Asia/Shanghai"), "2999-01", "soon", "2026-13", ""):
+        for period in (
+            clock.period_of(clock.now(), "Asia/Shanghai"),
+            "2999-01",
+            "soon",
+            "2026-13",
+            "9999-12",
+            "0001-01",
+            "",
+        ):
             assert count_month(house.store, period, house.settings.billing) == {}
         assert reading.times == 0
 
