@@ -159,15 +159,10 @@ def _changed(access: Access, networks: list[str] | None) -> bool:
 
 
 def refuse_ended(view: View, access: Access) -> None:
-    """Raise InvalidToken when the credential behind a token has ended, has other networks, or the token was revoked."""
+    """`refuse_spent` for a token whose license does not matter."""
     revoked = sa.exists().where(col(RevokedToken.jti) == access.jti)
     networks, dead = view.session.execute(sa.select(_networks(access), revoked)).one()
-    if networks is None or dead:
-        raise InvalidToken(
-            Words("接入凭证已停用或令牌已被撤销。", "The credential has ended or the token was revoked.")
-        )
-    if _changed(access, networks):
-        raise NetworksChanged
+    _refuse_token(live=networks is not None, revoked=dead, networks_changed=_changed(access, networks))
 
 
 def is_live(view: View, access: Access) -> bool:
@@ -181,11 +176,17 @@ def is_live(view: View, access: Access) -> bool:
 
 def refuse_spent(standing: Standing) -> None:
     """Raise InvalidToken when the token is good for nothing any more, whatever its license."""
-    if not standing.credential_live:
+    _refuse_token(
+        live=standing.credential_live, revoked=standing.revoked, networks_changed=standing.networks_changed
+    )
+
+
+def _refuse_token(*, live: bool, revoked: bool, networks_changed: bool) -> None:
+    if not live:
         raise InvalidToken(Words("接入凭证已停用。", "The credential has ended."))
-    if standing.revoked:
+    if revoked:
         raise InvalidToken(Words("令牌已被撤销。", "The token was revoked."))
-    if standing.networks_changed:
+    if networks_changed:
         raise NetworksChanged
 
 

@@ -93,27 +93,23 @@ class Plane:
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that reads in the bounded pool."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        return await _in(self._threads, work, *args, **kwargs)
 
     async def in_file_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what waits for a disk or an object store: a slow store holds up nobody but who reads from it."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._file_threads, lambda: work(*args, **kwargs))
+        return await _in(self._file_threads, work, *args, **kwargs)
 
     async def in_writing_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that writes, apart from the rest: it may wait for others who write, and nobody who reads for it."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writers, lambda: work(*args, **kwargs))
+        return await _in(self._writers, work, *args, **kwargs)
 
     async def in_slow_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that may take seconds, apart from the rest. Raises QueriesBusy when too much waits."""
         if self._slow >= self.settings.slow_queries + self.settings.slow_queue:
             raise QueriesBusy
-        loop = asyncio.get_running_loop()
         self._slow += 1
         try:
-            return await loop.run_in_executor(self._slow_threads, lambda: work(*args, **kwargs))
+            return await _in(self._slow_threads, work, *args, **kwargs)
         finally:
             self._slow -= 1
 
@@ -173,3 +169,7 @@ class Plane:
         self._writers.shutdown()
         self._slow_threads.shutdown()
         self.copies.close()
+
+
+async def _in(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*args, **kwargs))

@@ -1,5 +1,9 @@
-"""The till where order is not ours: several tills on one edge (I2, I4), months that close (I7), free doors (I12)."""
+"""The till where order is not ours.
 
+Several tills on one edge (I2, I4), months that close (I7), a full queue (I11), free doors (I12).
+"""
+
+import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -13,7 +17,7 @@ from sqlmodel import select
 
 from metering import actions, queries
 from metering.gate import Charge
-from metering.problems import LicenseNotInForce, QuotaExhausted, SpendCapReached
+from metering.problems import LicenseNotInForce, QuotaExhausted, SpendCapReached, TillBusy
 from metering.settings import MeteringSettings
 from metering.tables import UsageEvent
 from metering.till import Till
@@ -34,6 +38,9 @@ def opened(store: Store, **policy: Any) -> tuple[str, str]:
         )
         credential, _ = actions.keep_credential(unit, org_id="org", kept_by="usr", name="program")
         return license_id, credential.id
+
+
+BUSY = "busy: 503, Retry-After 1"
 
 
 def charge(license_id: str, credential: str, key: str, rows: int = 0) -> Charge:
@@ -78,6 +85,56 @@ def test_several_tills_end_exactly_at_one_edge(
         gate = queries.gate(view, license_id)
         assert (gate.used_calls, gate.spent_fen) == (len(charged), 3 * len(charged))
         assert queries.uncounted(view, license_id) == {}
+
+
+@settings(max_examples=20)
+@given(room=st.integers(1, 8), callers=st.integers(1, 40), on_loop=st.booleans())
+def test_who_finds_the_queue_full_is_told_at_once_and_owes_nothing(
+    store: Store, room: int, callers: int, *, on_loop: bool
+) -> None:
+    """While nothing can be settled, at most a batch in hand and a full queue wait; the others may come again."""
+    license_id, credential = opened(store, price=SomePrice(call_fen=1))
+    till = Till(store.database, MeteringSettings(till_queue=room))
+    told: dict[str, str] = {}
+    enough = asyncio.Event()
+
+    async def one(key: str) -> None:
+        asked = charge(license_id, credential, key)
+        try:
+            await (till.charge_async(asked) if on_loop else asyncio.to_thread(till.charge, asked))
+        except TillBusy as busy:
+            told[key] = f"busy: {busy.status}, Retry-After {busy.headers['Retry-After']}"
+            if len(told) >= callers - 2 * room:
+                enough.set()
+        else:
+            told[key] = "charged"
+
+    async def all_at_once() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(callers))
+        with store.unit("system:test") as unit:  # holds the gate: the till has to wait
+            actions.raise_spend_cap(unit, license_id, add_fen=1)
+            unit.session.flush()
+            asking = [asyncio.create_task(one(f"k{number}")) for number in range(callers)]
+            if callers > 2 * room:
+                await asyncio.wait_for(enough.wait(), 20)
+            assert set(told.values()) <= {BUSY}
+        await asyncio.gather(*asking)
+        assert booked() == [*told.values()].count("charged")
+        for key in [key for key, outcome in told.items() if outcome == BUSY]:
+            await one(key)
+
+    def booked() -> int:
+        with store.view() as view:
+            used = queries.gate(view, license_id).used_calls
+            events = select(UsageEvent).where(UsageEvent.license_id == license_id)
+            assert len(view.session.exec(events).all()) == used
+            return used
+
+    try:
+        asyncio.run(all_at_once())
+    finally:
+        till.close()
+    assert booked() == callers == [*told.values()].count("charged")
 
 
 @settings(max_examples=15)
