@@ -20,7 +20,7 @@ ROWS = 5
 
 
 class Crowd:
-    """What the members share: whom to ask, the notes, and requests for another one to send at the same time."""
+    """What the members share: whom to ask, the notes, and requests that another one sends at the same time, by port."""
 
     def __init__(self, orders: dict[str, Any], notes: TextIO) -> None:
         self.ports: list[int] = orders["ports"]
@@ -32,7 +32,7 @@ class Crowd:
         self.dice = random.Random(orders["seed"])
         self.licenses = list(self.tokens)
         self.refused = dict.fromkeys(self.licenses, 0)
-        self.mirrored: deque[tuple[str, str, int]] = deque()
+        self.mirrored: dict[int, deque[tuple[str, str, int]]] = {port: deque() for port in self.ports}
         self.acknowledged = 0
         self.over = False
 
@@ -55,13 +55,13 @@ class Member:
     async def run(self) -> None:
         crowd = self._crowd
         while not crowd.over:
-            if crowd.mirrored:
-                license_id, key, rows = crowd.mirrored.popleft()
+            if mirrored := crowd.mirrored[self._port]:
+                license_id, key, rows = mirrored.popleft()
             else:
                 license_id, key = crowd.license(), new_charge_key()
                 rows = crowd.dice.randint(1, ROWS)
-                if crowd.dice.random() < 1 / 16:
-                    crowd.mirrored.append((license_id, key, rows))
+                if crowd.dice.random() < 1 / 8:
+                    crowd.mirrored[crowd.dice.choice(crowd.ports)].append((license_id, key, rows))
             outcome = await self._settled(license_id, key, rows)
             if outcome == "200" and crowd.dice.random() < 1 / 64:
                 await self._ask(license_id, key, rows % ROWS + 1)  # another request under the same key
