@@ -25,7 +25,7 @@ run: .venv/runtime ## Start the market with demo data on http://127.0.0.1:8000
 test: .venv/dev ## Run every test on SQLite and PostgreSQL, with a real S3 server, queue and browser
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/faults
 
-faults: .venv/dev ## Kill servers and gateways at bad moments and count what is left (half an hour)
+faults: .venv/dev ## Kill servers and gateways at bad moments and count what is left (eight minutes)
 	@$(BIN)/python -m pytest tests/faults
 
 .venv/bench: .venv/dev requirements/bench.txt

@@ -54,7 +54,7 @@ class Notebook(ABC, Generic[K, V, E]):
 
 
 class Afterwards:
-    """事后记录. Writes the books each second and when it closes, in short transactions."""
+    """事后记录. Writes the books each second and when it closes, in short transactions that wait for no disk."""
 
     def __init__(self, database: Database, *books: Notebook[Any, Any, Any]) -> None:
         self._database = database
@@ -77,7 +77,7 @@ class Afterwards:
                     self._stop.wait(_PAUSE_SECONDS)
                 entries = book.entries(waiting[start : start + _AT_ONCE])
                 try:
-                    with self._database.writing() as connection:
+                    with self._database.writing(durable=False) as connection:
                         book.write(connection, entries)
                 except (DBAPIError, Problem) as error:
                     unwritten = waiting[start:]

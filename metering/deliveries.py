@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -94,9 +95,15 @@ class DeliveryBook(Notebook[Charged, _Sent, _Entries]):
 
 def _row(charged: Charged, sent: _Sent, now: str) -> tuple[Any, ...]:
     """What `_COLUMNS` are to hold, with the ranges as JSON."""
-    ranges = merge(sent.spans)
-    whole = covers(ranges, charged.size)
-    return (*charged, orjson.dumps(ranges).decode(), as_stored(sent.at), now if whole else None)
+    ranges, whole = _ranges(sent.spans, charged.size)
+    return (*charged, ranges, as_stored(sent.at), now if whole else None)
+
+
+@lru_cache(maxsize=1024)  # mostly a whole file, and the same one
+def _ranges(spans: tuple[Span, ...], size: int) -> tuple[str, bool]:
+    """The spans merged, as JSON, and whether they are the whole file."""
+    merged = merge(spans)
+    return orjson.dumps(merged).decode(), covers(merged, size)
 
 
 def _begun(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[bytes]:

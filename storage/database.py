@@ -152,9 +152,17 @@ class Database:
         self.engine = self._sqlite_engine(pool_size, query_only=False)
         self._impatient = self._sqlite_engine(1, query_only=False, wait=0.0)
         self._kept: Connection | None = None  # of the impatient: a pool costs as much as a query
+        self._hasty = self._sqlite_engine(1, query_only=False, synchronous="NORMAL")
         self._readers = self._sqlite_engine(pool_size, query_only=True)
 
-    def _sqlite_engine(self, pool_size: int, *, query_only: bool, wait: float = WRITE_WAIT_SECONDS) -> Engine:
+    def _sqlite_engine(
+        self,
+        pool_size: int,
+        *,
+        query_only: bool,
+        wait: float = WRITE_WAIT_SECONDS,
+        synchronous: str = "FULL",
+    ) -> Engine:
         engine = sa.create_engine(
             self.url,
             module=pysqlite3,
@@ -167,7 +175,7 @@ class Database:
         def prepare(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # we say BEGIN ourselves
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA synchronous={synchronous}")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA cache_size=-32000")
             if query_only:
@@ -202,13 +210,16 @@ class Database:
         self._readers = self.engine.execution_options(postgresql_readonly=True)
 
     @contextmanager
-    def writing(self, *, wait: bool = True) -> Iterator[Connection]:
+    def writing(self, *, wait: bool = True, durable: bool = True) -> Iterator[Connection]:
         """A connection inside one write transaction; leaving cleanly commits, raising rolls back.
 
+        durable: false for what a power cut may take back, whole; then nobody waits for the disk.
         Raises Unavailable when the queue of writers is too long; without `wait`, on SQLite, when there is one at all.
         """
         if not self.is_sqlite:
             with self.engine.begin() as connection:
+                if not durable:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                 yield connection
             return
         if wait:
@@ -217,7 +228,7 @@ class Database:
             raise _writers_queue()
         try:
             if wait:
-                with self.engine.begin() as connection:
+                with (self.engine if durable else self._hasty).begin() as connection:
                     yield connection
             else:
                 if self._kept is None:
@@ -282,6 +293,7 @@ class Database:
             if self._kept is not None:
                 self._kept.close()
             self._impatient.dispose()
+            self._hasty.dispose()
             self._lock.close()
 
 

@@ -170,6 +170,8 @@ def forged_tickets() -> dict[str, str]:
         "no signature": f"{b64(ticket_header(alg='none'))}.{payload}.",
         "an empty signature": f"{b64(ticket_header())}.{payload}.",
         "half a signature": f"{b64(ticket_header())}.{payload}.{mac[:20]}",
+        "a padded signature": f"{b64(ticket_header())}.{payload}.{mac}=",
+        "the signature's bits in other letters": f"{b64(ticket_header())}.{payload}.{mac[:-1]}{chr(ord(mac[-1]) + 1)}",
         "changed claims": f"{b64(ticket_header())}.{b64({'iss': ISSUER})}.{mac}",
         "the public key as secret": sealed_with(json.dumps(public).encode(), ticket_header(), payload),
         "the public bytes as secret": sealed_with(public["x"].encode(), ticket_header(), payload),

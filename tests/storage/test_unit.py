@@ -125,6 +125,19 @@ def test_a_commit_is_on_the_disk_whatever_the_server_is_set_to(database: Databas
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
 
 
+def test_what_a_power_cut_may_take_back_waits_for_no_disk(database: Database) -> None:
+    """And whoever writes next waits for it again."""
+    asked, waits, hastens = (
+        ("PRAGMA synchronous", "2", "1") if database.is_sqlite else ("SHOW synchronous_commit", "on", "off")
+    )
+
+    def told(*, durable: bool) -> str:
+        with database.writing(durable=durable) as connection:
+            return str(connection.exec_driver_sql(asked).scalar_one())
+
+    assert [told(durable=durable) for durable in (True, False, True, False)] == [waits, hastens] * 2
+
+
 def test_a_database_without_the_standby_that_is_asked_for_is_refused(
     database_url: str,
 ) -> None:
