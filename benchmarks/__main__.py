@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import os
 import platform
 import sys
 import tempfile
@@ -23,8 +24,10 @@ def main() -> int:
     """Returns 0 when every goal is met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("what", nargs="*", default=_ALL, help=f"of {', '.join(_ALL)}")
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="of load, each turn")
+    parser.add_argument("--turns", type=int, default=11)
+    parser.add_argument(
+        "--seconds", type=int, default=2, help="of load, each turn: a shared machine slows down for seconds"
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--events", type=int, default=50_000_000)
     parser.add_argument("--databases", default="sqlite,postgres")
@@ -32,6 +35,7 @@ def main() -> int:
     asked = parser.parse_args()
     folder = scratch()
     goods = Goods(folder, asked.rows)
+    os.sync()  # what was made is on the disk before anybody's commits wait for it
     figures: list[Figure] = []
     # Fifty million events leave the disk busy for a while: they come last.
     parts = [

@@ -91,6 +91,7 @@ def measure(shelf: Shelf, turns: int, seconds: int) -> list[Figure]:
     (files / "small").write_bytes(os.urandom(_SMALL))
     _fill(files / "big")
     small, big = _stored(shelf, files / "small"), _stored(shelf, files / "big")
+    os.sync()  # or gibibytes are written while commits wait for the same disk
     with shelf.gateway() as ours, _nginx(shelf, ours.url) as (nginx, _):
         large = _ticket(shelf, ours, big)
         fast, sendfile = in_turns(
