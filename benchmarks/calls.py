@@ -56,15 +56,14 @@ def measure(shelf: Shelf, where: str, turns: int, seconds: int) -> list[Figure]:
                 return notes[-1].per_second
 
             same = f"{datasette.url}/datasette/stations.json?_shape=array&_size=20&_nofacet=1&_nocount=1"
-            peer: list[float] = []
-
-            def theirs() -> float:
-                peer.append(wrk(same, seconds, datasette.pid).per_second)
-                return wrk(bare.url, seconds, bare.pid).per_second
-
             hot()
             notes.clear()
-            again, bytes_only = in_turns(turns, hot, theirs)
+            again, peer, bytes_only = in_turns(
+                turns,
+                hot,
+                lambda: wrk(same, seconds, datasette.pid).per_second,
+                lambda: wrk(bare.url, seconds, bare.pid).per_second,
+            )
             mine = _script(folder, "ours.lua", f"/data/v1/{PRODUCT}/rows?code=eq.S%05d&id=ge.%d&limit=20")
             other = _script(
                 folder,

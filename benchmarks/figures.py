@@ -53,16 +53,13 @@ def _spread(readings: Sequence[float]) -> str:
     return f"{middle:,.{digits}f} ({min(readings):,.{digits}f}–{max(readings):,.{digits}f})"
 
 
-def in_turns(
-    turns: int, ours: Callable[[], float], reference: Callable[[], float]
-) -> tuple[list[float], list[float]]:
-    """Measure both, one after the other, so that a slow minute of the machine meets both alike."""
-    first: list[float] = []
-    second: list[float] = []
+def in_turns(turns: int, *sides: Callable[[], float]) -> list[list[float]]:
+    """Measure each side, one after the other, so that a slow minute of the machine meets all alike; their readings."""
+    readings: list[list[float]] = [[] for _ in sides]
     for _ in range(turns):
-        first.append(ours())
-        second.append(reference())
-    return first, second
+        for side, kept in zip(sides, readings, strict=True):
+            kept.append(side())
+    return readings
 
 
 HEADINGS = ("What", "Ours: median (spread)", "Reference", "Ratio", "Goal", "", "Notes")

@@ -101,13 +101,12 @@ def measure(shelf: Shelf, turns: int, seconds: int) -> list[Figure]:
         )
     with shelf.gateway("--processes", "2") as ours, _nginx(shelf, ours.url) as (nginx, tuned):
         bought = _ticket(shelf, ours, small)
-        kept: list[float] = []
-
-        def theirs() -> float:
-            kept.append(_starts(shelf, tuned, ours.url, bought, seconds))
-            return _starts(shelf, nginx, ours.url, bought, seconds)
-
-        started, checked = in_turns(turns, lambda: _starts(shelf, ours, ours.url, bought, seconds), theirs)
+        started, kept, checked = in_turns(
+            turns,
+            lambda: _starts(shelf, ours, ours.url, bought, seconds),
+            lambda: _starts(shelf, tuned, ours.url, bought, seconds),
+            lambda: _starts(shelf, nginx, ours.url, bought, seconds),
+        )
     better = statistics.median(kept)
     said = f"{statistics.median(started) / better:.2f}× of {better:,.0f} /s with kept connections and our server under the check"
     return [

@@ -107,9 +107,8 @@ def settle_license(
     Raises NotFound, WrongState while the license can still be used, UseStillReported.
     """
     actor.require(Permission.INVOICE_ISSUE)
-    metering.hold_gate(
-        unit, license_id
-    )  # before the license, as whatever ends one: nothing is booked meanwhile
+    # Before the license, as whatever ends one: nothing is booked meanwhile.
+    metering.hold_gate(unit, license_id)
     row = unit.session.get(License, license_id, with_for_update={"key_share": True})
     if row is None or row.tier is not Tier.COMMERCIAL:
         raise NotFound(license=license_id)

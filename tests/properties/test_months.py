@@ -96,12 +96,11 @@ class Years:
             rows = view.session.exec(select(Invoice).order_by(col(Invoice.number))).all()
             return {row.number: (row.document, row.sha256, row.gross_fen, row.period) for row in rows}
 
-    def events(self, period: str | None = None) -> list[UsageEvent]:
-        query = select(UsageEvent).where(UsageEvent.license_id == self.license_id)
-        if period is not None:
-            query = query.where(UsageEvent.period == period)
+    def events(self) -> list[UsageEvent]:
         with self.house.store.view() as view:
-            return list(view.session.exec(query.order_by(col(UsageEvent.id))).all())
+            return list(
+                view.session.exec(select(UsageEvent).where(UsageEvent.license_id == self.license_id)).all()
+            )
 
     def billed_calls(self) -> Counter[str]:
         """The calls on the usage invoices, by the month they are issued for."""
