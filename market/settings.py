@@ -109,7 +109,13 @@ class Settings(BaseSettings):
                 "metering": self.metering.resolved(self.data_dir).model_copy(
                     update={"trusted_proxies": self.trusted_proxies, "page_rows": self.limits.page_rows}
                 ),
-                "billing": self.billing.model_copy(update={"timezone": self.timezone, "stripe": self.stripe}),
+                "billing": self.billing.model_copy(
+                    update={
+                        "timezone": self.timezone,
+                        "durability": self.storage.durability,
+                        "stripe": self.stripe,
+                    }
+                ),
                 "registry": self._office(),
                 "public_url": (self.public_url or f"http://{self.host}:{self.port}").rstrip("/"),
                 "secret_key": SecretStr(secret),

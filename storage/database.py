@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.kernel.problem import Unavailable
 from storage.kernel.words import Words
-from storage.settings import StorageSettings
+from storage.settings import Durability, StorageSettings
 
 SQLITE_FIXED = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a WAL database that has two connections
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
@@ -126,12 +126,12 @@ def _refuse_without_standby(connection: Any, _record: Any) -> None:
 class Database:
     """One database, opened once per process. `writing()` and `reading()` are the only ways in."""
 
-    def __init__(self, url: str, pool_size: int = 10, *, standby: bool = False) -> None:
-        """standby: a commit is answered for only when a synchronous standby has it, too; PostgreSQL only."""
+    def __init__(self, url: str, pool_size: int = 10, *, durability: Durability = Durability.LOCAL) -> None:
+        """Raises NoStandby for SQLite, which can have none, when a standby is asked for."""
         self.url: URL = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.durability = "standby" if standby else "local"
-        if standby and self.is_sqlite:
+        self.durability = durability
+        if durability is Durability.STANDBY and self.is_sqlite:
             raise NoStandby
         if self.is_sqlite:
             self._open_sqlite(pool_size)
@@ -205,7 +205,7 @@ class Database:
                 " -c synchronous_commit=on -c cursor_tuple_fraction=1",
             },
         )
-        if self.durability == "standby":
+        if self.durability is Durability.STANDBY:
             sa.event.listen(self.engine, "connect", _refuse_without_standby)
         self._readers = self.engine.execution_options(postgresql_readonly=True)
 
@@ -314,4 +314,4 @@ def refuse_network_file_system(folder: Path) -> None:
 
 def open_database(settings: StorageSettings) -> Database:
     """The database that the settings name. Raises NoStandby, ValueError, RuntimeError, OSError."""
-    return Database(settings.database_url, settings.pool_size, standby=settings.standby)
+    return Database(settings.database_url, settings.pool_size, durability=settings.durability)

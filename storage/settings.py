@@ -4,6 +4,19 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from storage.kernel.words import Worded
+
+
+class Durability(Worded):
+    """落盘方式. Where a commit is before anybody is answered."""
+
+    LOCAL = "local", "数据库本机磁盘", "the disk of the database"
+    STANDBY = (
+        "standby",
+        "数据库本机与同步备库的磁盘",
+        "the disks of the database and of a synchronous standby",
+    )
+
 
 class StorageSettings(BaseModel, frozen=True):
     """Database and object store. URLs hold secrets: they are never logged or shown."""
@@ -24,6 +37,11 @@ class StorageSettings(BaseModel, frozen=True):
     orphan_hours: int = Field(
         24, ge=1, description="Objects nobody refers to are swept after this many hours."
     )
+
+    @property
+    def durability(self) -> Durability:
+        """What a commit waits for."""
+        return Durability.STANDBY if self.standby else Durability.LOCAL
 
     def resolved(self, data_dir: Path) -> "StorageSettings":
         """The same settings with the empty URLs pointing into `data_dir`."""

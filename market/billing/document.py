@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from market.billing.rules import Parties, TaxedLine, Totals
+from market.billing.rules import InvoiceKind, Parties, TaxedLine, Totals
+from market.billing.settings import BillingSettings
 from market.billing.tables import Invoice
 from storage.kernel.canonical import canonical, sha256_hex
 
@@ -11,9 +12,16 @@ FORMAT = "shugang/invoice/1"
 
 
 def content(
-    invoice: Invoice, parties: Parties, lines: Sequence[TaxedLine], totals: Totals, rate_bp: int
+    invoice: Invoice,
+    parties: Parties,
+    lines: Sequence[TaxedLine],
+    totals: Totals,
+    settings: BillingSettings,
 ) -> dict[str, Any]:
-    """账单内容. All that an invoice says; party blocks as they stand now."""
+    """账单内容. All that an invoice says; party blocks as they stand now.
+
+    durability: of the charges behind an invoice of usage, as set when it is issued; a fee has none.
+    """
     return {
         "format": FORMAT,
         "number": invoice.number,
@@ -28,7 +36,8 @@ def content(
         "seller": dict(parties.seller),
         "payee": dict(parties.payee),
         "currency": "CNY",
-        "tax_rate_bp": rate_bp,
+        "tax_rate_bp": settings.tax_rate_bp,
+        "durability": str(settings.durability) if invoice.kind is InvoiceKind.USAGE else None,
         "lines": [
             {
                 "number": number,

@@ -107,7 +107,7 @@ def issue_invoice(
         sha256="",
         paid_fen=drawn,
     )
-    freeze(invoice, content(invoice, parties, taxed, totals, settings.tax_rate_bp))
+    freeze(invoice, content(invoice, parties, taxed, totals, settings))
     if drawn == totals.gross_fen:
         invoice.state, invoice.paid_at = INVOICE.after(invoice.state, "pay"), now
     _keep(unit, invoice, taxed)

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field, SecretStr
 
+from storage.settings import Durability
+
 
 class StripeSettings(BaseModel, frozen=True):
     """The Stripe rail; off while `api_key` is empty."""
@@ -46,5 +48,9 @@ class BillingSettings(BaseModel, frozen=True):
     )
     timezone: str = Field(
         "Asia/Shanghai", description="Zone of invoice dates and periods; follows SHUGANG_TIMEZONE."
+    )
+    durability: Durability = Field(
+        Durability.LOCAL,
+        description="What a charge waited for, as invoices of usage say; follows SHUGANG_STORAGE__STANDBY.",
     )
     stripe: StripeSettings = Field(default_factory=StripeSettings)

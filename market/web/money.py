@@ -22,6 +22,7 @@ from storage.kernel import clock
 from storage.kernel.money import parse_yuan
 from storage.kernel.problem import Fault, Invalid, invalid
 from storage.kernel.words import Words
+from storage.settings import Durability
 
 router = APIRouter(dependencies=GUARDED)
 READ = allow(Permission.INVOICE_READ)
@@ -178,6 +179,7 @@ def invoice(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, i
         invoice=row,
         lines=lines,
         said=said,
+        durability=said.get("durability") and Durability(said["durability"]),
         owed_fen=owed_fen,
         may_pay=row.buyer_id == actor.org and owed_fen > 0 and row.state.value in {"issued", "overdue"},
     )

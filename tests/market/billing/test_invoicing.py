@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,11 +33,13 @@ from market.billing.rules import (
 from market.billing.tables import Invoice, InvoiceLine
 from market.identity.problems import Forbidden
 from market.identity.rules import Actor
+from market.settings import Settings
 from storage.database import Database
 from storage.kernel import clock
 from storage.kernel.canonical import canonical, sha256_hex
 from storage.kernel.numbers import has_valid_check
 from storage.kernel.problem import Conflict, Invalid, NotFound, WrongState
+from storage.settings import Durability, StorageSettings
 from storage.unit import Store
 from tests.market.billing.deals import Deal, licensed
 
@@ -110,6 +113,21 @@ def test_an_invoice_draws_prepaid_first_and_shares_the_rest(
     assert document["lines"][0]["merkle_root"] == "aa" * 32
     assert canonical(document).decode() == invoice.document
     assert sha256_hex(invoice.document.encode()) == invoice.sha256
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_an_invoice_of_usage_says_what_its_charges_waited_for(
+    store: Store, deal: Deal, durability: Durability
+) -> None:
+    told = replace(deal, settings=deal.settings.model_copy(update={"durability": durability}))
+    usage = issue(store, told)
+    fee = issue(store, told, charge="fee:ord_1", kind=InvoiceKind.FEE)
+    assert [json.loads(each.document)["durability"] for each in (usage, fee)] == [str(durability), None]
+
+
+def test_what_invoices_say_of_durability_follows_the_setting_of_the_database(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, storage=StorageSettings(standby=True)).settled()
+    assert settings.billing.durability is Durability.STANDBY
 
 
 def test_the_same_charge_is_one_invoice_and_other_content_is_refused(store: Store, deal: Deal) -> None:

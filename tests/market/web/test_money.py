@@ -88,7 +88,7 @@ def test_an_invoice_is_shown_as_issued(market: Market) -> None:
     order = market.paid()
     invoice = settled(market, order)
     page = market["buyer"].get(f"/invoices/{invoice}")
-    for words in ("陆元整", "¥6.00", "调用次数", "sha256:"):
+    for words in ("陆元整", "¥6.00", "调用次数", "sha256:", "先写入数据库本机磁盘，再作答"):
         assert words in page, words
     assert "生成付款单" not in page  # drawn from the prepaid money
     found = re.search(r"sha256:([0-9a-f]{64})", page)
