@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+DISK = "/var/tmp"  # outlives a restart of the machine, so it is no memory
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
 
 
@@ -43,7 +44,7 @@ def start_postgres(*, durable: bool = False) -> str:
     if url := os.environ.get("SHUGANG_TEST_POSTGRES_URL"):
         return url
     binaries, user = find_postgres()
-    folder = Path(tempfile.mkdtemp(prefix="shugang-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="shugang-pg-", dir=DISK if durable else None))
     prefix: list[str] = []
     if os.geteuid() == 0:
         shutil.chown(folder, user)

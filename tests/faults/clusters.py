@@ -73,7 +73,7 @@ class Cluster:
 @contextlib.contextmanager
 def own_cluster() -> Iterator[Cluster]:
     """A cluster in a folder of its own, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="shugang-faults-"))
+    folder = Path(tempfile.mkdtemp(prefix="shugang-faults-", dir=servers.DISK))
     cluster = Cluster(folder)
     try:
         yield cluster

@@ -5,9 +5,11 @@ The whole one, with every ordeal and all five bugs, is `make faults`.
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests import servers
 from tests.faults.clusters import own_cluster
 from tests.faults.drills import drill
 from tests.faults.fleet import Launcher
@@ -23,18 +25,25 @@ def launcher() -> Iterator[Launcher]:
     launcher.close()
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """On a disk, where the other tests may keep theirs in memory."""
+    with TemporaryDirectory(prefix="shugang-crashes-", dir=servers.DISK) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
     """A durable database: the others of these tests do not wait for the disk."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/market.db"
+        yield f"sqlite:///{folder}/market.db"
         return
     with own_cluster() as cluster:
         yield cluster.database()
 
 
-def test_a_few_kills(launcher: Launcher, url: str, tmp_path: Path) -> None:
-    world = World(url, tmp_path)
+def test_a_few_kills(launcher: Launcher, url: str, folder: Path) -> None:
+    world = World(url, folder)
     ordeal = Ordeal(launcher, world, seed=1)
     ordeal.killing(2, kills=10, acknowledged=1000, edge=40)
     verdict = judge(read_notes(ordeal.notes), world)
@@ -45,6 +54,6 @@ def test_a_few_kills(launcher: Launcher, url: str, tmp_path: Path) -> None:
     assert sum(ordeal.kills[point] for point in POINTS) >= 4, ordeal.kills
 
 
-def test_a_planted_bug_is_caught(launcher: Launcher, tmp_path: Path) -> None:
+def test_a_planted_bug_is_caught(launcher: Launcher, folder: Path) -> None:
     """Without the look-up a repeated key counts twice against the quota."""
-    assert drill(launcher, f"sqlite:///{tmp_path}/market.db", tmp_path, "no dedup")
+    assert drill(launcher, f"sqlite:///{folder}/market.db", folder, "no dedup")
