@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: tuple[str, ...] = Field((), description="CIDRs whose X-Forwarded-For is believed.")
     area_code: str = Field(
-        "370200", pattern=r"^\d{6}$", description="GB/T 2260 code used in registration numbers."
+        "370200", pattern=r"^[0-9]{6}$", description="GB/T 2260 code used in registration numbers."
     )
     storage: StorageSettings = StorageSettings()
     metering: MeteringSettings = MeteringSettings()

@@ -32,7 +32,7 @@ from storage.unit import Unit
 router = APIRouter(prefix="/licenses", tags=["licenses"])
 READ = allow(Permission.ORDER_READ)
 STOP = allow(Permission.LICENSE_SUSPEND)
-Month = Annotated[str, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+Month = Annotated[str, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 
 
 class LicenseView(BaseModel, from_attributes=True):

@@ -274,7 +274,7 @@ def _check_over(period: str, zone: str) -> None:
         _first, after = clock.period_bounds(period, zone)
     except ValueError:
         after = None
-    if after is None or not re.fullmatch(r"\d{4}-\d{2}", period) or after > clock.now():
+    if after is None or not re.fullmatch(r"[0-9]{4}-[0-9]{2}", period) or after > clock.now():
         raise invalid(
             "period", "period.over", "账期格式为 YYYY-MM，且须已结束。", "A month (YYYY-MM) that is over."
         )

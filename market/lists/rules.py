@@ -82,7 +82,7 @@ class Condition(BaseModel):
     words: Several = ()
     categories: Several = ()
     industries: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-T]\d{0,4}$")], ...], Field(max_length=20)
+        tuple[Annotated[str, Field(pattern=r"^[A-T][0-9]{0,4}$")], ...], Field(max_length=20)
     ] = ()
     fields: Several = ()
     codes: Annotated[tuple[Line, ...], Field(max_length=200)] = ()

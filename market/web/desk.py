@@ -69,7 +69,7 @@ def delegate(request: Request, house: HouseDep, actor: ActorDep, form: FormDep) 
 
 
 def _day(form: Form, name: str, zone: ZoneInfo, at: time) -> datetime:
-    day = form[name] if re.fullmatch(r"\d{4}-\d{2}-\d{2}", form[name]) else "no date"
+    day = form[name] if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", form[name]) else "no date"
     try:
         return datetime.combine(date.fromisoformat(day), at, zone).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -382,6 +382,8 @@ def test_a_closed_period_never_changes(
     usages = [deal.usage(f"lic_{n}", used=n != 2) for n in (3, 1, 2)]
     with pytest.raises(Forbidden), store.unit(buyer.id) as unit:
         actions.close_period(unit, buyer, period="2027-02", usages=usages, settings=deal.settings)
+    with clock.held(MARCH), pytest.raises(Invalid), store.unit(alice.id) as unit:
+        actions.close_period(unit, alice, period="２０２７-02", usages=usages, settings=deal.settings)
     early = datetime(2027, 2, 28, 15, 59, tzinfo=UTC)
     with clock.held(early), pytest.raises(Invalid), store.unit(alice.id) as unit:
         actions.close_period(unit, alice, period="2027-02", usages=usages, settings=deal.settings)
