@@ -268,7 +268,8 @@ class UpstreamRefused(Problem):
 
     status = 502
     title = Words(
-        "供方接口拒绝了该请求，未计费", "The provider's API refused the request; nothing was charged"
+        "供方接口拒绝了该请求，本次未计费",
+        "The provider's API refused the request; this call was not charged",
     )
     remedy = Words(
         "fault 为 request 时请检查参数；为 upstream 时请联系提供方。",
@@ -282,7 +283,7 @@ class UpstreamFailed(Problem):
     """
 
     status = 502
-    title = Words("供方接口故障，未计费", "The provider's API failed; nothing was charged")
+    title = Words("供方接口故障，本次未计费", "The provider's API failed; this call was not charged")
     remedy = Words(
         "故障在供方，请稍后用同一个 Idempotency-Key 重试。",
         "The fault is the provider's; retry later with the same Idempotency-Key.",
@@ -296,7 +297,7 @@ class UpstreamTimedOut(Problem):
     """
 
     status = 504
-    title = Words("供方接口超时，未计费", "The provider's API took too long; nothing was charged")
+    title = Words("供方接口超时，本次未计费", "The provider's API took too long; this call was not charged")
     remedy = Words(
         "故障在供方，请稍后用同一个 Idempotency-Key 重试。",
         "The fault is the provider's; retry later with the same Idempotency-Key.",
@@ -306,7 +307,7 @@ class UpstreamTimedOut(Problem):
 class UpstreamResting(Unavailable):
     """供方接口暂停. It failed several times in a row, or too many calls are under way: it was not asked."""
 
-    title = Words("供方接口暂停调用，未计费", "The provider's API is resting; nothing was charged")
+    title = Words("供方接口暂停调用，本次未计费", "The provider's API is resting; this call was not charged")
 
     def __init__(self, detail: Words | None = None, /, *, retry_after: int, reason: str) -> None:
         super().__init__(detail, reason=reason, fault="upstream", charged=False)
@@ -316,7 +317,9 @@ class UpstreamResting(Unavailable):
 class NoRoomForAnswer(Unavailable):
     """暂存已满. The disk has no room for the provider's answer, which is charged only when it is whole."""
 
-    title = Words("网关暂存空间不足，未计费", "The gateway has no room for the answer; nothing was charged")
+    title = Words(
+        "网关暂存空间不足，本次未计费", "The gateway has no room for the answer; this call was not charged"
+    )
 
     def __init__(self, detail: Words | None = None, /) -> None:
         super().__init__(detail, charged=False)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col, select
 
+from metering.gate import Receipt
 from metering.problems import NotOnShelf
 from metering.rating import Usage
 from metering.tables import (
@@ -23,7 +24,7 @@ from metering.tables import (
     UsageHour,
 )
 from metering.upstream import Declaration
-from metering.words import Kind, PeriodState
+from metering.words import Kind, PeriodState, Settled
 from storage.kernel import clock
 from storage.kernel.problem import NotFound
 from storage.unit import View
@@ -185,6 +186,12 @@ def events_of_period(view: View, license_id: str, period: str) -> Iterator[Any]:
 def charged(view: View, event_id: bytes) -> UsageEvent | None:
     """计费记录. The event of a charge, if it was booked."""
     return view.session.get(UsageEvent, event_id)
+
+
+def receipt_of(event: UsageEvent) -> dict[str, Any]:
+    """计费回执. What was booked, as the JSON of a `Receipt`."""
+    sums = event.calls, event.rows, event.bytes, event.amount_fen
+    return Receipt(event.id, Settled.DUPLICATE, event.at, *sums).document()
 
 
 def upstream(view: View, product_id: str) -> tuple[Declaration, datetime] | None:

@@ -7,7 +7,8 @@ no place at the provider's.
 import asyncio
 import hashlib
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -37,7 +38,7 @@ from metering.problems import (
     UpstreamRefused,
     UpstreamTimedOut,
 )
-from metering.queries import charged
+from metering.queries import charged, receipt_of
 from metering.shelf import calls_left, refuse, refuse_exhausted
 from metering.tables import Gate, UsageEvent
 from metering.tokens import AUD_COMMERCIAL, Access
@@ -55,7 +56,7 @@ from metering.upstream_client import (
 from metering.upstream_keeping import opened_upstream
 from metering.words import Kind, Settled
 from storage.kernel import clock
-from storage.kernel.problem import Invalid
+from storage.kernel.problem import Invalid, Problem
 from storage.kernel.words import Words
 
 log = structlog.get_logger(__name__)
@@ -134,16 +135,17 @@ class CallsDoor:
         license_id, seconds = first.gate.license_id, first.declared.total_seconds
         async with self._under_way.one(license_id, first, judged, seconds) as opened:
             self._refuse_more_repeats(opened)
-            told, answer = await self._asked(opened)
-            try:
-                if opened.key is None:
-                    await _refuse_who_left(request)
-                hit = not opened.gate.per_hit or await _found(told, opened.declared, answer)
-                receipt = await self._charge(opened, access, size=answer.size, hit=hit)
-                self._count_repeat(opened)
-            except BaseException:
-                answer.close()
-                raise
+            with _naming_what_was_paid(opened.booked):
+                told, answer = await self._asked(opened)
+                try:
+                    if opened.key is None:
+                        await _refuse_who_left(request)
+                    hit = not opened.gate.per_hit or await _found(told, opened.declared, answer)
+                    receipt = await self._charge(opened, access, size=answer.size, hit=hit)
+                    self._count_repeat(opened)
+                except BaseException:
+                    answer.close()
+                    raise
         headers = limits | _headers(told, receipt)
         if opened.gate.per_hit:
             headers["X-Hit"] = "true" if hit else "false"
@@ -211,8 +213,7 @@ class CallsDoor:
         try:
             refuse(standing, item, access, DeliveryMode.API_CALL, clock.now())
         except LicenseNotInForce as refusal:
-            if booked is not None and booked.fingerprint == fingerprint:
-                refusal.members["receipt"] = _receipt(booked)
+            plane.name_receipt(refusal, standing.gate.license_id, key)
             raise
         if found is None:
             raise NotOnShelf(product=product)
@@ -238,9 +239,9 @@ class CallsDoor:
     def _refuse_repeat(self, booked: UsageEvent, fingerprint: bytes) -> None:
         """The same purchase again: free for a while, for the same request, and not as a way to drive an API."""
         if booked.fingerprint != fingerprint:
-            raise ChargeKeyReused(receipt=_receipt(booked))
+            raise ChargeKeyReused(receipt=receipt_of(booked))
         if clock.now() - booked.at >= timedelta(hours=self._plane.settings.resume_hours):
-            raise ChargeKeyUsed(receipt=_receipt(booked))
+            raise ChargeKeyUsed(receipt=receipt_of(booked))
         self._plane.repeat_burst.take(booked.id.hex())
 
     def _refuse_driving(self, opened: Opened) -> None:
@@ -256,7 +257,7 @@ class CallsDoor:
     def _refuse_more_repeats(self, opened: Opened) -> None:
         most = self._plane.settings.repeats_per_purchase
         if opened.booked is not None and self._repeats.get(opened.booked.id, 0) >= most:
-            raise ChargeKeyUsed(_REPEATED, receipt=_receipt(opened.booked))
+            raise ChargeKeyUsed(_REPEATED, receipt=receipt_of(opened.booked))
 
     def _count_repeat(self, opened: Opened) -> None:
         if opened.booked is not None:
@@ -331,11 +332,15 @@ def _room(gate: Gate) -> tuple[int | None, int]:
     return gate.limit_bytes, gate.used_bytes
 
 
-def _receipt(event: UsageEvent) -> dict[str, object]:
-    receipt = Receipt(
-        event.id, Settled.DUPLICATE, event.at, event.calls, event.rows, event.bytes, event.amount_fen
-    )
-    return receipt.document()
+@contextmanager
+def _naming_what_was_paid(booked: UsageEvent | None) -> Iterator[None]:
+    """Let no failure of a repeated call say that nothing was charged: the first one was."""
+    try:
+        yield
+    except Problem as problem:
+        if booked is not None and "charged" in problem.members:
+            problem.members |= {"charged": True, "receipt": receipt_of(booked)}
+        raise
 
 
 def _refuse_answer(told: Told) -> None:

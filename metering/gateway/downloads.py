@@ -19,6 +19,7 @@ from metering.gateway.files import FileToSend, send_file, whole_head
 from metering.gateway.plane import Plane
 from metering.gateway.rows import is_conditional, open_allowed, open_item
 from metering.problems import (
+    ChargeKeyReused,
     InvalidChargeKey,
     LicenseNotInForce,
     NotOnShelf,
@@ -26,6 +27,7 @@ from metering.problems import (
     RangeNotSatisfiable,
 )
 from metering.queries import charged as booked_charge
+from metering.queries import receipt_of
 from metering.ranges import Span
 from metering.shelf import goods_of, refuse, refuse_spent, version_for, why_shut
 from metering.tables import ShelfItem, UsageEvent
@@ -75,10 +77,10 @@ async def _wanted_file(request: Request) -> str:
             raise invalid("body", "size", "请求体过大。", "The body is too large.")
     try:
         document: Any = orjson.loads(body) if body else {}
-        kind = document.get("file", "csv")
-    except (orjson.JSONDecodeError, AttributeError):
-        kind = None
-    if not isinstance(kind, str) or kind == "serving":
+        kind = document.pop("file", "csv")
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        document = kind = None
+    if document or not isinstance(kind, str) or kind == "serving":
         raise invalid("file", "file", '请求体形如 {"file": "csv"}。', 'The body looks like {"file": "csv"}.')
     return kind
 
@@ -87,8 +89,12 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
     now = clock.now()
     item = plane.shelf.item(product, Tier.COMMERCIAL, access)
     standing = plane.shelf.standing(access)
-    refuse(standing, item, access, "file", now)
     gate = standing.gate
+    try:
+        refuse(standing, item, access, "file", now)
+    except LicenseNotInForce as refusal:
+        plane.name_receipt(refusal, gate.license_id, key)
+        raise
     with plane.store.view() as view:
         booked = booked_charge(view, event_id(gate.license_id, key))
     if booked is None and gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
@@ -98,6 +104,9 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
         version = _paid_version(plane, item, kind, booked) or version
     manifest = plane.shelf.manifest(item.product_id, version)
     file = file_of(manifest, item, kind)
+    fingerprint = _fingerprint(item.product_id, version, file.sha256)
+    if booked is not None and booked.fingerprint != fingerprint:
+        raise ChargeKeyReused(receipt=receipt_of(booked))
     start_by = int(now.timestamp()) + plane.settings.ticket_start_seconds
     resume = timedelta(hours=plane.settings.resume_hours).total_seconds()
     ticket = Ticket(
@@ -111,7 +120,7 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
         sha256=file.sha256,
         size=file.size,
         charge_key=key,
-        fingerprint=_fingerprint(item.product_id, version, file.sha256).hex(),
+        fingerprint=fingerprint.hex(),
         rows=int(manifest["rows"]),
         cidrs=access.cidrs,
         start_by=start_by,

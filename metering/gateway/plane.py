@@ -12,6 +12,7 @@ from metering.afterwards import Afterwards
 from metering.burst import Allowance, Burst
 from metering.copies import ServingCopies
 from metering.deliveries import DeliveryBook
+from metering.gate import event_id
 from metering.gateway.answers import address_of, bearer, neighborhood
 from metering.gateway.flights import Flights
 from metering.gateway.smallfiles import SmallFiles
@@ -28,6 +29,7 @@ from metering.problems import (
     QueriesBusy,
     WrongAudience,
 )
+from metering.queries import charged, receipt_of
 from metering.refusals import RefusalCounter
 from metering.settings import MeteringSettings
 from metering.shelf import Shelf
@@ -148,6 +150,15 @@ class Plane:
 
     async def _refresh_keys(self) -> None:
         await self.in_thread(self.keys.refresh)
+
+    def name_receipt(self, refusal: LicenseNotInForce, license_id: str | None, key: str | None) -> None:
+        """Tell who may be served no more what was charged under the key: a credit is for people to decide."""
+        if key is None:
+            return
+        with self.store.view() as view:
+            booked = charged(view, event_id(license_id or "", key))
+        if booked is not None:
+            refusal.members["receipt"] = receipt_of(booked)
 
     def count_refusal(self, problem: Problem, request: Request) -> None:
         """Count a refusal of what the bearer may not have, for those who watch for scope probing."""

@@ -9,6 +9,7 @@ from metering.gateway.answers import PRIVATE, PUBLIC, WholeAnswer, etag_matches
 from metering.gateway.flights import Flights
 from metering.gateway.pages import PageDesk, Question, head
 from metering.gateway.plane import Plane
+from metering.problems import LicenseNotInForce
 from metering.shelf import Allowed, goods_of, on_side, refuse
 from metering.tables import ShelfItem
 from metering.tokens import AUD_COMMERCIAL, AUD_OPEN, Access
@@ -33,7 +34,11 @@ class RowsDoor:
         given = request.headers.get("idempotency-key")
         key = None if given is None else charge_key(given)
         uncharged = request.method == "HEAD" or "if-none-match" in request.headers
-        asker = await self._asker(product, access, fresh=uncharged)
+        try:
+            asker = await self._asker(product, access, fresh=uncharged)
+        except LicenseNotInForce as refusal:
+            await plane.in_thread(plane.name_receipt, refusal, access.license_id, key)
+            raise
         text = _asked(request)
         question = await self._desk.question(*text, asker.goods)
         if uncharged and (bare := _without_rows(request, question, allowance.head() + PRIVATE)):

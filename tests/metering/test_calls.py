@@ -354,6 +354,19 @@ def test_refusals_of_the_upstream_are_never_billed(
     assert served.events() == []
 
 
+def test_a_repeat_that_fails_does_not_say_that_nothing_was_charged(
+    served: Served, provider: Provider
+) -> None:
+    headers = served.license("lic_1") | {"Idempotency-Key": "k1"}
+    provider.mood(200)
+    paid = served.http.get(f"{CALL}/moody", headers=headers).headers["x-charge-id"]
+    for mood in (500, 404):
+        provider.mood(mood)
+        told = served.http.get(f"{CALL}/moody", headers=headers).json()
+        assert (told["status"], told["charged"], told["receipt"]["charge_id"]) == (502, True, paid)
+    assert len(served.events()) == 1
+
+
 def test_the_breaker_opens_rests_and_closes_again(served: Served, provider: Provider) -> None:
     headers = served.license("lic_1")
     provider.mood(500)

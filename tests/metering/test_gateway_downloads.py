@@ -66,6 +66,24 @@ def test_a_download_is_charged_once_resumed_free_and_known_to_be_delivered(serve
     assert (second.status_code, second.json()["unit"]) == (403, "downloads")
 
 
+def test_a_key_spent_on_something_else_gets_no_ticket(served: Served) -> None:
+    key = {"Idempotency-Key": new_charge_key()}
+    assert served.http.get("/data/v1/product-1/rows", headers=served.bearer() | key).status_code == 200
+    refused = served.ticket(**key)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/charge-key-reused")
+    (event,) = served.events()
+    assert refused.json()["receipt"]["charge_id"] == f"chg_{event.id.hex()}"
+
+
+@pytest.mark.parametrize(
+    "body", ['{"format": "csv"}', '{"file": "csv", "more": 1}', "[]", "[1]", '"csv"', "{"]
+)
+def test_what_a_ticket_is_for_is_never_guessed(served: Served, body: str) -> None:
+    headers = served.bearer() | {"Idempotency-Key": new_charge_key()}
+    refused = served.http.post("/data/v1/product-1/downloads", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "file")
+
+
 def test_half_a_download_is_not_called_delivered(served: Served) -> None:
     url = served.ticket().json()["url"]
     served.http.get(url, headers={"Range": "bytes=10-19"})

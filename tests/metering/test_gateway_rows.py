@@ -1,6 +1,7 @@
 """Rows under a license: filters, pages, charges, refusals."""
 
 import threading
+import time
 
 import httpx2
 import pytest
@@ -137,6 +138,24 @@ def test_the_same_idempotency_key_is_charged_once(served: Served) -> None:
     assert len(served.events()) == 1
     bad = served.http.get("/data/v1/product-1/rows", headers=headers | {"Idempotency-Key": "a b"})
     assert bad.status_code == 400
+
+
+def test_who_is_revoked_is_told_what_was_charged_under_the_key(served: Served) -> None:
+    bearer, url = served.bearer(), "/data/v1/product-1/rows"
+    headers = bearer | {"Idempotency-Key": new_charge_key()}
+    paid = served.http.get(f"{url}?limit=3", headers=headers).headers["x-charge-id"]
+    with served.store.unit("system:test") as unit:
+        actions.shut_gate(unit, "lic_1", reason="revoked")
+    time.sleep(1.1)  # until nobody remembers that it was in force
+    refused = [
+        served.http.get(f"{url}?limit=3", headers=headers),
+        served.http.get(url, headers=headers | {"If-None-Match": '"x"'}),
+        served.http.post("/data/v1/product-1/downloads", headers=headers),
+    ]
+    assert {answer.status_code for answer in refused} == {403}
+    assert {answer.json()["receipt"]["charge_id"] for answer in refused} == {paid}
+    for without in (bearer, bearer | {"Idempotency-Key": new_charge_key()}):
+        assert "receipt" not in served.http.get(url, headers=without).json()
 
 
 def test_a_revoked_license_is_refused_at_the_next_request(served: Served) -> None:
