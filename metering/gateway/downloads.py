@@ -30,7 +30,7 @@ from metering.queries import charged as booked_charge
 from metering.queries import receipt_of
 from metering.ranges import Span
 from metering.shelf import goods_of, refuse, refuse_spent, version_for, why_shut
-from metering.tables import ShelfItem, UsageEvent
+from metering.tables import Gate, ShelfItem, UsageEvent
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
 from storage.kernel import clock
@@ -97,8 +97,6 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
         raise
     with plane.store.view() as view:
         booked = booked_charge(view, event_id(gate.license_id, key))
-    if booked is None and gate.limit_downloads is not None and gate.used_downloads >= gate.limit_downloads:
-        raise QuotaExhausted(license=gate.license_id, unit="downloads", left=0, wanted=1)
     version = version_for(goods_of(item, gate.pinned_version), None)
     if booked is not None and gate.pinned_version is None:
         version = _paid_version(plane, item, kind, booked) or version
@@ -107,6 +105,8 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
     fingerprint = _fingerprint(item.product_id, version, file.sha256)
     if booked is not None and booked.fingerprint != fingerprint:
         raise ChargeKeyReused(receipt=receipt_of(booked))
+    if booked is None:
+        _refuse_beyond(gate, {"downloads": 1, "calls": 1, "rows": int(manifest["rows"]), "bytes": file.size})
     start_by = int(now.timestamp()) + plane.settings.ticket_start_seconds
     resume = timedelta(hours=plane.settings.resume_hours).total_seconds()
     ticket = Ticket(
@@ -127,6 +127,14 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
         expires_at=start_by + int(resume),
     )
     return ticket, file.name
+
+
+def _refuse_beyond(gate: Gate, wanted: dict[str, int]) -> None:
+    """Raise QuotaExhausted for a file that a limit does not reach for; the till decides again, exactly."""
+    for unit, number in wanted.items():
+        most, used = getattr(gate, f"limit_{unit}"), getattr(gate, f"used_{unit}")
+        if most is not None and used + number > most:
+            raise QuotaExhausted(license=gate.license_id, unit=unit, left=max(0, most - used), wanted=number)
 
 
 def _fingerprint(product_id: str, version: int, sha256: str) -> bytes:

@@ -75,6 +75,17 @@ def test_a_key_spent_on_something_else_gets_no_ticket(served: Served) -> None:
     assert refused.json()["receipt"]["charge_id"] == f"chg_{event.id.hex()}"
 
 
+@pytest.mark.parametrize(("unit", "most", "left"), [("rows", 60_000, 1), ("bytes", len(FILE) + 5, 5)])
+def test_a_file_that_a_limit_does_not_reach_for_gets_no_ticket(
+    served: Served, unit: str, most: int, left: int
+) -> None:
+    served.open_gate("lic_dl", **{f"limit_{unit}": most})
+    assert served.http.get(served.ticket("lic_dl").json()["url"]).status_code == 200
+    refused = served.ticket("lic_dl").json()
+    assert (refused["status"], refused["unit"], refused["left"]) == (403, unit, left)
+    assert len(served.events()) == 1
+
+
 @pytest.mark.parametrize(
     "body", ['{"format": "csv"}', '{"file": "csv", "more": 1}', "[]", "[1]", '"csv"', "{"]
 )
