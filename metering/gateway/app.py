@@ -6,8 +6,6 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -21,7 +19,7 @@ from metering.gateway.plane import Plane
 from metering.gateway.rows import RowsDoor
 from metering.gateway.table import RESOURCE_METADATA, ROUTES, Route
 from metering.settings import MeteringSettings
-from storage.kernel.problem import MethodNotAllowed, NotFound, Problem, Unavailable, invalid
+from storage.kernel.problem import MethodNotAllowed, NotFound, Problem, Unavailable
 from storage.objects import Objects
 from storage.unit import Store
 
@@ -120,9 +118,6 @@ class Gateway:
             return await self._endpoints[route.name](request, **parameters)
         except Problem as problem:
             return self._refused(problem, request)
-        except (HTTPException, MultiPartException):
-            unreadable = invalid("body", "form", "表单无法解析。", "The form cannot be read.")
-            return problem_answer(unreadable, request)
         except ClientDisconnect:
             return Response(None, 400)
         except DBAPIError as error:

@@ -1,11 +1,11 @@
 """授权 The OAuth 2 doors: token (client credentials), revoke (RFC 7009), introspect (RFC 7662), metadata (RFC 8414, 9728)."""
 
+import base64
 import hmac
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 from authlib.oauth2.rfc6749 import (
@@ -17,7 +17,7 @@ from authlib.oauth2.rfc6749 import (
     OAuth2Request,
     grants,
 )
-from authlib.oauth2.rfc6749.errors import InvalidScopeError
+from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
@@ -48,13 +48,37 @@ from storage.kernel.problem import Problem
 
 SCOPE = "data:read"
 AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+FORM = "application/x-www-form-urlencoded"
 MOST_FORM = 16_384
+MOST_FIELDS = 20
+# What the doors read; what else a client sends is passed over (RFC 6749 3.2).
+FIELDS = {
+    "client_id",
+    "client_secret",
+    "grant_type",
+    "license",
+    "purpose",
+    "scope",
+    "token",
+    "token_type_hint",
+}
 
 
 class InvalidTarget(OAuth2Error):  # type: ignore[misc]
     """The license asked for cannot be served to this client (RFC 8707)."""
 
     error = "invalid_target"
+
+
+class InvalidClient(OAuth2Error):  # type: ignore[misc]
+    """The id is unknown or the secret is wrong: which of the two is not told (RFC 6749 5.2)."""
+
+    error = "invalid_client"
+    description = "the client id or the client secret is missing or wrong"
+    status_code = 401
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        return [*super().get_headers(), ("WWW-Authenticate", 'Basic realm="shugang", charset="UTF-8"')]
 
 
 class _Payload(OAuth2Payload):  # type: ignore[misc]
@@ -65,12 +89,9 @@ class _Payload(OAuth2Payload):  # type: ignore[misc]
     def data(self) -> dict[str, str]:
         return self._form
 
-    @cached_property
+    @property
     def datalist(self) -> dict[str, list[str]]:
-        values = defaultdict(list)
-        for name, value in self._form.items():
-            values[name].append(value)
-        return values
+        return {name: [value] for name, value in self._form.items()}
 
 
 class _Ask(OAuth2Request):  # type: ignore[misc]
@@ -116,9 +137,6 @@ class _Client(ClientMixin):  # type: ignore[misc]
             return False
         return good or (older and row.older_until is not None and now < row.older_until)
 
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002
-        return method in AUTH_METHODS
-
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type == "client_credentials"
 
@@ -128,8 +146,6 @@ class _Client(ClientMixin):  # type: ignore[misc]
 
 class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
     """Client credentials for one license (form field `license`) and one of its purposes."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def validate_token_request(self) -> None:
         super().validate_token_request()
@@ -191,8 +207,6 @@ class _Known:
 
 
 class _Revocation(RevocationEndpoint):  # type: ignore[misc]
-    CLIENT_AUTH_METHODS = AUTH_METHODS
-
     def query_token(self, token_string: str, token_type_hint: str | None) -> _Known | None:  # noqa: ARG002
         return self.server.known(token_string)  # type: ignore[no-any-return]
 
@@ -206,8 +220,6 @@ class _Revocation(RevocationEndpoint):  # type: ignore[misc]
 
 
 class _Introspection(IntrospectionEndpoint):  # type: ignore[misc]
-    CLIENT_AUTH_METHODS = AUTH_METHODS
-
     def query_token(self, token_string: str, token_type_hint: str | None) -> _Known | None:  # noqa: ARG002
         return self.server.known(token_string)  # type: ignore[no-any-return]
 
@@ -247,7 +259,17 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
         self.register_endpoint(_Revocation)
         self.register_endpoint(_Introspection)
 
+    def authenticate_client(self, request: _Ask, methods: list[str], endpoint: str = "token") -> _Client:  # noqa: ARG002
+        """The client by its id and secret, told in one of the two ways. Raises InvalidClient, InvalidRequestError."""
+        client_id, secret = _credentials(request)
+        client = self.query_client(client_id)
+        if not client.check_client_secret(secret):
+            raise InvalidClient
+        return client
+
     def query_client(self, client_id: str) -> _Client:
+        if "\0" in client_id:  # no id of ours, and PostgreSQL takes no such text
+            return _Client(None)
         with self.plane.store.view() as view:
             return _Client(view.session.get(Credential, client_id))
 
@@ -305,25 +327,41 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
 
     async def token(self, request: Request) -> Response:
         """An access token for one license."""
-        ask = await self._ask(request)
-        return await self.plane.in_thread(self.create_token_response, ask)
+        return await self._answer(request, "grant_type", self._token)
 
     async def revoke(self, request: Request) -> Response:
         """Refuse a token from now on; 200 also for one we do not know."""
-        ask = await self._ask(request)
-        return await self.plane.in_writing_thread(self.create_endpoint_response, "revocation", ask)
+        return await self._answer(request, "token", self._revoke)
 
     async def introspect(self, request: Request) -> Response:
         """Whether a token would be served now, for its own organization only."""
-        ask = await self._ask(request)
+        return await self._answer(request, "token", self._introspect)
+
+    async def _token(self, ask: _Ask) -> Response:
+        return await self.plane.in_thread(self.create_token_response, ask)
+
+    async def _revoke(self, ask: _Ask) -> Response:
+        return await self.plane.in_writing_thread(self.create_endpoint_response, "revocation", ask)
+
+    async def _introspect(self, ask: _Ask) -> Response:
         return await self.plane.in_thread(self.create_endpoint_response, "introspection", ask)
 
+    async def _answer(
+        self, request: Request, required: str, answer: Callable[[_Ask], Awaitable[Response]]
+    ) -> Response:
+        """What the door answers to a form that can be read and has the field that it requires."""
+        self.plane.fair_use(request, self.plane.token_burst)
+        await self.plane.fresh_keys()
+        try:
+            ask = await self._ask(request)
+            if not ask.form.get(required):
+                raise InvalidRequestError(f"the parameter {required} is missing")
+        except OAuth2Error as refusal:
+            return self.handle_response(*refusal())
+        return await answer(ask)
+
     async def _ask(self, request: Request) -> _Ask:
-        plane = self.plane
-        plane.fair_use(request, plane.token_burst)
-        await plane.fresh_keys()
-        async with request.form(max_files=0, max_fields=20, max_part_size=MOST_FORM) as form:
-            fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        plane, fields = self.plane, await _form(request)
         # Authlib refuses plain http, wherever TLS may end; production's settings refuse it, a trial may use it.
         uri = "https://" + plane.public_url.partition("://")[2] + request.url.path
         return _Ask(uri, request.headers, fields, plane.address(request))
@@ -365,3 +403,58 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
         """The keys that sign tokens (RFC 7517)."""
         await self.plane.fresh_keys()
         return json_answer(self.plane.keys.ring.jwks(), headers={"Cache-Control": "public, max-age=60"})
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields that the doors read, each told once. Raises InvalidRequestError."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise InvalidRequestError(f"send the parameters as {FORM}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_FORM:
+            raise InvalidRequestError(f"the form is larger than {MOST_FORM} bytes")
+    try:
+        given = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise InvalidRequestError(
+            f"the form cannot be read as UTF-8 or has more than {MOST_FIELDS} fields"
+        ) from None
+    fields: dict[str, str] = {}
+    for name, value in given:
+        if name not in FIELDS:
+            continue
+        if name in fields:
+            raise InvalidRequestError(f"the parameter {name} is repeated")
+        if "\0" in value:  # PostgreSQL takes no such text
+            raise InvalidRequestError(f"the parameter {name} has a NUL character")
+        fields[name] = value
+    return fields
+
+
+def _credentials(request: _Ask) -> tuple[str, str]:
+    """The client id and secret of the header or of the form. Raises InvalidRequestError when both tell a secret."""
+    scheme, _, told = request.headers.get("authorization", "").partition(" ")
+    form_id, form_secret = request.form.get("client_id", ""), request.form.get("client_secret", "")
+    if scheme.lower() != "basic":
+        return form_id, form_secret
+    if form_secret:  # RFC 6749 2.3: one way of authentication in a request
+        raise InvalidRequestError(
+            "tell the client secret in the Authorization header or in the form, not in both"
+        )
+    return _basic(told)
+
+
+def _basic(told: str) -> tuple[str, str]:
+    """Id and secret as HTTP Basic tells them (RFC 7617, each encoded as RFC 6749 2.3.1 has it).
+
+    What cannot be read is nobody's.
+
+    >>> _basic("Y2xpXzE6c2VjcmV0"), _basic("//46/w==")
+    (('cli_1', 'secret'), ('', ''))
+    """
+    try:
+        client_id, _, secret = base64.b64decode(told.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return unquote(client_id), unquote(secret)
