@@ -20,7 +20,7 @@ from metering.tables import Credential, Gate, Period, RevokedToken, ShelfItem, S
 from metering.words import RAN_OUT, OneSecret, PeriodState, Shut
 from storage.kernel import clock
 from storage.kernel.ids import new_id
-from storage.kernel.problem import NotFound, invalid
+from storage.kernel.problem import NotFound, WrongState, invalid
 from storage.unit import Unit
 
 SECRET_PREFIX = "shg_live_"  # noqa: S105  # the prefix by which a leaked secret is recognized
@@ -306,9 +306,10 @@ def rotate_credential(
 
     kept_by: the person who is shown the new secret and keeps the credential from now on. end: which secret ends
     at once, so that the other one goes on; without it neither may, and one that never arrived could cut off who
-    uses the older. Raises NotFound, BothSecretsValid (nothing said, and the older one is still valid).
+    uses the older. Raises NotFound, WrongState (it has ended), BothSecretsValid (nothing said, and the older one
+    is still valid).
     """
-    row = _credential(unit, credential_id, org_id)
+    row = _credential_in_use(unit, credential_id, org_id, verb="rotate")
     if end is None and (until := older_valid_until(row)) is not None:
         raise BothSecretsValid(credential=row.id, older_until=until.isoformat())
     secret = new_secret()
@@ -333,9 +334,10 @@ def older_valid_until(row: Credential) -> datetime | None:
 def set_networks(unit: Unit, credential_id: str, *, org_id: str, cidrs: Sequence[str]) -> Credential:
     """更改允许的网段. Where the credential may be used from now on; none is anywhere.
 
-    Tokens and tickets issued for other networks are refused from the next request on. Raises NotFound, Invalid.
+    Tokens and tickets issued for other networks are refused from the next request on. Raises NotFound, WrongState
+    (it has ended), Invalid.
     """
-    row = _credential(unit, credential_id, org_id)
+    row = _credential_in_use(unit, credential_id, org_id, verb="set_networks")
     row.cidrs = _networks(cidrs)
     unit.session.add(row)
     unit.record("credential.networks_set", f"credential:{row.id}", networks=len(row.cidrs))
@@ -382,6 +384,14 @@ def _credential(unit: Unit, credential_id: str, org_id: str) -> Credential:
     row = unit.session.get(Credential, credential_id, with_for_update={"key_share": True})
     if row is None or row.org_id != org_id:
         raise NotFound(credential=credential_id)
+    return row
+
+
+def _credential_in_use(unit: Unit, credential_id: str, org_id: str, *, verb: str) -> Credential:
+    """One that has not ended: who changed an ended one would believe that it works again."""
+    row = _credential(unit, credential_id, org_id)
+    if row.ended_at is not None:
+        raise WrongState(thing="credential", state="ended", verb=verb, allowed=[])
     return row
 
 

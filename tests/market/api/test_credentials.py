@@ -107,3 +107,19 @@ def test_networks_are_changed_by_their_owner_and_end_tokens_for_others(
     with house.store.view() as view:
         kinds = [entry.kind for entry in view.session.exec(select(Entry).order_by(col(Entry.id))).all()]
     assert kinds.count("credential.networks_set") == 2
+
+
+def test_an_ended_credential_is_changed_no_more(buyer: TestClient) -> None:
+    first = made(buyer, cidrs=["10.0.0.0/8"])
+    name = first["client_id"]
+    assert buyer.delete(f"{CREDENTIALS}/{name}").status_code == 204
+    before = buyer.get(CREDENTIALS).json()
+    for answer in (
+        rotate(buyer, name),
+        rotate(buyer, name, end="newer"),
+        buyer.put(f"{CREDENTIALS}/{name}/networks", json={"cidrs": []}),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/wrong-state")
+        assert (answer.json()["thing"], answer.json()["state"]) == ("credential", "ended")
+    assert buyer.get(CREDENTIALS).json() == before
+    assert buyer.delete(f"{CREDENTIALS}/{name}").status_code == 204
