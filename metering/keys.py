@@ -188,9 +188,13 @@ class KeyWatch:
         """Whether the last reading will be old within a second: time to read again beside the work."""
         return self._age() >= REFRESH_SECONDS - 1
 
+    def unknown(self, kid: str) -> bool:
+        """Whether somebody names a key that the last reading did not find."""
+        return bool(kid) and kid not in self.ring.public
+
     def unsure(self, kid: str) -> bool:
         """Whether a key we do not know may have been made since the last reading."""
-        return kid not in self.ring.public and self._age() >= UNKNOWN_SECONDS
+        return self.unknown(kid) and self._age() >= UNKNOWN_SECONDS
 
     def _age(self) -> float:
         """Seconds since the last reading."""

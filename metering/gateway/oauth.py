@@ -29,6 +29,7 @@ from metering.actions import hash_secret, revoke_token
 from metering.gateway.answers import json_answer
 from metering.gateway.plane import Plane
 from metering.problems import InvalidToken
+from metering.settings import MeteringSettings
 from metering.shelf import is_live, refuse_spent, why_shut
 from metering.tables import Credential, Gate
 from metering.tokens import (
@@ -36,6 +37,7 @@ from metering.tokens import (
     AUD_API,
     AUD_COMMERCIAL,
     AUD_OPEN,
+    LEEWAY,
     Access,
     inside,
     marked,
@@ -182,14 +184,11 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
 
 
 class _Known:
-    """A verified token as the revocation and introspection endpoints see it."""
+    """A verified token as the introspection endpoint sees it."""
 
     def __init__(self, plane: Plane, access: Access) -> None:
         self.access = access
         self._plane = plane
-
-    def check_client(self, client: _Client) -> bool:
-        return self.access.client_id == client.get_client_id()
 
     def is_expired(self) -> bool:
         return False  # the verifier has judged the time
@@ -207,24 +206,42 @@ class _Known:
 
 
 class _Revocation(RevocationEndpoint):  # type: ignore[misc]
-    def query_token(self, token_string: str, token_type_hint: str | None) -> _Known | None:  # noqa: ARG002
-        return self.server.known(token_string)  # type: ignore[no-any-return]
+    def authenticate_token(self, request: _Ask, client: _Client) -> Access | None:
+        """The client's own token while anything stands on it; a hint, known or not, is passed over (RFC 7009 2.1).
 
-    def revoke_token(self, token: _Known, request: _Ask) -> None:  # noqa: ARG002
-        access, plane = token.access, self.server.plane
-        # Download tickets carry the same jti and live on after the token: remember as long as they do.
-        outlives = timedelta(hours=plane.settings.resume_hours + 1)
-        until = datetime.fromtimestamp(access.expires_at, UTC) + outlives
-        with plane.store.unit(access.client_id, access.org) as unit:
-            revoke_token(unit, jti=access.jti, credential_id=access.client_id, until=until)
+        Another's is as good as unknown: who asks learns nothing of it, and ends nothing.
+        """
+        plane: Plane = self.server.plane
+        try:
+            access = plane.verifier.signed(request.form["token"])
+        except InvalidToken:
+            return None
+        if access.client_id != client.get_client_id() or _over(access, plane.settings) <= clock.now():
+            return None
+        return access
+
+    def revoke_token(self, token: Access, request: _Ask) -> None:  # noqa: ARG002
+        plane: Plane = self.server.plane
+        until = _over(token, plane.settings)
+        with plane.store.unit(token.client_id, token.org) as unit:
+            revoke_token(unit, jti=token.jti, credential_id=token.client_id, until=until)
+
+
+def _over(access: Access, settings: MeteringSettings) -> datetime:
+    """When the last download ticket that the token may have bought ends: it carries the same jti and lives on.
+
+    Bought at the token's last moment, begun and resumed at its own; with the leeway of both.
+    """
+    ticket = timedelta(hours=settings.resume_hours, seconds=settings.ticket_start_seconds)
+    return datetime.fromtimestamp(access.expires_at, UTC) + ticket + 2 * LEEWAY
 
 
 class _Introspection(IntrospectionEndpoint):  # type: ignore[misc]
-    def query_token(self, token_string: str, token_type_hint: str | None) -> _Known | None:  # noqa: ARG002
-        return self.server.known(token_string)  # type: ignore[no-any-return]
-
-    def check_permission(self, token: _Known, client: _Client, request: _Ask) -> bool:  # noqa: ARG002
-        return client.credential is not None and client.credential.org_id == token.access.org
+    def authenticate_token(self, request: _Ask, client: _Client) -> _Known | None:
+        """A token of the client's organization; a hint, known or not, is passed over (RFC 7662 2.1)."""
+        known: _Known | None = self.server.known(request.form["token"])
+        assert client.credential is not None
+        return known if known and known.access.org == client.credential.org_id else None
 
     def introspect_token(self, token: _Known) -> dict[str, Any]:
         access = token.access
@@ -341,9 +358,12 @@ class OAuthDoor(AuthorizationServer):  # type: ignore[misc]
         return await self.plane.in_thread(self.create_token_response, ask)
 
     async def _revoke(self, ask: _Ask) -> Response:
+        # 200 says that the token is refused now: not knowing the newest key would make that untrue.
+        await self.plane.seek_key(ask.form["token"])
         return await self.plane.in_writing_thread(self.create_endpoint_response, "revocation", ask)
 
     async def _introspect(self, ask: _Ask) -> Response:
+        await self.plane.know_key(ask.form["token"])
         return await self.plane.in_thread(self.create_endpoint_response, "introspection", ask)
 
     async def _answer(

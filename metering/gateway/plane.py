@@ -134,6 +134,11 @@ class Plane:
         if self.keys.stale or self.keys.unsure(named_key(token)):
             await self._read_keys()
 
+    async def seek_key(self, token: str) -> None:
+        """As `know_key`, but an unknown key is looked for however lately the keys were read."""
+        if self.keys.stale or self.keys.unknown(named_key(token)):
+            await self._read_keys()
+
     def renew_keys(self) -> None:
         """Begin to read the keys again before they are old, so that those who start all the time never wait for it."""
         if self.keys.aging:

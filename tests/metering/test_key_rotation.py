@@ -14,13 +14,15 @@ from typing import Any
 import httpx2
 import pytest
 from joserfc.jwk import OKPKey
+from sqlmodel import select
 
 from contracts import keyring
+from metering import actions
 from metering.gateway import Gateway, build_gateway
-from metering.keys import REFRESH_SECONDS, Seal, drop_key, rotate_keys, rotate_when_due, token_keys
+from metering.keys import REFRESH_SECONDS, Seal, drop_key, load_ring, rotate_keys, rotate_when_due, token_keys
 from metering.problems import KeyNotAnnounced
 from metering.settings import MeteringSettings
-from metering.tables import TokenKey
+from metering.tables import RevokedToken, TokenKey
 from metering.tokens import AUD_COMMERCIAL, Access, KeyRing, mint_access
 from metering.words import KeyState
 from storage.kernel import clock
@@ -78,6 +80,16 @@ def signed_by(served: Served, key: OKPKey, **changes: Any) -> dict[str, str]:
     ring = KeyRing({key.thumbprint(): key}, key)
     issuer = str(served.http.base_url).rstrip("/")
     return {"Authorization": f"Bearer {mint_access(Access(**(values | changes)), issuer=issuer, ring=ring)}"}
+
+
+def revoke(served: Served, headers: dict[str, str], client: tuple[str, str] | None = None) -> httpx2.Response:
+    form = {"token": headers["Authorization"].partition(" ")[2]}
+    return served.http.post("/oauth/revoke", data=form, auth=client or (served.credential, served.secret))
+
+
+def revoked(served: Served) -> list[str]:
+    with served.store.view() as view:
+        return list(view.session.exec(select(RevokedToken.jti)).all())
 
 
 def signing_key(served: Served) -> OKPKey:
@@ -194,6 +206,65 @@ def test_a_revoked_token_ends_at_once_on_two_gateways(served: Served, second: ht
     asked = second.post("/oauth/introspect", data=form, auth=(served.credential, served.secret))
     assert asked.json() == {"active": False}
     assert len(served.events()) == charged
+
+
+def test_a_token_of_a_key_made_a_moment_ago_is_revoked(served: Served, settings: MeteringSettings) -> None:
+    plane = served.gateway.plane
+    assert plane is not None
+    plane.keys.refresh()  # so lately that a read of data would not look for the key again
+    rotate(served.store, settings)
+    rotate(served.store, settings)
+    with served.store.view() as view:
+        newest = load_ring(view, Seal(settings)).signing
+    assert newest is not None
+    assert newest.thumbprint() not in plane.keys.ring.public
+    assert revoke(served, signed_by(served, newest)).status_code == 200
+    assert revoked(served) == ["tok_x"]
+
+
+def test_an_expired_token_is_revoked_while_its_tickets_live(served: Served) -> None:
+    now = int(clock.now().timestamp())
+    ticket = served.ticket(**signed_by(served, signing_key(served))).json()
+    before = signed_by(served, signing_key(served), issued_at=now - 90_000, expires_at=now - 86_600)
+    assert revoke(served, before).status_code == 200  # the last ticket that it may have bought is over, too
+    assert revoked(served) == []
+    before = signed_by(served, signing_key(served), issued_at=now - 90_000, expires_at=now - 80_000)
+    assert served.http.head(ticket["url"]).status_code == 200
+    assert revoke(served, before).status_code == 200
+    assert revoked(served) == ["tok_x"]
+    for method in ("HEAD", "GET"):
+        assert served.http.request(method, ticket["url"]).status_code == 401
+    assert not served.events()
+
+
+def test_a_revocation_is_remembered_as_long_as_the_last_ticket_lives(served: Served) -> None:
+    now = int(clock.now().timestamp())
+    token = signed_by(served, signing_key(served), expires_at=now)
+    ticket = served.ticket(**token).json()
+    revoke(served, token)
+    with served.store.view() as view:
+        row = view.session.get_one(RevokedToken, "tok_x")
+    assert row.until.timestamp() >= ticket["resume_until"]
+
+
+@pytest.mark.parametrize("hint", ["", "access_token", "refresh_token", "foo"])
+def test_a_hint_of_any_kind_is_passed_over(served: Served, hint: str) -> None:
+    client, headers = (served.credential, served.secret), served.bearer()
+    form = {"token": headers["Authorization"].partition(" ")[2], "token_type_hint": hint}
+    assert served.http.post("/oauth/introspect", data=form, auth=client).json()["active"] is True
+    assert served.http.post("/oauth/revoke", data=form, auth=client).status_code == 200
+    assert served.http.get(ROWS, headers=headers).status_code == 401
+    assert served.http.post("/oauth/introspect", data=form, auth=client).json() == {"active": False}
+
+
+def test_a_token_of_another_client_is_left_alone(served: Served) -> None:
+    with served.store.unit("system:test") as unit:
+        row, secret = actions.keep_credential(unit, org_id="org_buyer", kept_by="usr_buyer", name="other")
+    headers = served.bearer()
+    answer = revoke(served, headers, client=(row.id, secret))
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert revoked(served) == []
+    assert served.http.get(ROWS, headers=headers).status_code == 200
 
 
 def test_a_cached_token_expires_between_two_calls(served: Served) -> None:
