@@ -7,10 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from storage.database import Database
-from storage.kernel.problem import Problem
 
 log = structlog.get_logger(__name__)
 _FLUSH_SECONDS = 1.0
@@ -75,17 +73,17 @@ class Afterwards:
             for start in range(0, len(waiting), _AT_ONCE):
                 if start:
                     self._stop.wait(_PAUSE_SECONDS)
-                entries = book.entries(waiting[start : start + _AT_ONCE])
                 try:
+                    entries = book.entries(waiting[start : start + _AT_ONCE])
                     with self._database.writing(durable=False) as connection:
                         book.write(connection, entries)
-                except (DBAPIError, Problem) as error:
+                except Exception as error:  # noqa: BLE001  # no free connection, a full disk: the thread has to live
                     unwritten = waiting[start:]
                     log.warning(
                         "afterwards.not_written",
                         book=type(book).__name__,
                         notes=len(unwritten),
-                        error=str(error),
+                        error=repr(error),
                     )
                     for name, value in unwritten:
                         book.note(name, value)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from metering.words import By, Kind, OneSecret
 from storage.kernel import clock
 from storage.kernel.problem import Invalid, NotFound
 from storage.unit import Store
+from tests.faults.wire import eventually
 from tests.metering.shelf import BARE, SomePolicy, SomePrice
 
 Licensed = Callable[..., Any]
@@ -224,6 +226,32 @@ def test_many_deliveries_are_written_in_portions_and_none_is_lost_when_one_fails
     with store.view() as view:
         assert len(queries.deliveries(view, "lic_1")) == 1300
     assert book.take() == {}
+
+
+@pytest.mark.parametrize("step", ["entries", "write"])
+def test_whatever_fails_what_was_noted_is_written_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    book, failed = DeliveryBook(), threading.Event()
+    well = getattr(book, step)
+
+    def fails_once(*args: Any) -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise sa.exc.TimeoutError("no connection is free")
+        return well(*args)
+
+    def written() -> bool:
+        with store.view() as view:
+            return len(queries.deliveries(view, "lic_1")) == 1
+
+    monkeypatch.setattr(book, step, fails_once)
+    monkeypatch.setattr("metering.afterwards._FLUSH_SECONDS", 0.02)
+    afterwards = Afterwards(store.database, book)
+    book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 10), (0, 10))
+    eventually(written)
+    assert failed.is_set()
+    afterwards.close()
 
 
 def test_once_the_older_secret_has_ended_a_rotation_need_not_say_which_one_does(store: Store) -> None:
