@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,13 @@ class FairLock:
         self._queue: deque[threading.Lock] = deque()
         self._guard = threading.Lock()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) if path else None
+        self._coming: futures.Future[None] | None = (
+            None  # the file, from another process; for the first of the queue
+        )
 
     def acquire(self, timeout: float = WRITE_WAIT_SECONDS) -> None:
-        """Wait for the turn. Raises Unavailable after `timeout` seconds in the queue."""
+        """Wait for the turn. Raises Unavailable after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         turn = threading.Lock()
         turn.acquire()
         with self._guard:
@@ -63,16 +68,47 @@ class FairLock:
             raise _writers_queue()
         if self._file is not None:
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX)
-            except OSError:
+                self._take(self._file, deadline)
+            except BaseException:
                 with self._guard:
                     self._pass_on()
                 raise
 
+    def _take(self, file: int, deadline: float) -> None:
+        """Take it from other processes. One of them may have been stopped while it holds it."""
+        if self._coming is None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._coming = self._wait_for(file)
+            else:
+                return
+        coming = self._coming
+        if not futures.wait([coming], max(0.0, deadline - time.monotonic())).done:
+            raise _writers_queue()
+        self._coming = None
+        coming.result()
+
+    def _wait_for(self, file: int) -> "futures.Future[None]":
+        """Wait in a thread: a `flock` that waits knows no time-out, and looking again and again is overtaken."""
+        coming: futures.Future[None] = futures.Future()
+
+        def take() -> None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                coming.set_result(None)
+            except OSError as error:
+                coming.set_exception(error)
+            with self._guard:
+                self._give_back()
+
+        threading.Thread(target=take, name="flock", daemon=True).start()
+        return coming
+
     def acquire_at_once(self) -> bool:
         """Take the turn if nobody has it or waits for it; whether that was so."""
         with self._guard:
-            if self._queue:
+            if self._queue or self._coming is not None:
                 return False
             if self._file is not None:
                 try:
@@ -93,6 +129,14 @@ class FairLock:
         self._queue.popleft()
         if self._queue:
             self._queue[0].release()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """What came after everybody who waited for it had gone."""
+        if self._coming is not None and self._coming.done() and not self._queue:
+            self._coming = None
+            if self._file is not None:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Give the file descriptor back."""

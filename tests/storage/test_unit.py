@@ -2,7 +2,9 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,11 +15,13 @@ from storage import idempotency
 from storage.columns import choice
 from storage.database import Database, FairLock, NoStandby, open_database, refuse_network_file_system
 from storage.journal import Entry
+from storage.kernel.problem import Unavailable
 from storage.kernel.words import Worded
 from storage.objects import LocalObjects
 from storage.sequence import Sequence, document_number, next_in_sequence
 from storage.settings import StorageSettings
 from storage.unit import EmptyUnit, SlowInsideUnit, Store
+from tests.faults.wire import eventually
 
 
 def test_a_unit_that_raises_leaves_nothing(store: Store) -> None:
@@ -112,6 +116,42 @@ def test_the_writers_queue_is_first_come_first_served() -> None:
     assert order == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_process_that_stands_still_with_the_lock_keeps_nobody_waiting_for_ever(tmp_path: Path) -> None:
+    """Two locks of one file are to each other what two processes are."""
+    mine, other = FairLock(tmp_path / "lock"), FairLock(tmp_path / "lock")
+    other.acquire()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            mine.acquire(0.05)
+    assert not mine.acquire_at_once()
+    other.release()
+    eventually(other.acquire_at_once)  # what came too late was given back
+    other.release()
+    mine.acquire(5)
+    assert not other.acquire_at_once()
+    mine.release()
+    mine.close()
+    other.close()
+
+
+def test_who_waits_after_somebody_gave_up_has_the_lock_of_the_other_process_next(tmp_path: Path) -> None:
+    mine, other = FairLock(tmp_path / "lock"), FairLock(tmp_path / "lock")
+    other.acquire()
+    with ThreadPoolExecutor(2) as pool:
+        impatient = pool.submit(mine.acquire, 0.05)
+        eventually(lambda: bool(mine._queue))
+        patient = pool.submit(mine.acquire, 10)
+        with pytest.raises(Unavailable):
+            impatient.result(5)
+        other.release()
+        patient.result(5)
+    assert not other.acquire_at_once()
+    mine.release()
+    assert other.acquire_at_once()
+    mine.close()
+    other.close()
+
+
 def test_a_commit_is_on_the_disk_whatever_the_server_is_set_to(database: Database) -> None:
     with database.reading() as connection:
         if database.is_sqlite:
@@ -151,7 +191,7 @@ def test_a_network_file_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(module, "NETWORK_FILE_SYSTEMS", {"proc"})
     with pytest.raises(RuntimeError, match="cannot live on proc"):
-        refuse_network_file_system(__import__("pathlib").Path("/proc/self"))
+        refuse_network_file_system(Path("/proc/self"))
 
 
 class Colour(Worded):
