@@ -6,6 +6,7 @@ A thread that does the same fights the loop for the interpreter at every answer,
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -172,7 +173,7 @@ class Exchange:
         loop: asyncio.AbstractEventLoop,
         ended: Callable[["Exchange"], None],
     ) -> None:
-        self.booking, self.loop = booking, loop
+        self.booking, self.loop, self.began = booking, loop, time.monotonic()
         self.committing = self.committed = self._over = False
         self._talk, self._books, self._ended = talk, books, ended
 
@@ -213,7 +214,9 @@ class Exchange:
             self.break_off()
 
     def break_off(self) -> None:
-        """End the conversation in the middle."""
+        """End the conversation in the middle; nothing once it is over, for others may be speaking then."""
+        if self._over:
+            return
         self._talk.close()
         self._end()
 

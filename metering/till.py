@@ -33,7 +33,7 @@ from metering.problems import OutcomeUnknown, TillBusy
 from metering.restraint import Restraint
 from metering.settings import MeteringSettings
 from metering.waiting import Told, Waiting, release, resolve
-from storage.database import Database
+from storage.database import Database, answer_within
 from storage.kernel import clock
 from storage.kernel.problem import Problem, Unavailable
 
@@ -49,6 +49,7 @@ _HELD_SECONDS = 0.01  # a turn that is more work leaves the next ones to the wri
 _LOOK_SECONDS = (
     1.0  # so long others are waited for; as often the writer looks whether the loop of an exchange still runs
 )
+_ANSWER_SECONDS = 20.0  # PostgreSQL has for an exchange, or the writer's statement; a lock takes 15 at most
 RETRYABLE = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock not available
 
 
@@ -335,6 +336,7 @@ class Till:
 
     def _run(self) -> None:
         crowd = 1
+        answer_within(_ANSWER_SECONDS)
         try:
             self._begin_talk()
             while work := self._next(crowd):
@@ -388,6 +390,8 @@ class Till:
                     self._settling.release()  # a loop has taken them meanwhile
                 exchange = self._exchange
                 if exchange is None or self._goes_on(exchange.loop):
+                    if exchange is not None and time.monotonic() - exchange.began > _ANSWER_SECONDS:
+                        _break_off_there(exchange)
                     self._wake.wait(None if self._database.is_sqlite else _LOOK_SECONDS)
                 else:
                     exchange.break_off()
@@ -477,6 +481,12 @@ class Till:
                 for answer in booking.answers
             ]
         return [OutcomeUnknown() if isinstance(answer, Receipt) else answer for answer in booking.answers]
+
+
+def _break_off_there(exchange: Exchange) -> None:
+    """By its own loop: a server that stands still must not keep the charges."""
+    with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+        exchange.loop.call_soon_threadsafe(exchange.break_off)
 
 
 def _surely(settle: Callable[[T], Sequence[Answer]], work: T, charges: int) -> Sequence[Answer]:

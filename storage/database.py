@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pysqlite3
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
@@ -23,6 +24,26 @@ from storage.settings import Durability, StorageSettings
 SQLITE_FIXED = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a WAL database that has two connections
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
 WRITE_WAIT_SECONDS = 30.0
+_patience = threading.local()
+
+
+def answer_within(seconds: float) -> None:
+    """Whatever this thread asks of PostgreSQL from now on has so long each; then its line is given up: DBAPIError."""
+    _patience.seconds = seconds
+
+
+class _Line(psycopg.Connection[Any]):
+    """The system ends a line on which nothing arrives; a server that stands still keeps it open."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, getattr(_patience, "seconds", None))
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:  # not the server's own word: none came
+                self.pgconn.finish()
+            raise
 
 
 @contextmanager
@@ -159,6 +180,10 @@ class NoStandby(Unavailable):
     )
 
 
+def _connect(_dialect: Any, _record: Any, args: Any, named: Any) -> _Line:
+    return _Line.connect(*args, **named)
+
+
 def _refuse_without_standby(connection: Any, _record: Any) -> None:
     (names,) = connection.execute("SHOW synchronous_standby_names").fetchone()
     connection.rollback()
@@ -241,7 +266,10 @@ class Database:
             isolation_level="READ COMMITTED",
             connect_args={
                 "connect_timeout": 5,
-                "tcp_user_timeout": 30_000,  # milliseconds until a silent line is given up
+                "tcp_user_timeout": 30_000,  # milliseconds until a silent line is given up on which we speak,
+                "keepalives_idle": 10,  # and seconds for one on which we only wait for an answer
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
                 "client_encoding": "utf8",
                 # A commit that was answered for is on the disk, whatever server, database or role are set to.
                 # Whoever reads in portions reads to the end: a plan that is only quick to begin would be the wrong one.
@@ -249,6 +277,7 @@ class Database:
                 " -c synchronous_commit=on -c cursor_tuple_fraction=1",
             },
         )
+        sa.event.listen(self.engine, "do_connect", _connect)
         if self.durability is Durability.STANDBY:
             sa.event.listen(self.engine, "connect", _refuse_without_standby)
         self._readers = self.engine.execution_options(postgresql_readonly=True)

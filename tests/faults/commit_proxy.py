@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from tests.servers import free_port
 
-_COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 
 
 class Loss(Enum):
@@ -36,6 +36,8 @@ class CommitProxy:
         self.most = sys.maxsize
         self.losses: Sequence[Loss] = tuple(Loss)
         self.lost: Counter[Loss] = Counter()
+        self.silent_from: bytes | None = None  # once it was said, nobody hears or answers any more,
+        self.silent = False  # and nobody new is let in
         self._dice = random.Random(7)
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,6 +70,8 @@ class CommitProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            if self.silent:
+                raise ConnectionRefusedError
             there, back = await self._server()
         except OSError:
             writer.close()
@@ -76,8 +80,11 @@ class CommitProxy:
         booking = False
         try:
             while data := await reader.read(1 << 16):
+                self.silent = self.silent or bool(self.silent_from and self.silent_from in data)
+                if self.silent:
+                    continue
                 booking = booking or b"INSERT INTO usage_event" in data
-                if booking and data.endswith(_COMMIT):
+                if booking and data.endswith(COMMIT):
                     booking = False
                     if self.lost.total() < self.most and self._dice.random() < self.share:
                         await self._lose(data, answers, writer, back)

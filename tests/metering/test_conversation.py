@@ -1,6 +1,7 @@
 """The event loop's own words with PostgreSQL: long ones, wrong ones, and a line that is cut."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,12 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from metering.conversation import Conversation, Rows
+from metering.gate import Receipt
+from metering.problems import OutcomeUnknown
 from metering.settings import MeteringSettings
 from metering.till import Till
 from metering.words import Settled
 from storage.database import Database
-from storage.kernel.problem import Unavailable
+from storage.kernel.problem import Problem, Unavailable
 from storage.unit import Store
+from tests.faults.commit_proxy import COMMIT, CommitProxy
 from tests.faults.wire import eventually
 from tests.metering.test_till import a_charge, books, key7
 from tests.servers import free_port
@@ -68,6 +72,44 @@ def test_where_nobody_answers_charges_are_refused_and_not_kept_waiting(settings:
     assert till.alive
     till.close()
     nowhere.close()
+
+
+@_POSTGRES
+@pytest.mark.parametrize(("word", "problem"), [(b"BEGIN", Unavailable), (COMMIT, OutcomeUnknown)])
+@pytest.mark.parametrize(
+    "charge",
+    [Till.charge, lambda till, charge: asyncio.run(till.charge_async(charge))],
+    ids=["in a thread", "on a loop"],
+)
+def test_a_server_that_stands_still_keeps_no_charge_waiting(
+    store: Store,
+    settings: MeteringSettings,
+    licensed: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    charge: Callable[..., Receipt],
+    word: bytes,
+    problem: type[Problem],
+) -> None:
+    credential = licensed("lic_1")
+    monkeypatch.setattr("metering.till._ANSWER_SECONDS", 1.0)
+    proxy = CommitProxy(store.database.url)
+    behind = Database(proxy.url(store.database.url))
+    till = Till(behind, settings)
+    eventually(lambda: till.talks)
+    for _ in range(2):  # a line is kept for the writer, too
+        till.charge(a_charge(credential.id, key7()))
+    proxy.silent_from = word
+    began = time.monotonic()
+    with pytest.raises(problem):
+        charge(till, a_charge(credential.id, "k1"))
+    assert time.monotonic() - began < 15
+    proxy.silent_from, proxy.silent = None, False
+    assert charge(till, a_charge(credential.id, "k1")).outcome is Settled.CHARGED
+    till.close()
+    behind.close()
+    proxy.close()
+    assert len(books(store)[1]) == 3
 
 
 @_POSTGRES
