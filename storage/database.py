@@ -288,7 +288,10 @@ class Database:
 
         durable: false for what a power cut may take back, whole; then nobody waits for the disk.
         Raises Unavailable when the queue of writers is too long; without `wait`, on SQLite, when there is one at all.
+        Who does not wait for others has no hasty connection: ValueError.
         """
+        if not (wait or durable):
+            raise ValueError("what is not durable waits for its turn")
         if not self.is_sqlite:
             with self.engine.begin() as connection:
                 if not durable:

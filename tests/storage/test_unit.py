@@ -178,6 +178,12 @@ def test_what_a_power_cut_may_take_back_waits_for_no_disk(database: Database) ->
     assert [told(durable=durable) for durable in (True, False, True, False)] == [waits, hastens] * 2
 
 
+def test_what_a_power_cut_may_take_back_cannot_jump_the_queue(database: Database) -> None:
+    """It would wait for the disk after all."""
+    with pytest.raises(ValueError, match="durable"), database.writing(wait=False, durable=False):
+        pass
+
+
 def test_a_database_without_the_standby_that_is_asked_for_is_refused(
     database_url: str,
 ) -> None:
