@@ -127,7 +127,8 @@ def open_gate(
     """
     if tariff is not None and Tier(policy.tier) is not Tier.COMMERCIAL:
         raise invalid("tariff", "tariff.free", "公益产品没有价目。", "A public good has no tariff.")
-    item = unit.session.get(ShelfItem, product_id)
+    # Held, for who takes the product down marks the gates that are there: shared, for others open theirs meanwhile.
+    item = unit.session.get(ShelfItem, product_id, with_for_update={"read": True}, populate_existing=True)
     if item is None:
         raise NotOnShelf(product=product_id)
     pinned = _pinned(unit, product_id, policy)

@@ -24,7 +24,7 @@ from metering.usage import usage_by
 from metering.words import By, Kind, OneSecret
 from storage.kernel import clock
 from storage.kernel.problem import Invalid, NotFound
-from storage.unit import Store
+from storage.unit import Store, Unit
 from tests.faults.wire import eventually
 from tests.metering.shelf import BARE, SomePolicy, SomePrice
 
@@ -65,6 +65,39 @@ def test_a_gate_needs_a_shelved_product_and_a_known_version(
     open_it(SomePolicy(version_rule="pinned", version="1"))
     with store.view() as view:
         assert queries.gate(view, "lic_1").pinned_version == 1
+
+
+@pytest.mark.parametrize("first", ["taken down", "opened"])
+def test_a_gate_opened_while_its_product_is_taken_down_is_marked(
+    store: Store, shelve: Callable[..., None], first: str
+) -> None:
+    shelve(BARE)
+    done, entered = threading.Event(), threading.Event()
+
+    def take_down(unit: Unit) -> None:
+        actions.unshelve(unit, "prd_1", reason="objection")
+
+    def open_it(unit: Unit) -> None:
+        actions.open_gate(unit, license_id="lic_1", product_id="prd_1", buyer_id="org", policy=SomePolicy())
+
+    def then() -> None:
+        with store.unit("system:test") as unit:
+            entered.set()
+            second(unit)
+        done.set()
+
+    at_first, second = (take_down, open_it) if first == "taken down" else (open_it, take_down)
+    other = threading.Thread(target=then)
+    with store.unit("system:test") as unit:
+        at_first(unit)
+        unit.session.flush()
+        other.start()
+        if not store.database.is_sqlite:
+            entered.wait(10)
+        assert not done.wait(0.3)
+    other.join(10)
+    with store.view() as view:
+        assert queries.gate(view, "lic_1").taken_down
 
 
 @pytest.mark.parametrize(
