@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
+from heapq import nlargest
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +20,7 @@ from storage.kernel import clock
 _delivery = Delivery.__table__  # type: ignore[attr-defined]
 _COLUMNS = "event_id, license_id, sha256, size, ranges, begun_at, delivered_at"
 _NAMES = _COLUMNS.split(", ")
+_MOST_SPANS = 1000  # of one delivery, all of which are read and written again for each new one
 _NEW = "ON CONFLICT DO NOTHING RETURNING event_id"
 _BEGIN = (  # PostgreSQL: one value for all that is new, for thousands of downloads begin in a second
     f"INSERT INTO delivery ({_COLUMNS}) SELECT decode(event_id, 'hex'), license_id, sha256, size, "  # noqa: S608
@@ -48,7 +50,7 @@ class Charged(NamedTuple):
 
 
 class _Sent(NamedTuple):
-    spans: tuple[Span, ...]
+    spans: list[Span]
     at: datetime  # of the first byte noted
 
 
@@ -58,14 +60,21 @@ class _Entries(NamedTuple):
 
 
 class DeliveryBook(Notebook[Charged, _Sent, _Entries]):
-    """交付记录. What was sent, added up. A crash loses the last second: then it is unknown, never guessed."""
+    """交付记录. What was sent, added up. A crash loses the last second: then it is unknown, never guessed.
+
+    So it is, too, with what was fetched in more than a thousand pieces that leave gaps: the longest of them are
+    kept, and what is sent again counts again.
+    """
 
     def sent(self, charged: Charged, span: Span) -> None:
         """记录交付. These bytes left."""
-        self.note(charged, _Sent((span,), clock.now()))
+        self.note(charged, _Sent([span], clock.now()))
 
     def added(self, before: _Sent, value: _Sent) -> _Sent:
-        return _Sent(tuple(merge([*before.spans, *value.spans])), min(before.at, value.at))
+        # On the event loop, at every piece: merged only when there are many.
+        before.spans.extend(value.spans)
+        spans = before.spans if len(before.spans) <= 2 * _MOST_SPANS else _longest(before.spans)
+        return _Sent(spans, min(before.at, value.at))
 
     def entries(self, waiting: Sequence[tuple[Charged, _Sent]]) -> _Entries:
         # In one order for everybody, so that two gateways wait for each other and never deadlock.
@@ -95,15 +104,25 @@ class DeliveryBook(Notebook[Charged, _Sent, _Entries]):
 
 def _row(charged: Charged, sent: _Sent, now: str) -> tuple[Any, ...]:
     """What `_COLUMNS` are to hold, with the ranges as JSON."""
-    ranges, whole = _ranges(sent.spans, charged.size)
+    spans = tuple(_longest(sent.spans))
+    ranges, whole = (_of_one if len(spans) == 1 else _ranges)(spans, charged.size)
     return (*charged, ranges, as_stored(sent.at), now if whole else None)
 
 
-@lru_cache(maxsize=1024)  # mostly a whole file, and the same one
-def _ranges(spans: tuple[Span, ...], size: int) -> tuple[str, bool]:
-    """The spans merged, as JSON, and whether they are the whole file."""
+def _longest(spans: Sequence[Sequence[int]]) -> list[Span]:
+    """The spans merged, in order; of too many those that are worth most."""
     merged = merge(spans)
-    return orjson.dumps(merged).decode(), covers(merged, size)
+    if len(merged) <= _MOST_SPANS:
+        return merged
+    return sorted(nlargest(_MOST_SPANS, merged, key=lambda span: span[1] - span[0]))
+
+
+def _ranges(spans: tuple[Span, ...], size: int) -> tuple[str, bool]:
+    """The merged spans as JSON, and whether they are the whole file."""
+    return orjson.dumps(spans).decode(), covers(spans, size)
+
+
+_of_one = lru_cache(maxsize=1024)(_ranges)  # mostly a whole file, and the same one
 
 
 def _begun(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[bytes]:
@@ -127,7 +146,7 @@ def _document(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _after(charged: Charged, sent: _Sent, before: Any) -> dict[str, Any]:
-    ranges = merge([*before.ranges, *sent.spans])
+    ranges = _longest([*before.ranges, *sent.spans])
     whole = covers(ranges, charged.size)
     return {
         "id": charged.event_id,

@@ -3,8 +3,10 @@
 import copy
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from metering.afterwards import Afterwards
 from metering.deliveries import Charged, DeliveryBook
 from metering.gate import Charge, new_charge_key
 from metering.problems import BothSecretsValid, NotOnShelf, PeriodNotOver
+from metering.ranges import Span, merge
 from metering.statements import counted_period, issue_statement, verify_statement
 from metering.tables import Credential, Delivery
 from metering.till import Till
@@ -213,18 +216,19 @@ def test_sums_and_the_statement_agree_with_what_was_charged(
         assert verify_statement(changed, keys).altered == (document["events"][3]["charge_id"],)
 
 
+def noted(store: Store, book: DeliveryBook, size: int, *spans: tuple[int, int]) -> Delivery:
+    """The delivery after these bytes were sent, too."""
+    for span in spans:
+        book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, size), span)
+    with store.database.writing() as connection:
+        book.write(connection, book.entries(list(book.take().items())))
+    with store.view() as view:
+        (delivery,) = queries.deliveries(view, "lic_1")
+    return delivery
+
+
 def test_ranges_of_several_deliveries_add_up(store: Store) -> None:
-    book = DeliveryBook()
-
-    def sent(*spans: tuple[int, int]) -> Delivery:
-        for span in spans:
-            book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 100), span)
-        with store.database.writing() as connection:
-            book.write(connection, book.entries(list(book.take().items())))
-        with store.view() as view:
-            (delivery,) = queries.deliveries(view, "lic_1")
-        return delivery
-
+    sent = partial(noted, store, DeliveryBook(), 100)
     assert (sent((0, 40)).ranges, sent((60, 80), (90, 100)).ranges) == (
         [[0, 40]],
         [[0, 40], [60, 80], [90, 100]],
@@ -233,6 +237,42 @@ def test_ranges_of_several_deliveries_add_up(store: Store) -> None:
     whole = sent((80, 90))
     assert (whole.ranges, whole.delivered_at is not None) == ([[0, 100]], True)
     assert sent((0, 10)).delivered_at == whole.delivered_at
+
+
+def test_a_delivery_in_countless_pieces_stays_small_and_unknown_until_the_rest_is_sent(store: Store) -> None:
+    sent = partial(noted, store, DeliveryBook(), 10_000)
+    assert len(sent(*((at, at + 1) for at in range(0, 10_000, 2))).ranges) == 1000
+    more = sent(*((at, at + 1) for at in reversed(range(0, 10_000, 4))), (9_000, 9_100))
+    assert (len(more.ranges), more.delivered_at) == (1000, None)
+    longer = sent((9_100, 9_110))
+    assert len(longer.ranges) == 1000
+    assert any(start == 9_000 and end >= 9_110 for start, end in longer.ranges)
+    whole = sent((5_000, 10_000), (0, 5_000))
+    assert (whole.ranges, whole.delivered_at is not None) == ([[0, 10_000]], True)
+
+
+def test_pieces_in_any_order_make_a_whole(store: Store) -> None:
+    sent = partial(noted, store, DeliveryBook(), 9_000)
+    pieces = [(at, at + 10) for at in range(0, 9_000, 10)]
+    Random(1).shuffle(pieces)
+    for at in range(0, 900, 300):
+        delivery = sent(*pieces[at : at + 300])
+    assert (delivery.ranges, delivery.delivered_at is not None) == ([[0, 9_000]], True)
+
+
+def test_a_note_of_one_piece_more_costs_the_same_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    book, merged = DeliveryBook(), []
+
+    def counting(spans: Sequence[Sequence[int]]) -> list[Span]:
+        merged.append(len(spans))
+        return merge(spans)
+
+    monkeypatch.setattr("metering.deliveries.merge", counting)
+    for at in range(5_000):
+        book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 10_000), (2 * at, 2 * at + 1))
+    assert len(merged) <= 4
 
 
 def test_many_deliveries_are_written_in_portions_and_none_is_lost_when_one_fails(store: Store) -> None:
