@@ -42,6 +42,16 @@ _EXTENSIONS: dict[str, Any] = {ZERO_COPY: {}}
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+class _Nowhere(list[tuple[bytes, bytes]]):
+    """Where the fields after a body go, which nobody has a use for."""
+
+    def append(self, _: tuple[bytes, bytes], /) -> None:
+        """Forget it."""
+
+
+_NOWHERE = _Nowhere()
+
+
 def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A socket at that address; several may have it when each says that it is shared. Raises OSError."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -188,7 +198,9 @@ class _Protocol(HttpToolsProtocol):
         self._header_seconds = header_seconds
         self._taken = _Taken()
         self._asking = False  # headers have begun and are not complete
-        self._asked = 0  # bytes of them
+        self._unfinished = False  # a request has begun and is not complete
+        self._embodied = False  # some of its body has just come
+        self._asked = 0  # bytes of headers, or of what follows on the last piece of a body
         self._dated: list[tuple[bytes, bytes]] | None = None  # the headers of every answer
         self._first = b""  # lines with these
         self.until = inf  # monotonic: then it is closed
@@ -199,22 +211,48 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._unfinished:
+            self._count(len(data))
+
+    def _count(self, size: int) -> None:
+        """Bound what is neither body nor a whole request: the parser keeps a field until it ends."""
+        if self._embodied:
+            self._embodied = False
+            self._asked = 0
+            return
+        self._asked += size
+        if self._asked <= _HEADER_BYTES or self.transport.is_closing():
+            return
         if self._asking:
-            self._asked += len(data)
-            if self._asked > _HEADER_BYTES and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        else:  # its answer may be under way
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         self.until = time.monotonic() + self._header_seconds
-        self._asking, self._asked = True, 0
+        self._asking = self._unfinished = True
+        self._asked = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self.until = inf
         self._asking = False
+        self.headers = _NOWHERE  # the request has its own; what still comes are trailers, of any number
         if not self._taken_on():
             super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._embodied = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """What uvicorn's does, without asking for an upgrade that there is not."""
+        self._unfinished = self._embodied = False
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def _taken_on(self) -> bool:
         """Whether the application answers at once: a plain GET on a connection that waits for nothing else."""

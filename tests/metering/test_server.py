@@ -35,6 +35,7 @@ class App:
         )
         self.reached: list[bool] = []
         self.broken: list[str] = []
+        self.headers: list[tuple[bytes, bytes]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -45,6 +46,7 @@ class App:
         if scope["path"] == "/file":
             await self._file(send)
             return
+        self.headers = scope["headers"]
         body = await Request(scope, receive).body()
         await PlainTextResponse(b"task " + scope["path"].encode() + body)(scope, receive, send)
 
@@ -239,6 +241,36 @@ def test_headers_without_end_and_without_haste_are_cut_off(app: App, port: int) 
         halting.sendall(b"GET / HTTP/1.1\r\nHo")
         assert read_all(silent) == read_all(halting) == b""
     assert time.monotonic() - began < 10
+
+
+CHUNKED = b"POST /task HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n"
+
+
+def test_fields_after_a_body_are_dropped(app: App, port: int) -> None:
+    said = exchange(port, CHUNKED + b"X-Late: 1\r\n\r\n", get("/end", "Connection: close"))
+    assert b"task /taskbody" in said
+    assert said.endswith(b"task /end")
+    with connected(port) as connection:
+        connection.sendall(CHUNKED + b"X-Late: 1\r\n" * 100)
+        assert until(lambda: len(app.headers) == 2 and app.headers[1][0] == b"transfer-encoding")
+        time.sleep(0.2)
+        assert len(app.headers) == 2
+
+
+@pytest.mark.parametrize("endless", [b"a: b\r\n", b"a", b"a: b"], ids=["fields", "name", "value"])
+def test_fields_after_a_body_are_bounded(port: int, endless: bytes) -> None:
+    with connected(port) as connection:
+        connection.sendall(CHUNKED + b"X-Late: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(500):
+                connection.sendall(endless * 10_000)
+
+
+def test_a_large_body_in_chunks_arrives_whole(port: int) -> None:
+    chunk = b"8000\r\n" + b"a" * 0x8000 + b"\r\n"
+    head = CHUNKED.partition(b"4\r\n")[0].replace(b"Host", b"Connection: close\r\nHost")
+    said = exchange(port, head, *[chunk] * 40, b"0\r\n\r\n")
+    assert said.endswith(b"a" * 0x8000 * 40)
 
 
 def test_nonsense_is_refused(port: int) -> None:
