@@ -1,22 +1,25 @@
 """Serve an ASGI application from this one process until it is told to stop.
 
 uvicorn speaks HTTP/1.1. Its protocol learns three things here: what the application can answer at once is written
-without a task of its own, files leave by sendfile, and who does not finish the headers of a request is cut off.
+without a task of its own, files leave by sendfile, and who neither finishes a request nor takes its answer is cut off.
 """
 
 import asyncio
+import fcntl
 import gc
 import multiprocessing
 import os
 import signal
 import socket
+import struct
 import sys
+import termios
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 import uvloop
@@ -32,6 +35,8 @@ AtOnce = Callable[[Scope, Answered], bool]
 _BACKLOG = 2048
 _COLLECT = (10_000, 5, 100)  # what is remembered of many requests is walked through seldom: it holds the loop
 _HEADER_SECONDS = 30.0
+_BODY_SECONDS = 30.0  # until the next piece of a body
+_TAKING_SECONDS = 60.0  # in which a client takes something of what waits for it
 _HEADER_BYTES = 64 * 1024
 _SWITCH_SECONDS = 0.001  # a thread waits so long for the interpreter of a busy loop, several times a query
 _IDLE_SECONDS = 75  # a connection nobody uses
@@ -57,6 +62,7 @@ def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # what it accepts has it, too
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind((host, port))
@@ -117,11 +123,18 @@ async def serve(
     trusted_proxies: tuple[str, ...] = (),
     at_once: AtOnce | None = None,
     header_seconds: float = _HEADER_SECONDS,
+    body_seconds: float = _BODY_SECONDS,
+    taking_seconds: float = _TAKING_SECONDS,
 ) -> None:
-    """The same until the event is set; then the listener is closed. The headers of a request have to be there within `header_seconds`."""
+    """The same until the event is set; then the listener is closed.
+
+    The headers of a request have to be there within `header_seconds`, each piece of its body within `body_seconds`
+    of the one before, and a client has to take some of its answer every `taking_seconds`.
+    """
+    limits = _Limits(header_seconds, body_seconds, taking_seconds)
     config = uvicorn.Config(
         app,
-        http=partial(_Protocol, at_once, header_seconds),  # type: ignore[arg-type]  # whatever makes a protocol
+        http=partial(_Protocol, at_once, limits),  # type: ignore[arg-type]  # whatever makes a protocol
         ws="none",
         lifespan="off",  # ours: an application that cannot start must not look alive
         interface="asgi3",
@@ -161,9 +174,22 @@ class _Server(uvicorn.Server):
         if counter % 10 == 0:  # each second
             now = time.monotonic()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, _Protocol) and connection.until < now:
-                    connection.transport.close()
+                if isinstance(connection, _Protocol):
+                    connection.end_when_due(now)
         return await super().on_tick(counter)
+
+
+class _Limits(NamedTuple):
+    """Seconds that a client has."""
+
+    header: float
+    body: float
+    taking: float
+
+
+def _unsent(descriptor: int) -> int:
+    """Bytes that the other side of a connection has not yet said to have."""
+    return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0])
 
 
 class _Taken:
@@ -192,10 +218,10 @@ class _Taken:
 class _Protocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, at_once: AtOnce | None, header_seconds: float, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, at_once: AtOnce | None, limits: _Limits, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._at_once = at_once
-        self._header_seconds = header_seconds
+        self._limits = limits
         self._taken = _Taken()
         self._asking = False  # headers have begun and are not complete
         self._unfinished = False  # a request has begun and is not complete
@@ -204,10 +230,26 @@ class _Protocol(HttpToolsProtocol):
         self._dated: list[tuple[bytes, bytes]] | None = None  # the headers of every answer
         self._first = b""  # lines with these
         self.until = inf  # monotonic: then it is closed
+        self._waiting = 0  # bytes that wait for the client to take them, a second ago
+        self._taken_until = inf  # monotonic: then it has to have taken some
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        self.until = time.monotonic() + self._header_seconds
+        self.until = time.monotonic() + self._limits.header
         super().connection_made(transport)
+
+    def end_when_due(self, now: float) -> None:
+        """What is looked at each second: whether the client still does its part."""
+        if waiting := self.transport.get_write_buffer_size():
+            waiting += _unsent(self.transport.get_extra_info("socket").fileno())
+            if not 0 < self._waiting <= waiting:
+                self._taken_until = now + self._limits.taking
+            elif self._taken_until < now:
+                self.transport.abort()  # closing would wait for the client to take the rest
+        elif self.flow.read_paused:  # it is we who do not go on
+            self.until = max(self.until, now + self._limits.body)
+        elif self.until < now:
+            self.transport.close()
+        self._waiting = waiting
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -219,6 +261,7 @@ class _Protocol(HttpToolsProtocol):
         if self._embodied:
             self._embodied = False
             self._asked = 0
+            self.until = time.monotonic() + self._limits.body
             return
         self._asked += size
         if self._asked <= _HEADER_BYTES or self.transport.is_closing():
@@ -230,13 +273,13 @@ class _Protocol(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        self.until = time.monotonic() + self._header_seconds
+        self.until = time.monotonic() + self._limits.header
         self._asking = self._unfinished = True
         self._asked = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self.until = inf
+        self.until = time.monotonic() + self._limits.body
         self._asking = False
         self.headers = _NOWHERE  # the request has its own; what still comes are trailers, of any number
         if not self._taken_on():
@@ -250,7 +293,10 @@ class _Protocol(HttpToolsProtocol):
         """What uvicorn's does, without asking for an upgrade that there is not."""
         self._unfinished = self._embodied = False
         cycle = self.cycle
-        if not cycle.response_complete:
+        if cycle.response_complete:
+            self.until = time.monotonic() + _IDLE_SECONDS
+        else:
+            self.until = inf
             cycle.more_body = False
             cycle.message_event.set()
 
@@ -367,8 +413,8 @@ class _Protocol(HttpToolsProtocol):
                 if not sent:
                     raise RuntimeError("the file is shorter than it was said to be")
                 offset += sent
-        except OSError:
-            self.transport.close()
+        except OSError:  # also when the client took nothing for too long
+            self.transport.abort()
             raise ConnectionResetError from None
         finally:
             os.close(target)
@@ -384,10 +430,17 @@ class _Protocol(HttpToolsProtocol):
             self.transport.set_write_buffer_limits()
 
     async def _writable(self, target: int) -> None:
+        """Wait until more can be written. Raises TimeoutError when the client takes nothing."""
         ready = asyncio.Event()
         self.loop.add_writer(target, ready.set)
         try:
-            await ready.wait()
+            while not ready.is_set():
+                before = _unsent(target)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._limits.taking):
+                        await ready.wait()
+                if not ready.is_set() and _unsent(target) >= before:
+                    raise TimeoutError
         finally:
             self.loop.remove_writer(target)
 

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from metering.gateway.answers import ZERO_COPY, Answered, WholeAnswer
+from metering.gateway.server import bound
 from tests import servers
 from tests.metering.listening import listening
 
@@ -24,7 +25,10 @@ BIG = os.urandom(9_000_000)
 
 
 class App:
-    """Answers `/task` by a task, `/file` from a file, and takes `/once` on to answer it a moment later."""
+    """Answers `/task` by a task, `/file` from a file, and takes `/once` on to answer it a moment later.
+
+    `/big` is a large answer from memory; `/busy` reads the body only after a while.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -46,6 +50,11 @@ class App:
         if scope["path"] == "/file":
             await self._file(send)
             return
+        if scope["path"] == "/big":
+            await Response(BIG[10:])(scope, receive, send)
+            return
+        if scope["path"] == "/busy":
+            await asyncio.sleep(3)
         self.headers = scope["headers"]
         body = await Request(scope, receive).body()
         await PlainTextResponse(b"task " + scope["path"].encode() + body)(scope, receive, send)
@@ -271,6 +280,76 @@ def test_a_large_body_in_chunks_arrives_whole(port: int) -> None:
     head = CHUNKED.partition(b"4\r\n")[0].replace(b"Host", b"Connection: close\r\nHost")
     said = exchange(port, head, *[chunk] * 40, b"0\r\n\r\n")
     assert said.endswith(b"a" * 0x8000 * 40)
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"POST /task HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\na", b""),
+        (CHUNKED, b"a: b\r\n"),
+    ],
+    ids=["a body that stops", "fields that go on"],
+)
+def test_who_does_not_finish_a_request_is_cut_off(app: App, begun: bytes, more: bytes) -> None:
+    number = servers.free_port()
+    with listening(app, number, body_seconds=0.5), connected(number) as connection:
+        connection.sendall(begun)
+        connection.settimeout(0.2)
+        began = time.monotonic()
+        with suppress(ConnectionError):
+            while time.monotonic() - began < 10:
+                with suppress(TimeoutError):
+                    if connection.recv(1 << 16) == b"":
+                        break
+                connection.sendall(more)
+        assert time.monotonic() - began < 8
+
+
+def test_who_goes_on_with_a_request_is_heard(app: App) -> None:
+    number = servers.free_port()
+    said = b"POST /%s HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    with listening(app, number, body_seconds=1.5):
+        with connected(number) as slow:
+            slow.sendall(said % (b"task", 10))
+            for _ in range(10):
+                time.sleep(0.35)
+                slow.sendall(b"a")
+            assert read_all(slow).endswith(b"task /task" + b"a" * 10)
+        size = 20_000_000  # more than the system takes by itself: the application is waited for
+        with connected(number) as waiting:
+            waiting.sendall(said % (b"busy", size) + b"a" * size)
+            assert len(read_all(waiting)) > size
+
+
+@pytest.mark.parametrize("path", ["/file", "/big"])
+def test_who_takes_nothing_of_an_answer_is_cut_off(app: App, path: str) -> None:
+    number = servers.free_port()
+    with listening(app, number, taking_seconds=0.5), connected(number) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.sendall(get(path))
+        time.sleep(4)
+        assert len(read_all(connection)) < len(BIG) - 10
+        assert path == "/big" or until(lambda: app.broken == ["reset"])
+
+
+@pytest.mark.parametrize("path", ["/file", "/big"])
+def test_who_takes_an_answer_slowly_gets_it_whole(app: App, path: str) -> None:
+    number = servers.free_port()
+    with listening(app, number, taking_seconds=1.5), connected(number) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.sendall(get(path, "Connection: close"))
+        said = b""
+        for _ in range(15):
+            time.sleep(0.3)
+            said += connection.recv(40_000)
+        assert (said + read_all(connection)).partition(b"\r\n\r\n")[2] == BIG[10:]
+
+
+def test_the_system_looks_after_silent_connections() -> None:
+    with bound("127.0.0.1", 0) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 def test_nonsense_is_refused(port: int) -> None:
