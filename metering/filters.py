@@ -33,6 +33,8 @@ COMPARE = {
 OPERATORS = (*COMPARE, "in", "between", "prefix", "is")
 MAX_FILTERS = 20
 MAX_LIST = 200
+MAX_PARAMETERS = 64
+MAX_FAULTS = 20  # told at once
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _INTEGER = re.compile("[+-]?[0-9]{1,19}")
 _DOUBLE = re.compile(r"[+-]?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,3})?")
@@ -117,7 +119,7 @@ def _asked_for(columns: tuple[Column, ...], order: Column | None, descending: bo
 def parse(
     parameters: Sequence[tuple[str, str]], columns: Mapping[str, Column], *, default: int, most: int
 ) -> Query:
-    """The query in these URL parameters. Raises Invalid naming every unknown column, operator or bad value.
+    """The query in these URL parameters. Raises Invalid naming unknown columns, operators and bad values, the first of many.
 
     Cursor and format are handed on as they are: see `cursors.resume`, `rowformats.chosen`.
     """
@@ -134,6 +136,8 @@ def parse(
                 single[name] = text
         except Invalid as wrong:
             faults.extend(wrong.faults)
+            if len(faults) >= MAX_FAULTS:
+                raise Invalid(*faults) from None
     if len(conditions) > MAX_FILTERS:
         words = Words(f"最多 {MAX_FILTERS} 个筛选条件。", f"At most {MAX_FILTERS} filters.")
         faults.append(Fault("filter", "filter.many", words))
@@ -238,9 +242,16 @@ def _list(text: str, name: str) -> list[str]:
         else:
             current += char
     parts.append(current)
-    if quoted or len(parts) > MAX_LIST:
+    if quoted:
         raise wrong
+    _refuse_many(parts, name)
     return parts
+
+
+def _refuse_many(parts: Sequence[str], name: str) -> None:
+    if len(parts) > MAX_LIST:
+        words = Words(f"列表最多 {MAX_LIST} 个值。", f"A list has at most {MAX_LIST} values.")
+        raise Invalid(Fault(name, "filter.list_many", words))
 
 
 def _prefix_bounds(text: str, name: str) -> tuple[str, ...]:
@@ -328,6 +339,8 @@ def _order(text: str | None, columns: Mapping[str, Column]) -> tuple[Column | No
     name, dot, way = text.rpartition(".")
     if not dot or way not in {"asc", "desc"}:
         name, way = text, "asc"
+    if "," in name and name not in columns:
+        raise invalid("order", "order.one", "只能按一个字段排序。", "Rows are ordered by one column.")
     return _comparable(name, columns, "order"), way == "desc"
 
 

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
-from urllib.parse import unquote_plus
 
 import orjson
 
 from metering import cursors, rowformats
-from metering.filters import Column, Query, parse, selection
+from metering.filters import MAX_PARAMETERS, Column, Query, parse, selection
 from metering.gateway.answers import head_of
 from metering.gateway.flights import Flights
+from metering.gateway.parameters import pairs
 from metering.gateway.plane import Plane
 from metering.gateway.recent import Recent
 from metering.problems import QueryTooSlow
@@ -257,19 +257,12 @@ class PageDesk:
 
 def _named_version(text: bytes, goods: Goods) -> tuple[list[tuple[str, str]], int]:
     """The parameters of a query string, and the version they ask for. Raises Invalid."""
-    parameters = pairs(text.decode("latin-1"))
+    if text.count(b"&") >= MAX_PARAMETERS:
+        most = MAX_PARAMETERS
+        raise invalid("query", "parameters.many", f"最多 {most} 个参数。", f"At most {most} parameters.")
+    parameters = pairs(text)
     mark = next((value for word, value in parameters if word == "cursor"), None)
     return parameters, version_for(goods, cursors.cursor_version(mark) if mark is not None else None)
-
-
-def pairs(text: str) -> list[tuple[str, str]]:
-    """What `urllib.parse.parse_qsl` reads, blank values, too; it costs as much as the rest of a short question."""
-    parts = [pair.partition("=") for pair in text.split("&") if pair]
-    return [(_plain(name), _plain(value)) for name, _, value in parts]
-
-
-def _plain(text: str) -> str:
-    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 def head(question: Question, following: str | None = None, total: int | None = None) -> bytes:

@@ -96,6 +96,12 @@ def test_a_cursor_is_good_for_its_own_query_only(served: Served) -> None:
         ("limit=1&limit=2", "limit", "once"),
         ("format=xml", "format", "format"),
         ("名称=eq.a%00b", "名称", "text"),
+        ("limit=3&%E5%90%8D%E7%A7%B0=eq.%C9%BD%CB", "名称", "encoding"),
+        ("%E5%90%8D%E7%A7%B0=eq.%ff", "名称", "encoding"),
+        ("%ff=eq.1", "\ufffd", "encoding"),
+        ("编号=in.(" + ",".join("1" * 201) + ")", "编号", "filter.list_many"),
+        ("order=编号,名称.desc", "order", "order.one"),
+        ("a&" * 64 + "a", "query", "parameters.many"),
     ],
 )
 def test_a_bad_filter_is_named_and_costs_nothing(served: Served, query: str, field: str, rule: str) -> None:
@@ -104,6 +110,22 @@ def test_a_bad_filter_is_named_and_costs_nothing(served: Served, query: str, fie
     assert [(e["field"], e["rule"]) for e in answer.json()["errors"]] == [(field, rule)]
     assert answer.headers["content-type"] == "application/problem+json"
     assert served.events() == []
+
+
+def test_what_was_allowed_a_moment_ago_is_read_as_strictly(served: Served) -> None:
+    headers = served.bearer()
+    assert served.http.get("/data/v1/product-1/rows?limit=1", headers=headers).status_code == 200
+    unreadable = "/data/v1/product-1/rows?limit=1&%E5%90%8D%E7%A7%B0=eq.%ff"
+    assert [served.http.get(unreadable, headers=headers).status_code for _ in range(2)] == [422, 422]
+    assert len(served.events()) == 1
+
+
+def test_a_question_of_64_parameters_is_read_and_20_faults_are_told(served: Served) -> None:
+    address = "/open/v1/product-open/rows?"
+    twenty = "&".join(["%E7%BC%96%E5%8F%B7=gt.1"] * 20)
+    assert served.http.get(address + twenty + "&" * 44).status_code == 200
+    answer = served.http.get(address + "a&" * 63 + "a")
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 20)
 
 
 def test_refusals_say_why(served: Served) -> None:
