@@ -144,6 +144,9 @@ def _matches(pattern: str, path: str) -> bool:
 
 def path_fault(path: str) -> Fault | None:
     """What no upstream is ever asked for: dot segments, empty ones, backslashes, leftover escapes, controls."""
+    if "\ufffd" in path:  # stands for bytes that are none
+        words = Words("路径须为百分号编码的 UTF-8。", "The path is percent-encoded UTF-8.")
+        return Fault("path", "encoding", words)
     parts = path.split("/")[1:]
     bad = any(part in {".", ".."} for part in parts) or "" in parts[:-1]
     if bad or re.search(r"[\\%\x00-\x1f\x7f]", path) or len(path) > 2000:

@@ -134,6 +134,8 @@ class Gateway:
         return answer
 
     def _find(self, path: str) -> tuple[Route, dict[str, str]] | None:
+        if "\0" in path:  # nothing is named so, and not every database can be asked for it
+            return None
         for pattern, route in self._patterns:
             if match := pattern.fullmatch(path):
                 return route, match.groupdict()

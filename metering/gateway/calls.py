@@ -23,6 +23,7 @@ from contracts.terms import DeliveryMode, Tier
 from metering.breaker import Breaker
 from metering.gate import Charge, Receipt, charge_key, event_id
 from metering.gateway.files import disconnected
+from metering.gateway.parameters import pairs
 from metering.gateway.plane import Plane
 from metering.gateway.spool import Spooled
 from metering.gateway.underway import UnderWay
@@ -124,6 +125,7 @@ class CallsDoor:
         plane = self._plane
         access = await plane.access(request, AUD_COMMERCIAL)
         limits = plane.paid_burst.take(access.client_id).headers()
+        pairs(request.scope["query_string"])  # refuses what would be sent on as something else
         body = await self._body(request)
 
         async def judged() -> Opened:

@@ -253,6 +253,9 @@ def test_who_may_not_call_never_reaches_the_provider(served: Served, provider: P
         ("/companies/a%5cb", 422),
         ("/companies/%0d%0aX:1", 422),
         ("//found", 422),
+        ("/companies/%ff", 422),
+        ("/found?q=%C9%BD%CB", 422),
+        ("/companies/a%00b", 404),
     ],
 )
 def test_only_declared_paths_are_called(served: Served, provider: Provider, path: str, status: int) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlmodel import select
 
 from metering import actions
@@ -37,6 +38,11 @@ def test_open_data_needs_no_account_and_never_meets_the_till(served: Served) -> 
     with served.store.unit("system:test") as unit:
         actions.unshelve(unit, "prd_open", reason="negative list")
     assert served.http.get("/open/v1/product-open/rows").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["%00", "%00/rows", "product-open%00/rows", "product-open/files/%00"])
+def test_no_product_has_a_zero_byte_in_its_name(served: Served, path: str) -> None:
+    assert served.http.get(f"/open/v1/{path}").status_code == 404
 
 
 def test_conditional_open_data_asks_for_an_open_token(
