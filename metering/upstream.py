@@ -13,7 +13,8 @@ from storage.kernel.problem import Fault
 from storage.kernel.words import Words
 
 METHODS = ("GET", "POST")
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]{2,45}\]", re.ASCII)
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]{{2,45}}\]", re.ASCII)
 _PATH = re.compile(r"/|(/([A-Za-z0-9._~@!$&'()*+,;=:-]+|\{[a-z][a-z0-9_]{0,30}\}))+/?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,80}", re.ASCII)
 _POINTER = re.compile(r"(/([^~/]|~0|~1)*)*")

@@ -31,7 +31,7 @@ class AddressForbidden(Exception):
 
 
 async def resolve_host(host: str, port: int) -> Sequence[str]:
-    """Every address of a host, as the system resolves it. Raises OSError."""
+    """Every address of a host, as the system resolves it. Raises OSError, UnicodeError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -82,7 +82,10 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
                 addresses = await self._resolve(host, port)
         except TimeoutError:
             raise httpcore2.ConnectTimeout from None
-        except OSError as error:
+        except (
+            OSError,
+            UnicodeError,
+        ) as error:  # a name with an empty label, or one too long, cannot be asked for
             raise httpcore2.ConnectError(str(error)) from None
         if host.lower() not in self._private_hosts and not all(map(is_public, addresses)):
             raise AddressForbidden(host)

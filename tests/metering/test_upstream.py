@@ -27,6 +27,8 @@ def rules(**changes: Any) -> set[str]:
 def test_a_plain_declaration_is_fine() -> None:
     assert rules() == set()
     assert rules(base_url="https://api.provider.example:8443") == set()
+    assert rules(base_url=f"https://{'a' * 63}.b-c.1") == set()
+    assert rules(base_url="https://[2001:db8::1]/v2") == set()
     assert Declaration(**FINE).host == "api.provider.example"
 
 
@@ -47,6 +49,10 @@ def test_a_plain_declaration_is_fine() -> None:
         "file:///etc/passwd",
         "https://a/{x}",
         "https://[::1",
+        "https://a..b",
+        "https://a.-b",
+        f"https://{'a' * 64}.example",
+        f"https://{'.'.join(['a' * 63] * 4)}",
         "",
     ],
 )
@@ -123,6 +129,15 @@ def test_where_a_name_may_not_lead() -> None:
     )
     assert [address for address in inside.split() if is_public(address)] == []
     assert all(map(is_public, ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"]))
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_a_name_that_cannot_be_resolved_is_unreachable(host: str) -> None:
+    async def connect() -> None:
+        await GuardedNetwork(()).connect_tcp(host, 443, 5.0)
+
+    with pytest.raises(httpcore2.ConnectError):
+        asyncio.run(connect())
 
 
 def test_a_name_that_changes_its_answer_gains_nothing() -> None:
