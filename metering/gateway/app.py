@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -120,8 +120,9 @@ class Gateway:
             return self._refused(problem, request)
         except ClientDisconnect:
             return Response(None, 400)
-        except DBAPIError as error:
-            log.warning("gateway.database", error=type(error.orig).__name__)
+        except SQLAlchemyError as error:  # also when no connection became free
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            log.warning("gateway.database", error=type(cause).__name__)
             return problem_answer(Unavailable(), request)
 
     def _refused(self, problem: Problem, request: Request) -> Response:

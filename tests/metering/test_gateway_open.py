@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
+from structlog.testing import capture_logs
 
 from metering import actions
 from metering.tables import OpenUsage
@@ -38,6 +40,26 @@ def test_open_data_needs_no_account_and_never_meets_the_till(served: Served) -> 
     with served.store.unit("system:test") as unit:
         actions.unshelve(unit, "prd_open", reason="negative list")
     assert served.http.get("/open/v1/product-open/rows").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (sa.exc.TimeoutError("no connection became free"), "TimeoutError"),
+        (sa.exc.OperationalError("SELECT 1", {}, ConnectionError("lost")), "ConnectionError"),
+    ],
+)
+def test_a_database_without_an_answer_is_a_refusal(
+    served: Served, monkeypatch: pytest.MonkeyPatch, error: sa.exc.SQLAlchemyError, named: str
+) -> None:
+    def ping() -> float:
+        raise error
+
+    monkeypatch.setattr(served.store.database, "ping", ping)
+    with capture_logs() as logs:
+        answer = served.http.get("/readyz")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+    assert [line["error"] for line in logs if line["event"] == "gateway.database"] == [named]
 
 
 @pytest.mark.parametrize("path", ["%00", "%00/rows", "product-open%00/rows", "product-open/files/%00"])
