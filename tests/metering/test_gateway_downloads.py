@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -79,7 +80,8 @@ def test_a_key_spent_on_something_else_gets_no_ticket(served: Served) -> None:
 def test_a_file_that_a_limit_does_not_reach_for_gets_no_ticket(
     served: Served, unit: str, most: int, left: int
 ) -> None:
-    served.open_gate("lic_dl", **{f"limit_{unit}": most})
+    limit: dict[str, Any] = {f"limit_{unit}": most}
+    served.open_gate("lic_dl", **limit)
     assert served.http.get(served.ticket("lic_dl").json()["url"]).status_code == 200
     refused = served.ticket("lic_dl").json()
     assert (refused["status"], refused["unit"], refused["left"]) == (403, unit, left)
