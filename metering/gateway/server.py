@@ -188,8 +188,11 @@ class _Limits(NamedTuple):
 
 
 def _unsent(descriptor: int) -> int:
-    """Bytes that the other side of a connection has not yet said to have."""
-    return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0])
+    """Bytes that the other side of a connection has not yet said to have; none of one that is closed."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0])
+    except (OSError, ValueError):
+        return 0
 
 
 class _Taken:
