@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from math import ceil
 
 from metering.problems import TooManyRequests
 
@@ -38,7 +39,10 @@ class Burst:
         self._most = max(1.0, per_minute / 10)
         self._rate = per_minute / 60
         self._now = now
-        self.policy = f'"{name}";q={per_minute};w=60'
+        window = ceil(
+            round(self._most / self._rate, 6)
+        )  # seconds in which all that is given at once comes back
+        self.policy = f'"{name}";q={int(self._most)};w={window}'
         self.head = f'ratelimit-policy: {self.policy}\r\nratelimit: "{name}";r=%d;t=%d\r\n'.encode()
         self._left: dict[str, tuple[float, float]] = {}  # who came last stands last
         self._guard = threading.Lock()
