@@ -168,6 +168,13 @@ def test_a_made_up_cursor_is_refused(copy: ServingCopy, text: str) -> None:
             cursors.resume(query, mark, product=product, key=key)
 
 
+def test_rows_ordered_by_a_long_text_go_on(copy: ServingCopy) -> None:
+    query = parse([("order", 'a"b')], copy.columns, default=10, most=100)
+    last = Kept("站" * 8000, 3)
+    mark = cursors.cursor(query, last, version=1, product="prd", key=b"k")
+    assert cursors.resume(query, mark, product="prd", key=b"k").after == last
+
+
 def test_a_column_without_a_comparable_form_is_not_compared() -> None:
     columns = {"额": Column("额", "decimal", 30, 2, None)}
     for parameters in ([("额", "eq.1")], [("order", "额")]):
