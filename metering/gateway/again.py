@@ -28,6 +28,7 @@ from storage.kernel import clock
 from storage.kernel.problem import Invalid, Problem, Unavailable
 
 _MOST = 4096
+_LONGEST = 4200  # bytes of a header with the longest token there is; more is blanks
 _UNCHARGED = b""  # instead of a charge key, which is never empty
 _SOON = 0.3  # seconds before the end at which it is judged anew, so that those who ask all the time never wait for it
 
@@ -147,12 +148,12 @@ class Again:
 
         Not for tokens bound to addresses: the caller's address is judged each time.
         """
-        if asker.access.cidrs:
+        authorization, _, _ = _named(scope)
+        if asker.access.cidrs or len(authorization) > _LONGEST:
             return
         left = asker.access.expires_at - clock.now().timestamp()
         if len(self._known) >= _MOST:
             self._known.clear()
-        authorization, _, _ = _named(scope)
         until = min(asker.until, time.monotonic() + left)
         self._known[authorization, scope["path"]] = asker._replace(until=until)
 
