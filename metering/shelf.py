@@ -226,13 +226,22 @@ def refuse_exhausted(gate: Gate) -> None:
 
     Read before a provider's API is driven; the till decides again, exactly, when the call is charged.
     """
-    for unit in ("calls", "bytes"):
-        most, used = getattr(gate, f"limit_{unit}"), getattr(gate, f"used_{unit}")
-        if most is not None and used >= most:
-            raise QuotaExhausted(license=gate.license_id, unit=unit, left=0, wanted=1)
+    refuse_beyond(gate, calls=1, bytes=1)
     left = None if gate.spend_cap_fen is None else gate.spend_cap_fen - gate.spent_fen
     if left is not None and left < gate.call_fen:
         raise SpendCapReached(license=gate.license_id, left_fen=left, cost_fen=gate.call_fen)
+
+
+def refuse_beyond(gate: Gate, **wanted: int) -> None:
+    """Raise QuotaExhausted where a limit does not reach for so many more; the till decides again, exactly.
+
+    wanted: `calls`, `rows`, `bytes`, `downloads`.
+    """
+    for unit, number in wanted.items():
+        most, used = getattr(gate, f"limit_{unit}"), getattr(gate, f"used_{unit}")
+        if most is not None and used + number > most:
+            left = max(0, most - used)
+            raise QuotaExhausted(license=gate.license_id, unit=unit, left=left, wanted=number)
 
 
 def calls_left(gate: Gate, most_bytes: int) -> int | None:

@@ -215,7 +215,8 @@ class CallsDoor:
         try:
             refuse(standing, item, access, DeliveryMode.API_CALL, clock.now())
         except LicenseNotInForce as refusal:
-            plane.name_receipt(refusal, standing.gate.license_id, key)
+            if booked is not None:
+                refusal.members["receipt"] = receipt_of(booked)
             raise
         if found is None:
             raise NotOnShelf(product=product)

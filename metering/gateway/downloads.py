@@ -23,14 +23,13 @@ from metering.problems import (
     InvalidChargeKey,
     LicenseNotInForce,
     NotOnShelf,
-    QuotaExhausted,
     RangeNotSatisfiable,
 )
 from metering.queries import charged as booked_charge
 from metering.queries import receipt_of
 from metering.ranges import Span
-from metering.shelf import goods_of, refuse, refuse_spent, version_for, why_shut
-from metering.tables import Gate, ShelfItem, UsageEvent
+from metering.shelf import goods_of, refuse, refuse_beyond, refuse_spent, version_for, why_shut
+from metering.tables import ShelfItem, UsageEvent
 from metering.tokens import AUD_COMMERCIAL, Access, Ticket, mint_ticket
 from metering.words import Kind, Settled
 from storage.kernel import clock
@@ -106,7 +105,7 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
     if booked is not None and booked.fingerprint != fingerprint:
         raise ChargeKeyReused(receipt=receipt_of(booked))
     if booked is None:
-        _refuse_beyond(gate, {"downloads": 1, "calls": 1, "rows": int(manifest["rows"]), "bytes": file.size})
+        refuse_beyond(gate, downloads=1, calls=1, rows=int(manifest["rows"]), bytes=file.size)
     start_by = int(now.timestamp()) + plane.settings.ticket_start_seconds
     resume = timedelta(hours=plane.settings.resume_hours).total_seconds()
     ticket = Ticket(
@@ -127,14 +126,6 @@ def _ticket(plane: Plane, product: str, access: Access, key: str, kind: str) -> 
         expires_at=start_by + int(resume),
     )
     return ticket, file.name
-
-
-def _refuse_beyond(gate: Gate, wanted: dict[str, int]) -> None:
-    """Raise QuotaExhausted for a file that a limit does not reach for; the till decides again, exactly."""
-    for unit, number in wanted.items():
-        most, used = getattr(gate, f"limit_{unit}"), getattr(gate, f"used_{unit}")
-        if most is not None and used + number > most:
-            raise QuotaExhausted(license=gate.license_id, unit=unit, left=max(0, most - used), wanted=number)
 
 
 def _fingerprint(product_id: str, version: int, sha256: str) -> bytes:
