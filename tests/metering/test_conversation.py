@@ -19,7 +19,7 @@ from storage.kernel.problem import Problem, Unavailable
 from storage.unit import Store
 from tests.faults.commit_proxy import COMMIT, CommitProxy
 from tests.faults.wire import eventually
-from tests.metering.test_till import a_charge, books, key7
+from tests.metering.test_till import a_charge, books, either_way, key7
 from tests.servers import free_port
 
 pytestmark = pytest.mark.postgres
@@ -76,11 +76,7 @@ def test_where_nobody_answers_charges_are_refused_and_not_kept_waiting(settings:
 
 @_POSTGRES
 @pytest.mark.parametrize(("word", "problem"), [(b"BEGIN", Unavailable), (COMMIT, OutcomeUnknown)])
-@pytest.mark.parametrize(
-    "charge",
-    [Till.charge, lambda till, charge: asyncio.run(till.charge_async(charge))],
-    ids=["in a thread", "on a loop"],
-)
+@either_way
 def test_a_server_that_stands_still_keeps_no_charge_waiting(
     store: Store,
     settings: MeteringSettings,

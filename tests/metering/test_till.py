@@ -47,6 +47,13 @@ from tests.metering.shelf import SomePolicy, SomePrice
 Licensed = Callable[..., Any]
 
 
+either_way = pytest.mark.parametrize(
+    "charge",
+    [Till.charge, lambda till, charge: asyncio.run(till.charge_async(charge))],
+    ids=["in a thread", "on a loop"],
+)
+
+
 def key7() -> str:
     raw = bytearray(new_key())
     raw[6], raw[8] = 0x70 | raw[6] & 0x0F, 0x80 | raw[8] & 0x3F
@@ -361,11 +368,7 @@ def test_a_database_that_fails_charges_nothing_and_recovers(
 
 
 @pytest.mark.parametrize("loss", list(Loss))
-@pytest.mark.parametrize(
-    "charge",
-    [Till.charge, lambda till, charge: asyncio.run(till.charge_async(charge))],
-    ids=["in a thread", "on a loop"],
-)
+@either_way
 def test_a_connection_lost_while_committing_is_looked_up(
     store: Store,
     settings: MeteringSettings,
