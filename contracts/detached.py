@@ -1,8 +1,9 @@
 """分离签名 How the house signs: Ed25519 over a document's canonical JSON, the signature beside it; and its check. Pure."""
 
 import base64
+import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from storage.kernel.canonical import canonical
+from storage.kernel.canonical import canonical, digest
 from storage.kernel.words import Worded, Words
 
 
@@ -67,6 +68,20 @@ def holds(said: Mapping[str, Any], signature: str, kind: str, kid: str, key: OKP
     except (JoseError, ValueError, TypeError, RecursionError):
         return False
     return bool(dots) and header == {"alg": "Ed25519", "typ": kind, "kid": kid}
+
+
+def has_hash(content: Mapping[str, Any], stated: str) -> bool:
+    """Whether SHA-256 (hex) over the canonical JSON of a content is the stated one. Never raises."""
+    try:
+        return hmac.compare_digest(digest(content).encode(), stated.encode())
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def public_keys(rows: Iterable[Mapping[str, Any]]) -> dict[str, OKPKey]:
+    """By their kid, the keys of a JSON Web Key Set with dates. Raises JoseError, AttributeError, TypeError, ValueError."""
+    keys = [OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")}) for row in rows]
+    return {key_id(key): key for key in keys}
 
 
 def read_file(document: Any) -> Any:

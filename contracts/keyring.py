@@ -13,7 +13,7 @@ from storage.unit import Store, Unit, View
 
 
 class DocumentKey(SQLModel, table=True):
-    """文档签名密钥. Signs contracts, certificates, statements and journal heads from `made_at` to `ended_at`.
+    """文档签名密钥. Signs contracts, certificates, invoices, statements and journal heads from `made_at` to `ended_at`.
 
     `public` is an RFC 8037 JWK named by its RFC 7638 thumbprint; `sealed` opens with the house key only.
     """

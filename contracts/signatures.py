@@ -1,6 +1,5 @@
 """见证签名 The platform's Ed25519 witness over a contract, and its verification without a database. Pure."""
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,9 +7,8 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
-from contracts.detached import Finding, Judged, holds, key_id, read_signed, sign_detached
+from contracts.detached import Finding, Judged, has_hash, holds, key_id, read_signed, sign_detached
 from contracts.templates import content_hash
-from storage.kernel.canonical import digest
 from storage.kernel.words import Worded, Words
 
 FORMAT = "shugang-signed-contract/1"
@@ -96,7 +94,7 @@ def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
     key = trusted_keys.get(kid)
     findings = (
         Finding(Check.FORMAT, passed=True),
-        Finding(Check.CONTENT, passed=hmac.compare_digest(_digest_or_nothing(file["content"]), stated)),
+        Finding(Check.CONTENT, has_hash(file["content"], stated)),
         Finding(Check.ACCEPTANCES, passed=_all_accepted(file, stated)),
         Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
         Finding(Check.SIGNATURE, holds(_witnessed(file), file["signature"], _HEADER_TYPE, kid, key)),
@@ -120,13 +118,6 @@ def _read(document: Any) -> SignedDocument | None:
         "signature": str,
     }
     return read_signed(document, FORMAT, kinds)
-
-
-def _digest_or_nothing(content: Mapping[str, Any]) -> str:
-    try:
-        return digest(content)
-    except (ValueError, TypeError, RecursionError):
-        return ""
 
 
 def _all_accepted(file: SignedDocument, stated: str) -> bool:

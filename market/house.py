@@ -91,7 +91,7 @@ class House:
             self.queue(task, *arguments)
 
     def document_key(self) -> OKPKey:
-        """The key that signs contracts, certificates and statements now."""
+        """The key that signs contracts, certificates, invoices and statements now."""
         return keyring.signing_key(self.store, self.documents)
 
     def rail(self, kind: RailKind) -> Rail:

@@ -11,10 +11,13 @@ import segno
 from joserfc.jwk import OKPKey
 
 from contracts import actions as contracts
+from contracts.detached import key_id
 from contracts.pdf import render_certificate, render_pdf
 from contracts.queries import one_contract
 from market import casework
-from market.billing import checkout
+from market.billing import actions as billing
+from market.billing import checkout, signatures
+from market.billing.queries import issued_invoice
 from market.billing.rails import Rail
 from market.billing.rules import RailKind
 from market.identity import postman
@@ -81,6 +84,19 @@ def _issue(house: Context, entry: Entry) -> None:
     issue_certificate(house, entry.subject.removeprefix("certificate:"))
 
 
+def _sign_invoice(house: Context, entry: Entry) -> None:
+    """An issued invoice, or the note that takes one back, is signed; done already is fine."""
+    note = entry.data["note"] if entry.kind == "invoice.credited" else None
+    invoice_id = note or entry.subject.removeprefix("invoice:")
+    with house.store.view() as view:
+        invoice = issued_invoice(view, invoice_id)
+    if invoice.signature is None:
+        key = house.document_key()
+        signature = signatures.sign(invoice, key)
+        with house.store.unit("system:sign") as unit:
+            billing.attach_signature(unit, invoice_id, signature=signature, key_id=key_id(key))
+
+
 def _qr(address: str) -> str:
     picture = io.BytesIO()
     segno.make(address, error="m").save(picture, kind="svg", xmldecl=False, border=1)
@@ -139,4 +155,5 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
         ),
         Errand("issue-certificates", frozenset({"certificate.drawn"}), _issue),
         Errand("print-contracts", frozenset({"contract.witnessed"}), _print_contract),
+        Errand("sign-invoices", frozenset({"invoice.issued", "invoice.credited"}), _sign_invoice),
     )

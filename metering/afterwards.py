@@ -11,7 +11,6 @@ from sqlalchemy.engine import Connection
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
-_FLUSH_SECONDS = 1.0
 _AT_ONCE = 512  # notes of one transaction, some milliseconds: on SQLite the till waits for it
 _PAUSE_SECONDS = 0.01  # between two of these, for the till
 K = TypeVar("K", bound=Hashable)
@@ -54,8 +53,9 @@ class Notebook(ABC, Generic[K, V, E]):
 class Afterwards:
     """事后记录. Writes the books each second and when it closes, in short transactions that wait for no disk."""
 
-    def __init__(self, database: Database, *books: Notebook[Any, Any, Any]) -> None:
+    def __init__(self, database: Database, *books: Notebook[Any, Any, Any], seconds: float = 1.0) -> None:
         self._database = database
+        self._seconds = seconds
         self._books = books
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="afterwards", daemon=True)
@@ -90,6 +90,6 @@ class Afterwards:
                     break
 
     def _run(self) -> None:
-        while not self._stop.wait(_FLUSH_SECONDS):
+        while not self._stop.wait(self._seconds):
             self.flush()
         self.flush()

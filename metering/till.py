@@ -82,8 +82,11 @@ class Till:
         settings: MeteringSettings,
         zone: str = "Asia/Shanghai",
         now: Callable[[], datetime] = clock.now,
+        *,
+        answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
         self._database = database
+        self._answer_seconds = answer_seconds
         self._books: Books = SqliteBooks() if database.is_sqlite else PostgresBooks()
         self._most = settings.till_batch
         self._gather_ms = settings.till_gather_ms
@@ -336,7 +339,7 @@ class Till:
 
     def _run(self) -> None:
         crowd = 1
-        answer_within(_ANSWER_SECONDS)
+        answer_within(self._answer_seconds)
         try:
             self._begin_talk()
             while work := self._next(crowd):
@@ -390,7 +393,7 @@ class Till:
                     self._settling.release()  # a loop has taken them meanwhile
                 exchange = self._exchange
                 if exchange is None or self._goes_on(exchange.loop):
-                    if exchange is not None and time.monotonic() - exchange.began > _ANSWER_SECONDS:
+                    if exchange is not None and time.monotonic() - exchange.began > self._answer_seconds:
                         _break_off_there(exchange)
                     self._wake.wait(None if self._database.is_sqlite else _LOOK_SECONDS)
                 else:

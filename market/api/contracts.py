@@ -65,6 +65,6 @@ def printed(house: HouseDep, actor: ActorDep, contract_id: str) -> Response:
 
 @router.get("/document-keys")
 def document_keys(house: HouseDep) -> dict[str, list[dict[str, Any]]]:
-    """文档公钥 · The public keys that verify contracts and statements; keep a copy of your own."""
+    """文档公钥 · The public keys that verify contracts, certificates, invoices and statements; keep a copy of your own."""
     with house.store.view() as view:
         return {"keys": keyring.trusted_keys(view)}

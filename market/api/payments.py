@@ -5,15 +5,18 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from market.billing import actions, checkout, queries
 from market.billing.rails import HowToPay, Rail
 from market.billing.rules import InvoiceKind, InvoiceState, LineKind, PaymentState, Purpose, RailKind
+from market.billing.signatures import signed_file
 from market.billing.tables import Invoice
 from market.http.who import ActorDep, HouseDep, allow
 from market.http.work import Work
 from market.identity.rules import Permission
+from storage.kernel.problem import NotFound
 
 router = APIRouter(tags=["payments"])
 FINANCE = allow(Permission.PAYMENT_CONFIRM)
@@ -81,17 +84,22 @@ class InvoiceView(BaseModel, from_attributes=True):
 
 class LineView(BaseModel, from_attributes=True):
     kind: LineKind
+    period: str
+    count: int | None  # events behind the quantity
     quantity: int
     unit_price: str
     gross_fen: int
     net_fen: int
     tax_fen: int
+    tariff_id: str
     merkle_root: str | None
 
 
 class InvoiceDetail(InvoiceView):
     lines: list[LineView]
     document: dict[str, Any]
+    signature: str | None  # follows the issue by a moment
+    key_id: str | None
 
 
 def instructions(how: HowToPay) -> dict[str, Any]:
@@ -201,4 +209,17 @@ def invoice(house: HouseDep, actor: ActorDep, invoice_id: str) -> InvoiceDetail:
             **InvoiceView.model_validate(head).model_dump(),
             lines=[LineView.model_validate(line) for line in lines],
             document=orjson.loads(head.document),
+            signature=head.signature,
+            key_id=head.key_id,
         )
+
+
+@router.get("/invoices/{invoice_id}/file", dependencies=[READ])
+def signed_invoice(house: HouseDep, actor: ActorDep, invoice_id: str) -> JSONResponse:
+    """签名账单文件 · The signed file for `shugang verify invoice`; made a moment after the invoice."""
+    with house.store.view() as view:
+        found, _lines = queries.invoice(view, actor, invoice_id)
+    file = signed_file(found)
+    if file is None:
+        raise NotFound(invoice=invoice_id)
+    return JSONResponse(file, headers={"Content-Disposition": f'attachment; filename="{found.number}.json"'})

@@ -43,6 +43,7 @@ def content(
                 "number": number,
                 "kind": str(taxed.line.kind),
                 "period": taxed.line.period or invoice.period,
+                "count": taxed.line.count,
                 "quantity": taxed.line.quantity,
                 "unit_price_fen": str(taxed.line.unit_price),
                 "gross_fen": taxed.line.gross_fen,

@@ -204,7 +204,10 @@ def mark_overdue(unit: Unit, *, today: date) -> list[Invoice]:
 
 
 def attach_signature(unit: Unit, invoice_id: str, *, signature: str, key_id: str) -> Invoice:
-    """签章. Keep the document key's signature over the document's bytes; it is set once."""
+    """签章. Keep the document key's signature over the document's bytes; it is set once.
+
+    Raises NotFound, Conflict when another signature is there.
+    """
     invoice = _locked(unit, invoice_id)
     if invoice.signature is not None:
         if (invoice.signature, invoice.key_id) != (signature, key_id):
@@ -336,6 +339,7 @@ def _keep(unit: Unit, invoice: Invoice, lines: Sequence[TaxedLine]) -> None:
                 kind=taxed.line.kind,
                 license_id=invoice.license_id,
                 period=taxed.line.period or invoice.period,
+                count=taxed.line.count,
                 quantity=taxed.line.quantity,
                 unit_price=str(taxed.line.unit_price),
                 gross_fen=taxed.line.gross_fen,

@@ -179,6 +179,14 @@ def invoice(view: View, actor: Actor, invoice_id: str) -> tuple[Invoice, Sequenc
     return row, invoice_lines(view, row.id)
 
 
+def issued_invoice(view: View, invoice_id: str) -> Invoice:
+    """账单. One invoice by id, for the house itself. Raises NotFound."""
+    row = view.session.get(Invoice, invoice_id)
+    if row is None:
+        raise NotFound(invoice=invoice_id)
+    return row
+
+
 def invoice_lines(view: View, invoice_id: str) -> Sequence[InvoiceLine]:
     """账单行. The lines of an invoice the caller has been shown."""
     return view.session.exec(

@@ -2,12 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from joserfc.jwk import OKPKey
 from sqlmodel import col, select
 
+from contracts.detached import public_keys
+from contracts.keyring import trusted_keys
 from market.billing.ledger import AccountKind, payment_id
 from market.billing.rules import (
     HOLDING_REFUND,
@@ -19,6 +22,7 @@ from market.billing.rules import (
     SuspenseState,
     WebhookEffect,
 )
+from market.billing.signatures import is_signed
 from market.billing.tables import (
     AccountBalance,
     Invoice,
@@ -64,19 +68,14 @@ def _balances(view: View) -> Iterator[Difference]:
 
 
 def _invoices(view: View) -> Iterator[Difference]:
-    """Lines ↔ totals ↔ document ↔ hash ↔ ledger ↔ receivables."""
+    """Document ↔ lines ↔ totals ↔ ledger ↔ receivables."""
+    keys = public_keys(trusted_keys(view))
     lines = _line_sums(view)
     booked = _postings_by_transaction(view, "invoice:")
     owed: Counter[str] = Counter()
     for invoice in view.session.exec(select(Invoice).order_by(col(Invoice.number))):
         subject = f"invoice:{invoice.number}"
-        document = json.loads(invoice.document)
-        if sha256_hex(invoice.document.encode()) != invoice.sha256:
-            yield Difference("invoice.hash", subject, invoice.sha256, sha256_hex(invoice.document.encode()))
-        if document["number"] != invoice.number:
-            yield Difference("invoice.document", subject, invoice.number, str(document["number"]))
-        if document["total"]["gross_fen"] != invoice.gross_fen:
-            yield Difference("invoice.document", subject, document["total"]["gross_fen"], invoice.gross_fen)
+        yield from _document(invoice, subject, keys)
         if invoice.kind is InvoiceKind.CREDIT_NOTE:
             continue
         for name, found in zip(("gross", "net", "tax"), lines.get(invoice.id, (0, 0, 0)), strict=True):
@@ -89,6 +88,19 @@ def _invoices(view: View) -> Iterator[Difference]:
         if invoice.state is not InvoiceState.CREDITED:
             owed[invoice.buyer_id] += invoice.gross_fen - invoice.paid_fen
     yield from _compare(view, AccountKind.RECEIVABLE, {k: -v for k, v in owed.items()}, "invoice.receivable")
+
+
+def _document(invoice: Invoice, subject: str, keys: Mapping[str, OKPKey]) -> Iterator[Difference]:
+    """What was issued ↔ hash ↔ signature ↔ the row; one not signed yet is no difference."""
+    document = json.loads(invoice.document)
+    if sha256_hex(invoice.document.encode()) != invoice.sha256:
+        yield Difference("invoice.hash", subject, invoice.sha256, sha256_hex(invoice.document.encode()))
+    if invoice.signature is not None and not is_signed(invoice, keys):
+        yield Difference("invoice.signature", subject, "signed", f"not by {invoice.key_id}")
+    if document["number"] != invoice.number:
+        yield Difference("invoice.document", subject, invoice.number, str(document["number"]))
+    if document["total"]["gross_fen"] != invoice.gross_fen:
+        yield Difference("invoice.document", subject, document["total"]["gross_fen"], invoice.gross_fen)
 
 
 def _numbers(view: View) -> Iterator[Difference]:

@@ -209,12 +209,16 @@ def read_bank_reference(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
-    """用量. What one license used in one period; `bytes` is shown, never priced here."""
+    """用量. What one license used in one period; `bytes` is shown, never priced here.
+
+    events: those whose calls and rows are counted, so all but the downloads that have a price of their own.
+    """
 
     calls: int = 0
     rows: int = 0
     downloads: int = 0
     bytes: int = 0
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +243,10 @@ class Tariff:
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """计价行. A quantity and its gross amount; rounded once, half-even."""
+    """计价行. A quantity and its gross amount; rounded once, half-even.
+
+    count: events whose calls, rows or downloads the quantity sums; None for a fee, which counts none.
+    """
 
     kind: LineKind
     quantity: int
@@ -248,6 +255,7 @@ class PricedLine:
     tariff_id: str
     merkle_root: str | None = None  # over all events of the statement, those counted in this line among them
     period: str | None = None  # the month of use, when a late line differs from its invoice
+    count: int | None = None
 
 
 def price_lines(
@@ -259,13 +267,22 @@ def price_lines(
     """
     counted = (
         (LineKind.FEE, 0 if late else 1, tariff.fee_fen, None),
-        (LineKind.CALL, usage.calls, tariff.call_fen, merkle_root),
-        (LineKind.ROW, usage.rows, tariff.row_fen, merkle_root),
-        (LineKind.DOWNLOAD, usage.downloads, tariff.download_fen, merkle_root),
+        (LineKind.CALL, usage.calls, tariff.call_fen, usage.events),
+        (LineKind.ROW, usage.rows, tariff.row_fen, usage.events),
+        (LineKind.DOWNLOAD, usage.downloads, tariff.download_fen, usage.downloads),
     )
     return [
-        PricedLine(kind, quantity, price, half_even(quantity * price), tariff.id, root, late)
-        for kind, quantity, price, root in counted
+        PricedLine(
+            kind,
+            quantity,
+            price,
+            half_even(quantity * price),
+            tariff.id,
+            merkle_root if count is not None else None,
+            late,
+            count,
+        )
+        for kind, quantity, price, count in counted
         if quantity and price
     ]
 

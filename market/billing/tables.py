@@ -228,6 +228,7 @@ class InvoiceLine(SQLModel, table=True):
     license_id: str | None = Field(default=None, index=True)
     tier: Tier = Field(default=Tier.COMMERCIAL, sa_type=choice(Tier))
     period: str  # the month of use
+    count: int | None = big(None)  # events behind the quantity; a fee has none
     quantity: int = big()
     unit_price: str  # fen as an exact fraction: "120", "3/1000"
     gross_fen: int = big()

@@ -41,6 +41,7 @@ kept.command("head")(verifying.journal_head)
 verify.command("journal")(verifying.verify_journal)
 verify.command("contract")(verifying.verify_contract)
 verify.command("certificate")(verifying.verify_certificate)
+verify.command("invoice")(verifying.verify_invoice)
 verify.command("statement")(verifying.verify_usage)
 
 

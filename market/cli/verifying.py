@@ -9,9 +9,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from contracts import keyring, signatures
-from contracts.detached import Judged, key_id
+from contracts.detached import Judged, public_keys
 from market.audit import queries as audit
 from market.audit.heads import Checked, NotAnExport, check_export
+from market.billing import signatures as invoices
 from market.chores import sign_head
 from market.cli.opening import opened
 from market.cli.problems import FileRefused
@@ -20,6 +21,7 @@ from market.registry import certificates
 from metering.sealing import broken_seals
 from metering.statements import verify_statement
 from storage import journal
+from storage.kernel.money import yuan
 from storage.kernel.words import Words
 
 KeysFile = Annotated[
@@ -81,7 +83,7 @@ def _checked_database(as_json: bool) -> Checked:  # handed through
         verdict = journal.verify_stored(house.store)
         with house.store.view() as view:
             broken = broken_seals(view) if verdict.ok else []
-            keys = _keys_of({"keys": keyring.trusted_keys(view)})
+            keys = public_keys(keyring.trusted_keys(view))
             wrong = audit.broken_head(view, keys)
             heads = len(audit.signed_heads(view))
     if broken:
@@ -156,6 +158,28 @@ def verify_certificate(
         else "凭证未通过核验 The certificate does not hold"
     )
     _tell_numbered(verdict, end, as_json=as_json)
+
+
+def verify_invoice(
+    file: Annotated[Path, typer.Argument(help="签名账单文件（JSON） a signed invoice")],
+    keys: KeysFile,
+    as_json: JsonFlag = False,
+) -> None:
+    """核验账单 Check hash, sums and signature of an invoice offline; prints the root to check its statement with."""
+    verdict = invoices.verify(_read(file), _trusted(keys))
+    end = f"账单未通过核验 The invoice does not hold: {verdict.content_hash or '—'}"
+    if verdict.genuine:
+        root = f"，用量根 usage root {verdict.root}" if verdict.root else ""
+        end = f"账单真实无误 The invoice is genuine: {verdict.number} ¥{yuan(verdict.gross_fen or 0)}{root}"
+    _tell(
+        verdict,
+        end,
+        as_json=as_json,
+        number=verdict.number,
+        content_hash=verdict.content_hash,
+        gross_fen=verdict.gross_fen,
+        root=verdict.root,
+    )
 
 
 def _tell_numbered(verdict: signatures.Verdict | certificates.Verdict, end: str, *, as_json: bool) -> None:
@@ -235,15 +259,11 @@ def export_keys(as_json: JsonFlag = False) -> None:
 
 def _trusted(path: Path) -> dict[str, OKPKey]:
     try:
-        return _keys_of(_json(path))
+        found = _json(path)
+        rows: Any = found.get("keys") if isinstance(found, dict) else found
+        return public_keys(rows)
     except (JoseError, AttributeError, TypeError, ValueError, KeyError):
         raise FileRefused(Words("不是公钥文件。", "Not a file of public keys."), path=str(path)) from None
-
-
-def _keys_of(found: Any) -> dict[str, OKPKey]:
-    rows: Any = found.get("keys") if isinstance(found, dict) else found
-    keys = [OKPKey.import_key({k: v for k, v in row.items() if not k.endswith("_at")}) for row in rows]
-    return {key_id(key): key for key in keys}
 
 
 def _read(path: Path) -> bytes:

@@ -192,6 +192,7 @@ def _counted(used: Mapping[Kind, Usage], terms: Terms) -> UsageTotals:
         rows=sum(usage.rows for usage in as_calls),
         downloads=used[Kind.DOWNLOAD].events if Kind.DOWNLOAD in used else 0,
         bytes=sum(usage.size for usage in used.values()),
+        events=sum(usage.events for usage in as_calls),
     )
 
 

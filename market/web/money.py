@@ -185,18 +185,6 @@ def invoice(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, i
     )
 
 
-@router.get("/invoices/{invoice_id}/document", dependencies=[READ])
-def document(house: HouseDep, actor: ActorDep, invoice_id: str) -> Response:
-    """账单文件 · The canonical bytes that were hashed."""
-    with house.store.view() as view:
-        row, _lines = queries.invoice(view, actor, invoice_id)
-    return Response(
-        row.document,
-        media_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{row.number}.json"'},
-    )
-
-
 @router.post("/invoices/{invoice_id}/payment", dependencies=[PAY])
 @again(invoice)
 def pay(request: Request, house: HouseDep, actor: ActorDep, form: FormDep, invoice_id: str) -> Response:

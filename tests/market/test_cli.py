@@ -20,6 +20,8 @@ from contracts import keyring
 from contracts.rules import LicenseState
 from contracts.signatures import Acceptance, sign
 from contracts.templates import content_hash
+from market.billing.queries import issued_invoice
+from market.billing.signatures import signed_file
 from market.cli import main
 from market.house import House
 from market.identity.rules import OrgKind, Role
@@ -37,6 +39,7 @@ from storage.kernel.numbers import make_uscc, with_check
 from storage.settings import StorageSettings
 from tests import people, servers
 from tests.house.planting import Planter
+from tests.market.billing.deals import issue, licensed, usual_deal
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -541,6 +544,29 @@ def test_a_directory_is_imported_in_the_name_of_its_keeper(
     assert "第 3 行 row 3 j-2" in again.out
     assert shell("import", tmp_path / "none.csv", "--by", "desk@registrar.example", "--json").code == 1
     assert shell("import", file, "--by", "nobody@registrar.example", "--json").data["status"] == 404
+
+
+def test_an_invoice_is_verified_offline_and_a_changed_sum_fails(
+    house: House, shell: Shell, tmp_path: Path
+) -> None:
+    licensed(house.store, "lic_1")
+    issued = issue(house.store, usual_deal())
+    house.pulse.beat()
+    with house.store.view() as view:
+        document = signed_file(issued_invoice(view, issued.id))
+    file, keys = tmp_path / "invoice.json", tmp_path / "keys.json"
+    file.write_text(json.dumps(document))
+    keys.write_text(shell("keys", "export").out)
+    genuine = shell("verify", "invoice", file, "--keys", keys)
+    assert genuine.code == 0, genuine.out
+    for said in ("The invoice is genuine", issued.number, "¥212.00", "usage root " + "aa" * 32):
+        assert said in genuine.out
+    file.write_text(json.dumps(document).replace("20000", "20001"))
+    false = shell("verify", "invoice", file, "--keys", keys, "--json")
+    assert (false.code, false.data["ok"], false.data["number"]) == (1, False, None)
+    failed = [check["check"] for check in false.data["checks"] if not check["passed"]]
+    assert failed == ["content", "totals", "signature"]
+    assert "does not hold" in shell("verify", "invoice", keys, "--keys", keys).out
 
 
 def test_a_certificate_is_verified_offline_and_a_flipped_byte_fails(

@@ -2,11 +2,13 @@
 
 import copy
 import json
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from metering.afterwards import Afterwards
 from metering.deliveries import Charged, DeliveryBook
 from metering.gate import Charge, new_charge_key
 from metering.problems import BothSecretsValid, NotOnShelf, PeriodNotOver
-from metering.ranges import Span, merge
+from metering.ranges import merge
 from metering.statements import counted_period, issue_statement, verify_statement
 from metering.tables import Credential, Delivery
 from metering.till import Till
@@ -260,19 +262,20 @@ def test_pieces_in_any_order_make_a_whole(store: Store) -> None:
     assert (delivery.ranges, delivery.delivered_at is not None) == ([[0, 9_000]], True)
 
 
-def test_a_note_of_one_piece_more_costs_the_same_however_many_there_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    book, merged = DeliveryBook(), []
+def test_a_note_of_one_piece_more_costs_the_same_however_many_there_are() -> None:
+    book, merged = DeliveryBook(), 0
 
-    def counting(spans: Sequence[Sequence[int]]) -> list[Span]:
-        merged.append(len(spans))
-        return merge(spans)
+    def counting(frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal merged
+        merged += event == "call" and frame.f_code is merge.__code__
 
-    monkeypatch.setattr("metering.deliveries.merge", counting)
-    for at in range(5_000):
-        book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 10_000), (2 * at, 2 * at + 1))
-    assert len(merged) <= 4
+    sys.setprofile(counting)
+    try:
+        for at in range(5_000):
+            book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 10_000), (2 * at, 2 * at + 1))
+    finally:
+        sys.setprofile(None)
+    assert 0 < merged <= 4
 
 
 def test_many_deliveries_are_written_in_portions_and_none_is_lost_when_one_fails(store: Store) -> None:
@@ -301,29 +304,39 @@ def test_many_deliveries_are_written_in_portions_and_none_is_lost_when_one_fails
     assert book.take() == {}
 
 
-@pytest.mark.parametrize("step", ["entries", "write"])
-def test_whatever_fails_what_was_noted_is_written_later(
-    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    book, failed = DeliveryBook(), threading.Event()
-    well = getattr(book, step)
+class Failing(DeliveryBook):
+    """Fails the first time it comes to one step."""
 
-    def fails_once(*args: Any) -> Any:
-        if not failed.is_set():
-            failed.set()
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self.step, self.failed = step, threading.Event()
+
+    def _fail(self, step: str) -> None:
+        if step == self.step and not self.failed.is_set():
+            self.failed.set()
             raise sa.exc.TimeoutError("no connection is free")
-        return well(*args)
+
+    def entries(self, waiting: Any) -> Any:
+        self._fail("entries")
+        return super().entries(waiting)
+
+    def write(self, connection: sa.Connection, entries: Any) -> None:
+        self._fail("write")
+        super().write(connection, entries)
+
+
+@pytest.mark.parametrize("step", ["entries", "write"])
+def test_whatever_fails_what_was_noted_is_written_later(store: Store, step: str) -> None:
+    book = Failing(step)
 
     def written() -> bool:
         with store.view() as view:
             return len(queries.deliveries(view, "lic_1")) == 1
 
-    monkeypatch.setattr(book, step, fails_once)
-    monkeypatch.setattr("metering.afterwards._FLUSH_SECONDS", 0.02)
-    afterwards = Afterwards(store.database, book)
+    afterwards = Afterwards(store.database, book, seconds=0.02)
     book.sent(Charged(b"e" * 16, "lic_1", "0" * 64, 10), (0, 10))
     eventually(written)
-    assert failed.is_set()
+    assert book.failed.is_set()
     afterwards.close()
 
 

@@ -81,17 +81,15 @@ def test_a_server_that_stands_still_keeps_no_charge_waiting(
     store: Store,
     settings: MeteringSettings,
     licensed: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
     *,
     charge: Callable[..., Receipt],
     word: bytes,
     problem: type[Problem],
 ) -> None:
     credential = licensed("lic_1")
-    monkeypatch.setattr("metering.till._ANSWER_SECONDS", 1.0)
     proxy = CommitProxy(store.database.url)
     behind = Database(proxy.url(store.database.url))
-    till = Till(behind, settings)
+    till = Till(behind, settings, answer_seconds=1.0)
     eventually(lambda: till.talks)
     for _ in range(2):  # a line is kept for the writer, too
         till.charge(a_charge(credential.id, key7()))

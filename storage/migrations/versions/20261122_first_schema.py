@@ -2108,6 +2108,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("period", sa.String(), nullable=False),
+        sa.Column("count", BIG, nullable=True),
         sa.Column("quantity", BIG, nullable=False),
         sa.Column("unit_price", sa.String(), nullable=False),
         sa.Column("gross_fen", BIG, nullable=False),

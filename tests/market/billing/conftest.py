@@ -1,20 +1,18 @@
 """The people of the money tests, a guarded database, and a Stripe double."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import pytest
 from pydantic import SecretStr
 
 from market.billing.guards import create_guards
 from market.billing.rail_stripe import StripeRail
-from market.billing.rules import Parties, Tariff, UsageTotals, price_lines
-from market.billing.settings import BillingSettings, StripeSettings
+from market.billing.settings import StripeSettings
 from market.identity.rules import Actor, OrgKind, Role
 from storage.database import Database
 from storage.unit import Store
 from tests.doubles.stripe_double import StripeDouble, serving
-from tests.market.billing.deals import Deal, licensed
+from tests.market.billing.deals import Deal, licensed, usual_deal
 
 
 @pytest.fixture
@@ -52,18 +50,7 @@ def rival() -> Actor:
 
 @pytest.fixture
 def deal() -> Deal:
-    """2,120 calls at 0.10 yuan: 212.00 gross, 200.00 net, 12.00 tax; the platform keeps a tenth of the net."""
-
-    def block(party: str, name: str) -> dict[str, str]:
-        return {"id": f"pty_{party}", "name": name, "id_number": "91370200MA3C00000X"}
-
-    provider = block("provider", "青岛数据公司")
-    lines = price_lines(UsageTotals(calls=2120), Tariff(call_fen=Fraction(10)), "aa" * 32)
-    return Deal(
-        Parties(block("buyer", "青岛某企业"), provider, provider),
-        lines,
-        BillingSettings(platform_fee_bp=1000),
-    )
+    return usual_deal()
 
 
 @pytest.fixture

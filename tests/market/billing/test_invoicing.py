@@ -41,9 +41,7 @@ from storage.kernel.numbers import has_valid_check
 from storage.kernel.problem import Conflict, Invalid, NotFound, WrongState
 from storage.settings import Durability, StorageSettings
 from storage.unit import Store
-from tests.market.billing.deals import Deal, licensed
-
-MARCH = datetime(2027, 3, 2, 8, tzinfo=UTC)
+from tests.market.billing.deals import MARCH, Deal, issue, licensed
 
 
 def credit(store: Store, amount_fen: int) -> None:
@@ -51,20 +49,6 @@ def credit(store: Store, amount_fen: int) -> None:
         unit.record("thing.made", "thing:1")
         booking = received("bank_transfer", f"B{amount_fen}", prepaid("pty_buyer"), amount_fen)
         books.post(unit, booking, subject="thing:1")
-
-
-def issue(store: Store, deal: Deal, **more: Any) -> Invoice:
-    asked: dict[str, Any] = {
-        "kind": InvoiceKind.USAGE,
-        "charge": "usage:lic_1:2027-02",
-        "period": "2027-02",
-        "license_id": "lic_1",
-        "order_id": "ord_1",
-    }
-    with clock.held(MARCH), store.unit("system:billing") as unit:
-        return actions.issue_invoice(
-            unit, parties=deal.parties, lines=deal.lines, settings=deal.settings, **asked | more
-        )
 
 
 def stands_at(store: Store) -> dict[str, int]:

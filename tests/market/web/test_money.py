@@ -1,13 +1,15 @@
 """Money on pages: two finance people, exact amounts, invoices as issued, months closed once."""
 
-import hashlib
 import re
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from contracts.detached import public_keys
+from contracts.keyring import trusted_keys
 from market.billing.rules import PaymentState
+from market.billing.signatures import verify
 from market.billing.tables import PaymentRequest
 from market.house import House
 from market.trading.tables import Order
@@ -93,8 +95,17 @@ def test_an_invoice_is_shown_as_issued(market: Market) -> None:
     assert "生成付款单" not in page  # drawn from the prepaid money
     found = re.search(r"sha256:([0-9a-f]{64})", page)
     assert found
-    document = market["buyer"].client.get(f"/invoices/{invoice}/document")
-    assert hashlib.sha256(document.content).hexdigest() == found[1]
+    file = f"/api/v1/invoices/{invoice}/file"
+    assert file not in page
+    assert market["buyer"].client.get(file).status_code == 404
+    market.house.pulse.beat()
+    assert file in market["buyer"].get(f"/invoices/{invoice}")
+    signed = market["buyer"].client.get(file)
+    assert "attachment" in signed.headers["content-disposition"]
+    with market.house.store.view() as view:
+        verdict = verify(signed.content, public_keys(trusted_keys(view)))
+    assert (verdict.genuine, verdict.content_hash, verdict.gross_fen) == (True, found[1], 600)
+    assert market["rival"].client.get(file).status_code == 404
     assert f"/invoices/{invoice}" in market["provider"].get("/invoices")
     assert f"/invoices/{invoice}" not in market["rival"].get("/invoices")
     market["rival"].get(f"/invoices/{invoice}", 404)
