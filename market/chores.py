@@ -11,6 +11,7 @@ from contracts.queries import licenses_due
 from market import casework, records
 from market.audit import actions as audit
 from market.billing import actions as billing
+from market.billing.queries import invoices_to_sign
 from market.house import House
 from market.identity import actions as identity
 from market.identity import postman
@@ -25,7 +26,7 @@ from market.trading import actions as trading
 from market.trading import holding, living, watching
 from market.trading.queries import overdue, paid_but_waiting
 from market.trading.registrations import expire_registration
-from market.wiring import issue_certificate
+from market.wiring import issue_certificate, sign_invoice
 from metering.actions import forget_revoked
 from metering.anomalies import findings, note_anomaly, strayed
 from metering.keys import Seal, rotate_when_due
@@ -142,7 +143,7 @@ def note_anomalies(house: House) -> None:
 
 
 def each_hour(house: House) -> None:
-    """Forget ended sessions, spent links and revocations; sweep objects and scratch files nobody refers to."""
+    """Forget ended sessions, spent links and revocations; sweep what nobody refers to; sign what is not."""
     with house.store.unit("system:clock") as unit:
         identity.forget_ended(unit)
         forget_revoked(unit)
@@ -158,6 +159,10 @@ def each_hour(house: House) -> None:
     _alone(house, records.purge_due)
     note_anomalies(house)
     sweep(house.store, house.objects, grace)
+    with house.store.view() as view:
+        unsigned = invoices_to_sign(view)
+    for invoice_id in unsigned:
+        sign_invoice(house, invoice_id)
 
 
 def cleanse(house: House, run_id: str) -> None:

@@ -84,10 +84,8 @@ def _issue(house: Context, entry: Entry) -> None:
     issue_certificate(house, entry.subject.removeprefix("certificate:"))
 
 
-def _sign_invoice(house: Context, entry: Entry) -> None:
-    """An issued invoice, or the note that takes one back, is signed; done already is fine."""
-    note = entry.data["note"] if entry.kind == "invoice.credited" else None
-    invoice_id = note or entry.subject.removeprefix("invoice:")
+def sign_invoice(house: Context, invoice_id: str) -> None:
+    """An issued invoice or credit note is signed; done already is fine."""
     with house.store.view() as view:
         invoice = issued_invoice(view, invoice_id)
     if invoice.signature is None:
@@ -95,6 +93,12 @@ def _sign_invoice(house: Context, entry: Entry) -> None:
         signature = signatures.sign(invoice, key)
         with house.store.unit("system:sign") as unit:
             billing.attach_signature(unit, invoice_id, signature=signature, key_id=key_id(key))
+
+
+def _sign(house: Context, entry: Entry) -> None:
+    """What was issued, or the note that takes it back."""
+    note = entry.data["note"] if entry.kind == "invoice.credited" else None
+    sign_invoice(house, note or entry.subject.removeprefix("invoice:"))
 
 
 def _qr(address: str) -> str:
@@ -155,5 +159,5 @@ def effects(zone: str) -> tuple[Reaction | Errand[Context], ...]:
         ),
         Errand("issue-certificates", frozenset({"certificate.drawn"}), _issue),
         Errand("print-contracts", frozenset({"contract.witnessed"}), _print_contract),
-        Errand("sign-invoices", frozenset({"invoice.issued", "invoice.credited"}), _sign_invoice),
+        Errand("sign-invoices", frozenset({"invoice.issued", "invoice.credited"}), _sign),
     )

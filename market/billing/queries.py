@@ -187,6 +187,12 @@ def issued_invoice(view: View, invoice_id: str) -> Invoice:
     return row
 
 
+def invoices_to_sign(view: View, *, limit: int = 1000) -> Sequence[str]:
+    """Ids of invoices and credit notes without signature, oldest first: what a failed errand left."""
+    query = select(Invoice.id).where(col(Invoice.signature).is_(None))
+    return view.session.exec(query.order_by(col(Invoice.id)).limit(limit)).all()
+
+
 def invoice_lines(view: View, invoice_id: str) -> Sequence[InvoiceLine]:
     """账单行. The lines of an invoice the caller has been shown."""
     return view.session.exec(

@@ -2,11 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
-from joserfc.jwk import OKPKey
 from sqlmodel import col, select
 
 from contracts.detached import public_keys
@@ -52,6 +51,19 @@ def differences(view: View) -> list[Difference]:
     ]
 
 
+def broken_signatures(view: View) -> Iterator[Difference]:
+    """签名核对. Issued documents ↔ their signatures; one not signed yet is no difference.
+
+    Apart from `differences`, which a closing month waits for under its lock: each signature costs a part of
+    a millisecond.
+    """
+    keys = public_keys(trusted_keys(view))
+    signed = select(Invoice).where(col(Invoice.signature).is_not(None)).order_by(col(Invoice.number))
+    for invoice in view.session.exec(signed.execution_options(yield_per=500)):
+        if not is_signed(invoice, keys):
+            yield Difference("invoice.signature", f"invoice:{invoice.number}", "ours", str(invoice.key_id))
+
+
 def _balances(view: View) -> Iterator[Difference]:
     """Σ = 0, and each balance is the fold of its postings."""
     folded: Counter[str] = Counter()
@@ -69,13 +81,12 @@ def _balances(view: View) -> Iterator[Difference]:
 
 def _invoices(view: View) -> Iterator[Difference]:
     """Document ↔ lines ↔ totals ↔ ledger ↔ receivables."""
-    keys = public_keys(trusted_keys(view))
     lines = _line_sums(view)
     booked = _postings_by_transaction(view, "invoice:")
     owed: Counter[str] = Counter()
     for invoice in view.session.exec(select(Invoice).order_by(col(Invoice.number))):
         subject = f"invoice:{invoice.number}"
-        yield from _document(invoice, subject, keys)
+        yield from _document(invoice, subject)
         if invoice.kind is InvoiceKind.CREDIT_NOTE:
             continue
         for name, found in zip(("gross", "net", "tax"), lines.get(invoice.id, (0, 0, 0)), strict=True):
@@ -90,13 +101,11 @@ def _invoices(view: View) -> Iterator[Difference]:
     yield from _compare(view, AccountKind.RECEIVABLE, {k: -v for k, v in owed.items()}, "invoice.receivable")
 
 
-def _document(invoice: Invoice, subject: str, keys: Mapping[str, OKPKey]) -> Iterator[Difference]:
-    """What was issued ↔ hash ↔ signature ↔ the row; one not signed yet is no difference."""
+def _document(invoice: Invoice, subject: str) -> Iterator[Difference]:
+    """What was issued ↔ hash ↔ the row."""
     document = json.loads(invoice.document)
     if sha256_hex(invoice.document.encode()) != invoice.sha256:
         yield Difference("invoice.hash", subject, invoice.sha256, sha256_hex(invoice.document.encode()))
-    if invoice.signature is not None and not is_signed(invoice, keys):
-        yield Difference("invoice.signature", subject, "signed", f"not by {invoice.key_id}")
     if document["number"] != invoice.number:
         yield Difference("invoice.document", subject, invoice.number, str(document["number"]))
     if document["total"]["gross_fen"] != invoice.gross_fen:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contracts.queries import licenses_in_force
 from contracts.rules import LicenseState
 from contracts.terms import Tier
+from market.billing.reconcile import broken_signatures
 from market.billing.reconcile import differences as differences_of_money
 from market.billing.rules import Difference
 from market.trading.restoring import RESTORED
@@ -21,7 +22,13 @@ def differences(view: View, progress: Progress = lambda _done, _of: None) -> lis
     view: a snapshot when the market runs, or charges settled in between look like differences.
     progress: called with (gates compared, gates in all).
     """
-    return [*differences_of_money(view), *_usage(view, progress), *_seals(view), *_gates(view)]
+    return [
+        *differences_of_money(view),
+        *broken_signatures(view),
+        *_usage(view, progress),
+        *_seals(view),
+        *_gates(view),
+    ]
 
 
 def _usage(view: View, progress: Progress) -> Iterator[Difference]:

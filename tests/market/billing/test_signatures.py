@@ -13,11 +13,13 @@ from contracts.detached import public_keys, sign_detached
 from contracts.keyring import trusted_keys
 from market.billing import actions
 from market.billing.guards import create_guards, drop_guards
-from market.billing.reconcile import differences
+from market.billing.queries import invoices_to_sign, issued_invoice
 from market.billing.signatures import Check, is_signed, sign, signed_file, verify
 from market.billing.tables import Invoice
+from market.chores import each_hour
 from market.house import House
 from market.identity.rules import Actor
+from market.trading.reconcile import differences
 from storage.kernel.canonical import digest
 from storage.unit import Store
 from tests.market.billing.deals import Deal, issue, licensed
@@ -143,18 +145,29 @@ def test_the_house_signs_each_invoice_and_each_credit_note_once(
         assert {row.signature for row in view.session.exec(select(Invoice))} == signatures
 
 
+def test_what_an_errand_left_unsigned_is_signed_within_the_hour(house: House, deal: Deal) -> None:
+    licensed(house.store, "lic_1")
+    invoice = issue(house.store, deal)
+    for _ in range(2):
+        each_hour(house)
+        with house.store.view() as view:
+            assert is_signed(issued_invoice(view, invoice.id), public_keys(trusted_keys(view)))
+            assert not invoices_to_sign(view)
+    house.pulse.beat()  # the errand finds it done
+
+
 def test_reconciliation_shows_a_signature_that_is_not_the_houses(house: House, deal: Deal) -> None:
     licensed(house.store, "lic_1")
     invoice = issue(house.store, deal)
     house.pulse.beat()
 
-    def found() -> list[str]:
+    def found() -> list[tuple[str, str]]:
         with house.store.view() as view:
-            return [each.check for each in differences(view) if each.check.startswith("invoice.")]
+            return [(each.check, each.subject) for each in differences(view)]
 
     assert found() == []
     forged = sign(invoice, KEY)
     with house.database.writing() as connection:
         drop_guards(connection)
         connection.execute(sa.update(Invoice).values(signature=forged))
-    assert found() == ["invoice.signature"]
+    assert found() == [("invoice.signature", f"invoice:{invoice.number}")]
