@@ -158,11 +158,19 @@ def each_hour(house: House) -> None:
         _alone(house, lambda unit: rotate_when_due(unit, seal, days=days))
     _alone(house, records.purge_due)
     note_anomalies(house)
+    sign_what_is_left(house)
     sweep(house.store, house.objects, grace)
+
+
+def sign_what_is_left(house: House) -> None:
+    """补签. Sign invoices whose errand was given up."""
     with house.store.view() as view:
         unsigned = invoices_to_sign(view)
     for invoice_id in unsigned:
-        sign_invoice(house, invoice_id)
+        try:
+            sign_invoice(house, invoice_id)
+        except (Problem, SQLAlchemyError, ValueError) as error:  # one that is damaged stops no other
+            log.warning("invoice not signed", invoice=invoice_id, error=repr(error))
 
 
 def cleanse(house: House, run_id: str) -> None:

@@ -103,9 +103,10 @@ def _invoices(view: View) -> Iterator[Difference]:
 
 def _document(invoice: Invoice, subject: str) -> Iterator[Difference]:
     """What was issued ↔ hash ↔ the row."""
+    if (found := sha256_hex(invoice.document.encode())) != invoice.sha256:
+        yield Difference("invoice.hash", subject, invoice.sha256, found)
+        return  # it may not even be JSON any more
     document = json.loads(invoice.document)
-    if sha256_hex(invoice.document.encode()) != invoice.sha256:
-        yield Difference("invoice.hash", subject, invoice.sha256, sha256_hex(invoice.document.encode()))
     if document["number"] != invoice.number:
         yield Difference("invoice.document", subject, invoice.number, str(document["number"]))
     if document["total"]["gross_fen"] != invoice.gross_fen:

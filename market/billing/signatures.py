@@ -45,7 +45,10 @@ def sign(invoice: Invoice, key: OKPKey) -> str:
 def is_signed(invoice: Invoice, trusted_keys: Mapping[str, OKPKey]) -> bool:
     """Whether the signature kept with an invoice is one of these keys' over its document. Never raises."""
     kid = invoice.key_id or ""
-    said = orjson.loads(invoice.document)
+    try:
+        said = orjson.loads(invoice.document)
+    except ValueError:
+        return False
     return holds(said, invoice.signature or "", _HEADER_TYPE, kid, trusted_keys.get(kid))
 
 

@@ -6,6 +6,7 @@ no place at the provider's.
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -71,6 +72,7 @@ _TO_BUYER = (
     "etag",
     "last-modified",
 )
+_UNSAYABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # The provider's content is shown under our address: it must not run there.
 _INERT = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _UPSTREAMS_OWN = {401, 403, 407, 408, 429}  # its secret, its limits: not the fault of the request
@@ -135,25 +137,33 @@ class CallsDoor:
 
         first = await judged()
         license_id, seconds = first.gate.license_id, first.declared.total_seconds
-        async with self._under_way.one(license_id, first, judged, seconds) as opened:
-            self._refuse_more_repeats(opened)
-            with _naming_what_was_paid(opened.booked):
-                told, answer = await self._asked(opened)
-                try:
-                    if opened.key is None:
-                        await _refuse_who_left(request)
-                    hit = not opened.gate.per_hit or await _found(told, opened.declared, answer)
-                    receipt = await self._charge(opened, access, size=answer.size, hit=hit)
-                    self._count_repeat(opened)
-                except BaseException:
-                    answer.close()
-                    raise
+        with _naming_what_was_paid(first.booked):
+            async with self._under_way.one(license_id, first, judged, seconds) as opened:
+                told, answer, hit, receipt = await self._bought(request, opened, access)
         headers = limits | _headers(told, receipt)
         if opened.gate.per_hit:
             headers["X-Hit"] = "true" if hit else "false"
         if answer.at_hand is not None:
             return Response(answer.at_hand, told.status, headers)
         return _FromSpool(answer, told.status, headers)
+
+    async def _bought(
+        self, request: Request, opened: Opened, access: Access
+    ) -> tuple[Told, Spooled, bool, Receipt]:
+        """The upstream's whole answer, whether it is a hit, and what was charged for it."""
+        self._refuse_more_repeats(opened)
+        with _naming_what_was_paid(opened.booked):
+            told, answer = await self._asked(opened)
+            try:
+                if opened.key is None:
+                    await _refuse_who_left(request)
+                hit = not opened.gate.per_hit or await _found(told, opened.declared, answer)
+                receipt = await self._charge(opened, access, size=answer.size, hit=hit)
+                self._count_repeat(opened)
+            except BaseException:
+                answer.close()
+                raise
+        return told, answer, hit, receipt
 
     async def _asked(self, opened: Opened) -> tuple[Told, Spooled]:
         """The whole answer of the upstream, which the breaker hears of."""
@@ -280,6 +290,7 @@ class CallsDoor:
                 self._client.ask(declared, opened.ask) as told,
             ):
                 _refuse_answer(told)
+                _refuse_unsayable(told)
                 if told.length is not None and told.length > most:
                     raise failed("too_large", limit_bytes=most)
                 return told, await self._plane.spool.gather(told.chunks, most, opened.gate.license_id)
@@ -373,6 +384,12 @@ async def _found(told: Told, declared: Declaration, answer: Spooled) -> bool:
         return is_hit(declared, body)
     except ValueError:
         raise failed("unreadable") from None
+
+
+def _refuse_unsayable(told: Told) -> None:
+    """Raise for a field that is passed on and that no server may say: the answer would be paid and never arrive."""
+    if any(_UNSAYABLE.search(told.headers.get(name, "")) for name in _TO_BUYER):
+        raise failed("unreadable")
 
 
 def _headers(told: Told, receipt: Receipt) -> dict[str, str]:

@@ -221,7 +221,8 @@ class PageDesk:
     async def _total(self, question: Question) -> int:
         if not question.query.conditions:
             return question.rows
-        name = (question.sha256, selection(question.query.conditions))
+        asked = selection(question.query.conditions)  # as long as the request may be
+        name = (question.sha256, hashlib.blake2b(asked, digest_size=16).digest())
         total = self._counts.get(name)
         if total is None:
             total = await self._asked(

@@ -38,6 +38,7 @@ _HEADER_SECONDS = 30.0
 _BODY_SECONDS = 30.0  # until the next piece of a body
 _TAKING_SECONDS = 60.0  # in which a client takes something of what waits for it
 _HEADER_BYTES = 64 * 1024
+_IN_LINE = 64  # requests of a connection that wait for the answer to the one before
 _SWITCH_SECONDS = 0.001  # a thread waits so long for the interpreter of a busy loop, several times a query
 _IDLE_SECONDS = 75  # a connection nobody uses
 _GRACE_SECONDS = 8  # for answers under way when we are told to stop; a download resumes elsewhere
@@ -269,7 +270,7 @@ class _Protocol(HttpToolsProtocol):
         self._asked += size
         if self._asked <= _HEADER_BYTES or self.transport.is_closing():
             return
-        if self._asking:
+        if self._asking and (self.cycle is None or self.cycle.response_complete):
             self.transport.write(_TOO_LARGE)
             self.transport.close()
         else:  # its answer may be under way
@@ -285,8 +286,12 @@ class _Protocol(HttpToolsProtocol):
         self.until = time.monotonic() + self._limits.body
         self._asking = False
         self.headers = _NOWHERE  # the request has its own; what still comes are trailers, of any number
-        if not self._taken_on():
-            super().on_headers_complete()
+        if self._taken_on():
+            return
+        if len(self.pipeline) >= _IN_LINE:
+            self.transport.abort()  # an answer may be under way
+            raise ConnectionAbortedError("too many requests in line")  # so nothing more of this is parsed
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._embodied = True
@@ -371,11 +376,12 @@ class _Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self.until = time.monotonic() + _IDLE_SECONDS
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.scope["extensions"] = _EXTENSIONS

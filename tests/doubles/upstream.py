@@ -91,6 +91,10 @@ class Api(BaseHTTPRequestHandler):
             self.wfile.write(b".")
             time.sleep(0.3)
 
+    def say_unsayable(self) -> None:
+        """A field that no server may pass on."""
+        self._json({"data": [1]}, Content_Disposition='attachment; filename="a\x01b"')
+
     def say_large(self) -> None:
         self._chunks(64, 64 * 1024)
 

@@ -46,6 +46,7 @@ PATHS = tuple(
         "slow",
         "huge",
         "torn",
+        "unsayable",
         "companies/{code}",
         "a/{b}/",
     ]
@@ -357,6 +358,13 @@ def test_refusals_of_the_upstream_are_never_billed(
     assert served.events() == []
 
 
+def test_an_answer_that_cannot_be_sent_on_is_never_billed(served: Served) -> None:
+    answer = served.http.get(f"{CALL}/unsayable", headers=served.license("lic_1"))
+    assert (answer.status_code, answer.json()["type"]) == (502, "/problems/upstream-failed")
+    assert (answer.json()["reason"], answer.json()["charged"]) == ("unreadable", False)
+    assert served.events() == []
+
+
 def test_a_repeat_that_fails_does_not_say_that_nothing_was_charged(
     served: Served, provider: Provider
 ) -> None:
@@ -519,6 +527,22 @@ def test_one_license_has_its_share_of_the_calls_under_way(serve: Serve, provider
         assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503, 503]
         busy = next(answer for answer in answers if answer.status_code == 503)
         assert (busy.json()["reason"], busy.headers["retry-after"]) == ("share", "1")
+        assert busy.json()["charged"] is False
+
+
+def test_a_repeat_beyond_the_share_does_not_say_that_nothing_was_charged(
+    serve: Serve, provider: Provider
+) -> None:
+    with serve(upstream_share=1) as served, ThreadPoolExecutor(1) as pool:
+        headers = served.license("lic_1")
+        once = headers | {"Idempotency-Key": "k1"}
+        paid = served.http.get(f"{CALL}/found", headers=once).headers["x-charge-id"]
+        before = provider.calls
+        slow = pool.submit(served.http.get, f"{CALL}/slow", headers=headers)
+        eventually(lambda: provider.calls == before + 1)
+        told = served.http.get(f"{CALL}/found", headers=once).json()
+        assert (told["reason"], told["charged"], told["receipt"]["charge_id"]) == ("share", True, paid)
+        assert slow.result(20).status_code == 200
 
 
 def test_one_purchase_is_repeated_so_often_and_no_more(serve: Serve, provider: Provider) -> None:

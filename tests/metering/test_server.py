@@ -169,6 +169,19 @@ def test_pipelined_requests_are_answered_in_order(app: App, port: int) -> None:
     assert app.taken == ["a"]  # what waits in line is answered the usual way
 
 
+def test_who_asks_on_without_hearing_is_cut_off(app: App, port: int) -> None:
+    app.delay = 0.05
+    line = [get("/task")] * 60
+    said = exchange(port, *line, get("/after", "Connection: close"))
+    assert said.count(b"task /task") == 60
+    assert b"task /after" in said
+    with connected(port) as crowd:
+        crowd.sendall(get("/busy") + get("/task") * 1_000)
+        began = time.monotonic()
+        assert read_all(crowd) == b""
+        assert time.monotonic() - began < 2  # before the first answer, which takes three
+
+
 @pytest.mark.parametrize(
     ("path", "more"),
     [("/once", ["Connection: close"]), ("/%6fnce", []), ("/other", [])],

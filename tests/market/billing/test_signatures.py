@@ -146,14 +146,19 @@ def test_the_house_signs_each_invoice_and_each_credit_note_once(
 
 
 def test_what_an_errand_left_unsigned_is_signed_within_the_hour(house: House, deal: Deal) -> None:
-    licensed(house.store, "lic_1")
-    invoice = issue(house.store, deal)
+    licensed(house.store, "lic_1", "lic_2")
+    damaged = issue(house.store, deal)
+    with house.database.writing() as connection:
+        drop_guards(connection)
+        connection.execute(sa.update(Invoice).values(document="{"))
+    invoice = issue(house.store, deal, charge="usage:lic_2:2027-02", license_id="lic_2")
     for _ in range(2):
         each_hour(house)
         with house.store.view() as view:
             assert is_signed(issued_invoice(view, invoice.id), public_keys(trusted_keys(view)))
-            assert not invoices_to_sign(view)
-    house.pulse.beat()  # the errand finds it done
+            assert invoices_to_sign(view) == [damaged.id]
+            found = [(each.check, each.subject) for each in differences(view)]
+            assert found == [("invoice.hash", f"invoice:{damaged.number}")]
 
 
 def test_reconciliation_shows_a_signature_that_is_not_the_houses(house: House, deal: Deal) -> None:
