@@ -74,41 +74,43 @@ def test_a_cursor_is_good_for_its_own_query_only(served: Served) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "field", "rule"),
-    [
-        ("无此列=eq.1", "无此列", "column.unknown"),
-        ("名称=like.1", "名称", "filter.operator"),
-        ("名称=1", "名称", "filter.operator"),
-        ("编号=eq.abc", "编号", "type.integer"),
-        ("编号=eq.99999999999999999999", "编号", "type.integer"),
-        ("单价=eq.1.234", "单价", "type.decimal"),
-        ("温度=gt.nan", "温度", "type.double"),
-        ("日期=eq.2026-13-01", "日期", "type.date"),
-        ("有效=eq.maybe", "有效", "type.boolean"),
-        ("编号=between.(1)", "编号", "filter.between"),
-        ("编号=in.1,2", "编号", "filter.list"),
-        ("编号=prefix.1", "编号", "filter.prefix"),
-        ("名称=is.nothing", "名称", "filter.is"),
-        ("order=_row", "order", "column.unknown"),
-        ("select=编号,secret", "select", "column.unknown"),
-        ("limit=1000000", "limit", "limit"),
-        ("limit=1&limit=2", "limit", "once"),
-        ("format=xml", "format", "format"),
-        ("名称=eq.a%00b", "名称", "text"),
-        ("limit=3&%E5%90%8D%E7%A7%B0=eq.%C9%BD%CB", "名称", "encoding"),
-        ("%E5%90%8D%E7%A7%B0=eq.%ff", "名称", "encoding"),
-        ("%ff=eq.1", "\ufffd", "encoding"),
-        ("编号=in.(" + ",".join("1" * 201) + ")", "编号", "filter.list_many"),
-        ("order=编号,名称.desc", "order", "order.one"),
-        ("a&" * 64 + "a", "query", "parameters.many"),
-    ],
-)
-def test_a_bad_filter_is_named_and_costs_nothing(served: Served, query: str, field: str, rule: str) -> None:
-    answer = served.http.get(f"/data/v1/product-1/rows?{query}", headers=served.bearer())
-    assert answer.status_code == 422, answer.text
-    assert [(e["field"], e["rule"]) for e in answer.json()["errors"]] == [(field, rule)]
-    assert answer.headers["content-type"] == "application/problem+json"
+BAD = [
+    ("无此列=eq.1", "无此列", "column.unknown"),
+    ("名称=like.1", "名称", "filter.operator"),
+    ("名称=1", "名称", "filter.operator"),
+    ("编号=eq.abc", "编号", "type.integer"),
+    ("编号=eq.99999999999999999999", "编号", "type.integer"),
+    ("单价=eq.1.234", "单价", "type.decimal"),
+    ("温度=gt.nan", "温度", "type.double"),
+    ("日期=eq.2026-13-01", "日期", "type.date"),
+    ("有效=eq.maybe", "有效", "type.boolean"),
+    ("编号=between.(1)", "编号", "filter.between"),
+    ("编号=in.1,2", "编号", "filter.list"),
+    ("编号=prefix.1", "编号", "filter.prefix"),
+    ("名称=is.nothing", "名称", "filter.is"),
+    ("order=_row", "order", "column.unknown"),
+    ("select=编号,secret", "select", "column.unknown"),
+    ("limit=1000000", "limit", "limit"),
+    ("limit=1&limit=2", "limit", "once"),
+    ("format=xml", "format", "format"),
+    ("名称=eq.a%00b", "名称", "text"),
+    ("limit=3&%E5%90%8D%E7%A7%B0=eq.%C9%BD%CB", "名称", "encoding"),
+    ("%E5%90%8D%E7%A7%B0=eq.%ff", "名称", "encoding"),
+    ("%ff=eq.1", "\ufffd", "encoding"),
+    ("编号=in.(" + ",".join("1" * 201) + ")", "编号", "filter.list_many"),
+    ("order=编号,名称.desc", "order", "order.one"),
+    ("a&" * 64 + "a", "query", "parameters.many"),
+]
+
+
+def test_a_bad_filter_is_named_and_costs_nothing(served: Served, subtests: pytest.Subtests) -> None:
+    headers = served.bearer()
+    for query, field, rule in BAD:
+        with subtests.test(query=query[:40]):
+            answer = served.http.get(f"/data/v1/product-1/rows?{query}", headers=headers)
+            assert answer.status_code == 422, answer.text
+            assert [(e["field"], e["rule"]) for e in answer.json()["errors"]] == [(field, rule)]
+            assert answer.headers["content-type"] == "application/problem+json"
     assert served.events() == []
 
 
