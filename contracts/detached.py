@@ -70,6 +70,26 @@ def holds(said: Mapping[str, Any], signature: str, kind: str, kid: str, key: OKP
     return bool(dots) and header == {"alg": "Ed25519", "typ": kind, "kid": kid}
 
 
+def signed_by(
+    said: Mapping[str, Any],
+    signature: str,
+    kind: str,
+    kid: str,
+    trusted_keys: Mapping[str, OKPKey],
+    checks: tuple[Worded, Worded],
+) -> tuple[Finding, Finding]:
+    """Two findings: whether the key named `kid` is trusted, and whether it signed exactly this. Never raises.
+
+    checks: what each is called in files of this kind.
+    """
+    key = trusted_keys.get(kid)
+    known, signed = checks
+    return (
+        Finding(known, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
+        Finding(signed, holds(said, signature, kind, kid, key)),
+    )
+
+
 def has_hash(content: Mapping[str, Any], stated: str) -> bool:
     """Whether SHA-256 (hex) over the canonical JSON of a content is the stated one. Never raises."""
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
-from contracts.detached import Finding, Judged, has_hash, holds, key_id, read_signed, sign_detached
+from contracts.detached import Finding, Judged, has_hash, key_id, read_signed, sign_detached, signed_by
 from contracts.templates import content_hash
 from storage.kernel.words import Worded, Words
 
@@ -91,13 +91,13 @@ def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
         return Verdict((Finding(Check.FORMAT, passed=False, note=note),))
     stated = file["content_hash"]
     kid = str(file["witness"].get("kid"))
-    key = trusted_keys.get(kid)
     findings = (
         Finding(Check.FORMAT, passed=True),
         Finding(Check.CONTENT, has_hash(file["content"], stated)),
         Finding(Check.ACCEPTANCES, passed=_all_accepted(file, stated)),
-        Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
-        Finding(Check.SIGNATURE, holds(_witnessed(file), file["signature"], _HEADER_TYPE, kid, key)),
+        *signed_by(
+            _witnessed(file), file["signature"], _HEADER_TYPE, kid, trusted_keys, (Check.KEY, Check.SIGNATURE)
+        ),
     )
     return Verdict(findings, str(file["content"].get("number")), stated)
 

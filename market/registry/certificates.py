@@ -7,7 +7,7 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
-from contracts.detached import Finding, Judged, has_hash, holds, key_id, read_signed, sign_detached
+from contracts.detached import Finding, Judged, has_hash, key_id, read_signed, sign_detached, signed_by
 from market.registry.rules import number_faults
 from storage.kernel.canonical import digest
 from storage.kernel.words import Worded, Words
@@ -62,13 +62,13 @@ def verify(document: Any, trusted_keys: Mapping[str, OKPKey]) -> Verdict:
         return Verdict((Finding(Check.FORMAT, passed=False, note=note),))
     stated, number = file["content_hash"], str(file["content"].get("number"))
     kid = str(file["signed"].get("kid"))
-    key = trusted_keys.get(kid)
     findings = (
         Finding(Check.FORMAT, passed=True),
         Finding(Check.NUMBER, passed=not number_faults(number)),
         Finding(Check.CONTENT, has_hash(file["content"], stated)),
-        Finding(Check.KEY, key is not None, None if key else Words(f"密钥编号 {kid}", f"key {kid}")),
-        Finding(Check.SIGNATURE, holds(_signed(file), file["signature"], _HEADER_TYPE, kid, key)),
+        *signed_by(
+            _signed(file), file["signature"], _HEADER_TYPE, kid, trusted_keys, (Check.KEY, Check.SIGNATURE)
+        ),
     )
     return Verdict(findings, number, stated)
 
