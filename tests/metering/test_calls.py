@@ -52,6 +52,7 @@ PATHS = tuple(
     ]
 )
 CALL = "/data/v1/product-1/call"
+IMPATIENT = {"connect_seconds": 1, "read_seconds": 1, "total_seconds": 3}
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +77,6 @@ class Served:
             "base_url": f"{base_url}/v2",
             "methods": ("GET", "POST"),
             "paths": PATHS,
-            "connect_seconds": 1,
-            "read_seconds": 1,
-            "total_seconds": 3,
             "most_bytes": 8 * 2**20,
         }
         with self.store.unit("system:test") as unit:
@@ -325,8 +323,9 @@ def test_a_secret_opens_only_for_the_address_it_was_given_for(served: Served, pr
     ],
 )
 def test_a_failing_upstream_costs_nothing_and_says_whose_fault_it_is(
-    served: Served, path: str, status: int, slug: str, members: dict[str, Any]
+    served: Served, provider: Provider, path: str, status: int, slug: str, members: dict[str, Any]
 ) -> None:
+    served.declare(provider.url, **IMPATIENT)
     headers = served.license("lic_1")
     answer = served.http.get(f"{CALL}/{path}", headers=headers)
     document = answer.json()
@@ -469,6 +468,7 @@ def test_at_the_edge_nobody_drives_the_provider_for_more_than_can_be_paid(
 
 
 def test_a_failed_call_leaves_its_place_to_the_next(served: Served, provider: Provider) -> None:
+    served.declare(provider.url, read_seconds=1)
     headers = served.license("lic_1", limit_calls=1)
     before = provider.calls
     with ThreadPoolExecutor(2) as pool:
