@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from market.cli.opening import require_keys
+from market.cli.environment import require_keys
 from metering import actions
 from metering.settings import MeteringSettings
 from storage import migrations

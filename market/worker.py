@@ -20,6 +20,7 @@ from market import chores
 from market.house import House
 
 log = structlog.get_logger()
+_NOTHING = "worker.nothing"
 
 
 class Queue:
@@ -51,6 +52,7 @@ class Queue:
         self._add("clock.minute", chores.each_minute)
         self._add("clock.hour", chores.each_hour)
         self._add("refinery.cleanse", chores.cleanse)
+        self._add(_NOTHING, lambda _house: None)
 
     def _add(self, name: str, run: Callable[..., None]) -> None:
         """Name a chore as a task; Celery reads a signature, so it gets a plain function."""
@@ -119,6 +121,10 @@ class EmbeddedWorker:
             self._clock.stop()
         if self._thread is not None:
             state.should_terminate = 0
+            for _ in range(
+                2
+            ):  # it looks at that after a message, or after two seconds, and then waits for one more
+                self._queue.send(_NOTHING)
             self._thread.join(15)
             state.should_terminate = None
 

@@ -10,7 +10,8 @@ import typer
 from contracts import keyring
 from market import records
 from market.audit.rules import RecordKind, purgeable_before
-from market.cli.opening import opened, require_keys
+from market.cli.environment import require_keys
+from market.cli.opening import opened
 from market.cli.problems import FileRefused, SettingsRefused
 from market.cli.terminal import JsonFlag, bar, say
 from market.house import House

@@ -1,48 +1,128 @@
 """The commands by name, and the way in: a refusal is printed in both languages, never as a stack trace."""
 
+import atexit
+import gc
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from market.cli import importing, keeping, processes, showing, token_keys, verifying
 from market.cli.terminal import refusals
 
-cli = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="数港 Shugang — 数据资产市场 data market"
-)
-db = typer.Typer(no_args_is_help=True, help="数据库 The database.")
-user = typer.Typer(no_args_is_help=True, help="用户 People.")
-keys = typer.Typer(no_args_is_help=True, help="密钥 Keys.")
-kept = typer.Typer(no_args_is_help=True, help="流水 The journal.")
-verify = typer.Typer(no_args_is_help=True, help="核验 Check what was issued, without trusting the server.")
-for group, name in ((db, "db"), (user, "user"), (keys, "keys"), (verify, "verify"), (kept, "journal")):
-    cli.add_typer(group, name=name)
-cli.command("serve")(processes.serve)
-cli.command("gateway")(processes.gateway)
-cli.command("worker")(processes.worker)
-cli.command("demo")(showing.demo)
-cli.command("import")(importing.import_file)
-cli.command("backup")(keeping.back_up)
-cli.command("restore")(keeping.restore)
-cli.command("reconcile")(keeping.reconcile_all)
-cli.command("close")(keeping.close)
-db.command("upgrade")(keeping.db_upgrade)
-user.command("create")(keeping.user_create)
-user.command("erase")(keeping.erase)
-cli.command("purge")(keeping.purge)
-keys.command("export")(verifying.export_keys)
-keys.command("list")(token_keys.list_keys)
-keys.command("rotate")(token_keys.rotate)
-# A key may begin with a hyphen, and is no option for it.
-keys.command("drop", context_settings={"ignore_unknown_options": True})(token_keys.drop)
-kept.command("export")(verifying.export_journal)
-kept.command("head")(verifying.journal_head)
-verify.command("journal")(verifying.verify_journal)
-verify.command("contract")(verifying.verify_contract)
-verify.command("certificate")(verifying.verify_certificate)
-verify.command("invoice")(verifying.verify_invoice)
-verify.command("statement")(verifying.verify_usage)
+
+class Place(NamedTuple):
+    """Where a command's function is."""
+
+    module: str  # below market.cli
+    function: str
+    settings: dict[str, Any] = {}  # noqa: RUF012  # read only
+
+
+class Group(NamedTuple):
+    """Commands under one word."""
+
+    help: str
+    commands: dict[str, Place]
+
+
+# A command is imported when it is named: a gateway holds nothing of the market, a buyer's check needs no server.
+COMMANDS: dict[str, Place | Group] = {
+    "serve": Place("processes", "serve"),
+    "gateway": Place("data_plane", "gateway"),
+    "worker": Place("processes", "worker"),
+    "demo": Place("showing", "demo"),
+    "import": Place("importing", "import_file"),
+    "backup": Place("keeping", "back_up"),
+    "restore": Place("keeping", "restore"),
+    "reconcile": Place("keeping", "reconcile_all"),
+    "close": Place("keeping", "close"),
+    "purge": Place("keeping", "purge"),
+    "db": Group("数据库 The database.", {"upgrade": Place("keeping", "db_upgrade")}),
+    "user": Group(
+        "用户 People.", {"create": Place("keeping", "user_create"), "erase": Place("keeping", "erase")}
+    ),
+    "keys": Group(
+        "密钥 Keys.",
+        {
+            "export": Place("witnessing", "export_keys"),
+            "list": Place("token_keys", "list_keys"),
+            "rotate": Place("token_keys", "rotate"),
+            # A key may begin with a hyphen, and is no option for it.
+            "drop": Place("token_keys", "drop", {"context_settings": {"ignore_unknown_options": True}}),
+        },
+    ),
+    "journal": Group(
+        "流水 The journal.",
+        {"export": Place("witnessing", "export_journal"), "head": Place("witnessing", "journal_head")},
+    ),
+    "verify": Group(
+        "核验 Check what was issued, without trusting the server.",
+        {
+            "journal": Place("witnessing", "verify_journal"),
+            "contract": Place("verifying", "verify_contract"),
+            "certificate": Place("verifying", "verify_certificate"),
+            "invoice": Place("verifying", "verify_invoice"),
+            "statement": Place("verifying", "verify_usage"),
+        },
+    ),
+}
+
+
+class _Named(Mapping[str, Any]):
+    """Commands that are imported when they are asked for by name."""
+
+    def __init__(self, commands: Mapping[str, Place | Group]) -> None:
+        self._commands = commands
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._commands[name]
+        if isinstance(found, Group):
+            return _Commands(found.commands, name=name, help=found.help, no_args_is_help=True)
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name, **found.settings)(
+            getattr(_imported(f"market.cli.{found.module}"), found.function)
+        )
+        return get_command(alone)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+
+class _Commands(TyperGroup):
+    """A group of commands; without a word of its own, the whole program."""
+
+    def __init__(self, commands: Mapping[str, Place | Group] | None = None, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = _Named(commands or COMMANDS)  # type: ignore[assignment]  # nobody changes them
+
+
+def _imported(module: str) -> Any:
+    """A module; what it imports is never garbage: looking through it would be a tenth of the start."""
+    if module in sys.modules:
+        return sys.modules[module]
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
+        atexit.register(gc.unfreeze)  # or extensions complain of what they find left at the end
+
+
+cli = typer.Typer(pretty_exceptions_enable=False)
+
+
+@cli.callback(cls=_Commands, no_args_is_help=True, help="数港 Shugang — 数据资产市场 data market")
+def _shugang() -> None:
+    """Stand before every command."""
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 from sqlmodel import select
 
-from market.cli import processes
-from market.cli.opening import require_schema
+from market.cli import data_plane
+from market.cli.environment import require_schema
 from market.cli.program import main as shugang
 from metering import books, conversation, till
 from metering.gateway.server import serve_until_told
@@ -228,7 +228,7 @@ def become(order: dict[str, Any]) -> NoReturn:
     point = None if order["point"] is None else Point(order["point"])
     hooks = Hooks(moment, point, order["at"])
     put(sa, "create_engine", hooks.create_engine)
-    put(processes, "serve_until_told", hooks.run(serve_until_told))
+    put(data_plane, "serve_until_told", hooks.run(serve_until_told))
     put(books.SqliteBooks, "write", hooks.written(books.SqliteBooks.write))
     put(books.PostgresBooks, "entries", hooks.written(books.PostgresBooks.entries))
     put(conversation.Conversation, "commit", hooks.said(conversation.Conversation.commit))

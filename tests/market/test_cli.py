@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 from sqlmodel import col
+from typer.testing import CliRunner
 
 from contracts import keyring
 from contracts.rules import LicenseState
@@ -23,6 +24,7 @@ from contracts.templates import content_hash
 from market.billing.queries import issued_invoice
 from market.billing.signatures import signed_file
 from market.cli import main
+from market.cli.program import COMMANDS, Group, cli
 from market.house import House
 from market.identity.rules import OrgKind, Role
 from market.registry import certificates
@@ -517,6 +519,46 @@ def test_the_gateway_runs_alone(house: House, shell: Shell) -> None:
     finally:
         process.terminate()
         assert process.wait(20) in {0, -15}
+
+
+def imported_by(module: str) -> set[str]:
+    """What a process holds that begins with this module of ours."""
+    said = subprocess.run(
+        [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(said.stdout.split())
+
+
+def test_a_gateway_and_an_offline_check_hold_no_market() -> None:
+    for command in ("gateway", "verify"):
+        found = COMMANDS[command]
+        place = found.commands["statement"] if isinstance(found, Group) else found
+        held = imported_by(f"market.cli.{place.module}")
+        assert f"market.cli.{place.module}" in held
+        assert not held & {
+            "market.house",
+            "market.app",
+            "market.worker",
+            "fastapi",
+            "celery",
+            "stripe",
+            "duckdb",
+        }
+    assert {"market.house", "fastapi", "celery"} <= imported_by("market.cli.processes")
+
+
+def test_every_command_is_where_the_program_says() -> None:
+    for name, found in COMMANDS.items():
+        words = [[name, each] for each in found.commands] if isinstance(found, Group) else [[name]]
+        for command in words:
+            told = CliRunner().invoke(cli, [*command, "--help"])
+            assert (told.exit_code, " ".join(command) in told.output) == (0, True), told.output
+    told = CliRunner().invoke(cli, ["gatway"])
+    assert (told.exit_code, "Did you mean 'gateway'?" in told.output) == (2, True)
 
 
 def test_a_snapshot_sees_one_moment(house: House) -> None:

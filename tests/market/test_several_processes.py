@@ -1,5 +1,6 @@
 """`shugang gateway --processes 2`: one address; who dies is replaced and nobody is turned away; all end together."""
 
+import json
 import os
 import signal
 import socket
@@ -82,7 +83,8 @@ def test_who_dies_is_replaced_and_nobody_is_turned_away(crew: Crew) -> None:
     os.kill(dead, signal.SIGKILL)
     assert crew.asked(40) == {200}  # half of them knock where it was
     eventually(lambda: len(crew.workers() - {dead}) == 2)
-    assert f"pid={dead}" in crew.log.read_text()
+    notes = [json.loads(line) for line in crew.log.read_text().splitlines() if line.startswith("{")]
+    assert [(each["event"], each["pid"]) for each in notes] == [("process.ended", dead)]
     crew.process.terminate()
     assert crew.process.wait(30) == 0, crew.log.read_text()[-2000:]
     assert not any(map(alive, before))
