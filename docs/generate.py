@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from market.app import build_api
 from market.approvals.procedures import PROCEDURES
 from market.approvals.rules import CaseState, Part, allowed
 from market.identity.rules import GRANTS, ROLES_OF, SECOND_FACTOR, Permission
@@ -26,7 +27,7 @@ from metering.gateway import ROUTES
 from storage.kernel.machine import Machine
 from storage.kernel.problem import Problem
 from storage.kernel.words import Worded
-from tests.house.routes import bare_app, permissions_by_route
+from tests.house.routes import permissions_by_route
 from tests.house.tree import descendants, load_all
 
 FOLDER = Path(__file__).parent
@@ -183,8 +184,7 @@ def permissions() -> str:
         ]
         for kind, given in sorted(ROLES_OF.items())
     ]
-    with bare_app() as app:
-        routes = permissions_by_route(app)
+    routes = permissions_by_route(build_api())
     by_route = [
         [f"`{route}`", " or ".join(f"`{each}`" for each in dict.fromkeys(asked)) or "公开 public"]
         for route, asked in sorted(routes.items(), key=lambda item: item[0].split()[::-1])

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -137,8 +138,8 @@ PAGES = (
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def build_api(house: House) -> FastAPI:
-    """The FastAPI application alone: every page and the control API."""
+def build_api(*, demo_pages: bool = False) -> FastAPI:
+    """The FastAPI application alone: every page and the control API. `Shell` tells each request its house."""
     app = FastAPIOffline(
         title="数港 Shugang",
         version="1",
@@ -146,9 +147,8 @@ def build_api(house: House) -> FastAPI:
         openapi_url="/openapi.json",
         lifespan=None,
     )
-    app.state.house = house
     # The framework builds a router's routes when a request first looks there: pages, the portal above all, come first.
-    pages = (*PAGES, demo) if house.settings.demo else PAGES
+    pages = (*PAGES, demo) if demo_pages else PAGES
     frame.install(app, [page.router for page in pages])
     for module in API:
         app.include_router(module.router, prefix="/api/v1")
@@ -160,6 +160,9 @@ def build_api(house: House) -> FastAPI:
     return app
 
 
+_api = cache(build_api)  # it is the same for every house of a process
+
+
 class Front:
     """The one door: hands each request to the data plane or the market, and holds their lifetimes.
 
@@ -169,7 +172,7 @@ class Front:
     def __init__(self, house: House, *, background: bool = True) -> None:
         self.house = house
         self.background = background
-        self.market: ASGI = Shell(build_api(house), house.settings.limits.json_bytes)
+        self.market: ASGI = Shell(_api(demo_pages=house.settings.demo), house)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
+from market.house import House
 from market.http.problems import BodyTooLarge, ServerFault, as_problem
 from market.http.render import page
 from market.http.uploads import is_upload
@@ -36,17 +37,18 @@ DOCS_CSP = (
 
 
 class Shell:
-    """Pure ASGI: adds headers to every answer and stops a body above the limit before it is read."""
+    """Pure ASGI: says whose house it is, adds headers to every answer, stops a body above the limit before it is read."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], body_limit: int) -> None:
-        self.app, self.body_limit = app, body_limit
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], house: House) -> None:
+        self.app, self.house = app, house
+        self.body_limit = house.settings.limits.json_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request_id = new_id("req")
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, house=self.house)
         path: str = scope["path"]
         taken = 0
         bare = scope["method"] == "HEAD"

@@ -34,8 +34,8 @@ class Visitor:
 
 
 def house_of(request: Request) -> House:
-    """The house this server was built from."""
-    house: House = request.app.state.house
+    """The house this request came to."""
+    house: House = request.state.house
     return house
 
 

@@ -1,18 +1,12 @@
 """How a law sees the routes: as they are served, each with the permission it asks."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from market.app import build_api
-from market.house import House
 from market.identity.rules import Permission
-from market.settings import Settings
 
 
 def contexts(app: FastAPI) -> Iterator[RouteContext]:
@@ -38,14 +32,3 @@ def permissions_by_route(app: FastAPI) -> dict[str, tuple[Permission, ...]]:
         for method in context.methods or ()
         if method != "HEAD"
     }
-
-
-@contextmanager
-def bare_app() -> Iterator[FastAPI]:
-    """The application over an empty data folder, for looking at its routes only."""
-    with TemporaryDirectory() as folder:
-        house = House(Settings(data_dir=Path(folder)))
-        try:
-            yield build_api(house)
-        finally:
-            house.close()

@@ -12,7 +12,7 @@ from market.http.who import allow
 from market.identity.rules import GRANTS, OrgKind, Permission, Role
 from storage.kernel.ids import new_id
 from tests import people
-from tests.house.routes import bare_app, contexts, permissions_by_route
+from tests.house.routes import contexts, permissions_by_route
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ORIGIN = "http://127.0.0.1:8000"
@@ -28,23 +28,23 @@ def writable(app: FastAPI) -> list[str]:
 
 
 def test_no_writing_route_opens_to_an_auditor() -> None:
-    with bare_app() as app:
-        assert len([route for route in permissions_by_route(app) if route.startswith(WRITES)]) >= 100
-        assert writable(app) == []
+    app = build_api()
+    assert len([route for route in permissions_by_route(app) if route.startswith(WRITES)]) >= 100
+    assert writable(app) == []
 
-        @app.post("/api/v1/planted", dependencies=[allow(Permission.JOURNAL_READ)])
-        def planted() -> None: ...
+    @app.post("/api/v1/planted", dependencies=[allow(Permission.JOURNAL_READ)])
+    def planted() -> None: ...
 
-        assert writable(app) == ["POST /api/v1/planted"]
-        print("the auditor changes nothing → caught: POST /api/v1/planted")
+    assert writable(app) == ["POST /api/v1/planted"]
+    print("the auditor changes nothing → caught: POST /api/v1/planted")
 
 
 def test_every_writing_route_refuses_an_auditor(house: House) -> None:
-    app = build_api(house)
+    app = build_api()
     operator = people.organization(house.store, OrgKind.MARKET_OPERATOR, "青岛数港运营有限公司")
     auditor = people.person(house.store, operator, "audit@x.cn", Role.AUDITOR)
     asked, given = 0, []
-    with TestClient(Shell(app, 1 << 20), base_url=ORIGIN, raise_server_exceptions=False) as client:
+    with TestClient(Shell(app, house), base_url=ORIGIN, raise_server_exceptions=False) as client:
         people.sign_in(client, house.store, house.secret, auditor)
         csrf = str(client.headers["X-CSRF-Token"])
         for context in contexts(app):
@@ -71,10 +71,10 @@ def test_every_writing_route_refuses_an_auditor(house: House) -> None:
 
 
 def test_an_auditor_reads_the_trail(house: House) -> None:
-    app = build_api(house)
+    app = build_api()
     operator = people.organization(house.store, OrgKind.MARKET_OPERATOR, "青岛数港运营有限公司")
     auditor = people.person(house.store, operator, "audit@x.cn", Role.AUDITOR)
-    with TestClient(Shell(app, 1 << 20), base_url=ORIGIN) as client:
+    with TestClient(Shell(app, house), base_url=ORIGIN) as client:
         people.sign_in(client, house.store, house.secret, auditor)
         for path in (
             "/api/v1/journal",

@@ -1,7 +1,7 @@
 """Every route has a permission or is public for a written reason, and a second tenant gets nothing by an id."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from market.identity.tables import Membership
 from storage.kernel.ids import new_id
 from tests import people
 from tests.house.planting import Planter
-from tests.house.routes import bare_app, contexts, permissions_by_route
+from tests.house.routes import contexts, permissions_by_route
 
 # Method and path → why nobody needs to be known here. An entry without a route fails, too.
 PUBLIC = {
@@ -101,9 +101,8 @@ def unguarded(app: FastAPI) -> set[str]:
 
 
 @pytest.fixture
-def app() -> Iterator[FastAPI]:
-    with bare_app() as app:
-        yield app
+def app() -> FastAPI:
+    return build_api()
 
 
 def test_the_walk_sees_what_openapi_sees(app: FastAPI) -> None:
@@ -278,10 +277,9 @@ def by_id(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
 
 def leaks(app: FastAPI, world: World) -> list[str]:
     """What the stranger was given, operation by operation."""
-    limit = world.house.settings.limits.json_bytes
     components = app.openapi()["components"]["schemas"]
     complaints = []
-    shell = Shell(app, limit)
+    shell = Shell(app, world.house)
     with TestClient(shell, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
         people.sign_in(client, world.house.store, world.house.secret, world.stranger)
         for method, path, operation in by_id(app):
@@ -316,13 +314,13 @@ def world(house: House) -> World:
 
 
 def test_a_second_tenant_gets_nothing_by_an_id(world: World) -> None:
-    app = build_api(world.house)
+    app = build_api()
     assert len(by_id(app)) >= 50
     assert leaks(app, world) == []
 
 
 def test_a_route_that_shows_others_things_is_caught(world: World) -> None:
-    app = build_api(world.house)
+    app = build_api()
 
     @app.get("/api/v1/planted/{party_id}", dependencies=[allow(Permission.SELF)])
     def planted(party_id: str, actor: ActorDep) -> str:

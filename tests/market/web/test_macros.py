@@ -7,7 +7,6 @@ import pytest
 from fastapi import Request
 
 from market.app import build_api
-from market.house import House
 from market.http.render import Reader, environment
 from market.identity.rules import Verification
 
@@ -15,8 +14,8 @@ Draw = Callable[..., str]
 
 
 @pytest.fixture
-def draw(house: House) -> Draw:
-    build_api(house)
+def draw() -> Draw:
+    build_api()
     reader = Reader("zh", "Asia/Shanghai")
     scope = {
         "type": "http", "method": "GET", "path": "/orders", "query_string": b"q=%E6%B5%B7&page=2", "headers": [],

@@ -167,8 +167,8 @@ def test_a_qr_code_scales_and_carries_no_style() -> None:
     assert 'width="' not in picture
 
 
-def test_the_navigation_names_each_place_once(house: House) -> None:
-    build_api(house)
+def test_the_navigation_names_each_place_once() -> None:
+    build_api()
     paths = [place.path for place in PUBLIC + DESK]
     assert len(paths) == len(set(paths))
 
