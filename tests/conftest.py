@@ -1,5 +1,7 @@
 """Fixtures: every database test runs on SQLite and PostgreSQL; what cannot start is said loudly."""
 
+import atexit
+import gc
 import os
 import shutil
 from collections import Counter
@@ -24,6 +26,7 @@ from storage.objects import LocalObjects
 from storage.settings import StorageSettings
 from storage.unit import Store
 from tests import servers
+from tests.resuming import same_keys
 
 hypothesis_settings.register_profile(
     "house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -61,6 +64,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_sessionstart() -> None:
+    gc.disable()  # what is collected is never garbage
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+    atexit.register(_thaw)
+
+
+def _thaw() -> None:
+    gc.unfreeze()  # or extensions complain of what they find left at the end
+    gc.disable()  # which the interpreter looks through once more all the same
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -167,7 +185,7 @@ def objects(tmp_path: Path) -> LocalObjects:
 def house(database_url: str, tmp_path: Path) -> Iterator[House]:
     """A house on a fresh database, without its background pulse: tests beat it themselves."""
     settings = Settings(
-        data_dir=tmp_path / "var",
+        data_dir=same_keys(tmp_path / "var"),
         storage=StorageSettings(
             database_url=database_url, objects_url=f"file://{tmp_path}/objects", pool_size=4
         ),

@@ -11,6 +11,7 @@ from market.app import Front
 from market.house import House
 from market.settings import Settings
 from tests.market.assets import QUICK
+from tests.resuming import same_keys
 
 HOST = "http://127.0.0.1:8000"
 # What a browser adds to a form sent from our own page.
@@ -19,9 +20,9 @@ OWN = {"Origin": HOST, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
 
 @pytest.fixture
 def house(sqlite_template: Path, tmp_path: Path) -> Iterator[House]:
-    (tmp_path / "var").mkdir()
-    shutil.copyfile(sqlite_template, tmp_path / "var" / "market.db")
-    house = House(Settings(data_dir=tmp_path / "var", registry=QUICK))
+    folder = same_keys(tmp_path / "var")
+    shutil.copyfile(sqlite_template, folder / "market.db")
+    house = House(Settings(data_dir=folder, registry=QUICK))
     yield house
     house.close()
 

@@ -241,7 +241,7 @@ def test_a_rule_switched_on_approves_what_is_open_free_and_unchanged(market: Mar
         OrgKind.MARKET_OPERATOR,
         party_verified=True,
     )
-    person = market._arrive(admin)
+    person = market.arrived(admin)
     assert "listing.open-data" in market["auditor"].get("/desk/rules")
     market["approver"].post("/desk/rules/listing.open-data", 403, on="yes", reason="加快开放数据上架")
     person.post("/desk/rules/listing.open-data", 422, on="yes", reason="好")

@@ -1,7 +1,8 @@
 """A market in this process with everybody signed in, and a deal taken as far as a test needs it."""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -26,7 +27,9 @@ from storage.kernel import clock
 from storage.kernel.ids import new_id
 from tests.market.people import APPROVER, AUDITOR, BUYER, COMPLIANCE, PROVIDER, SECOND_APPROVER
 from tests.market.products import listed_product, seated
+from tests.resuming import entries, resumed
 
+T = TypeVar("T")
 HOST = "http://127.0.0.1:8000"
 OWN = {"Origin": HOST, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
 
@@ -84,18 +87,31 @@ class Market:
     ) -> None:
         self.house = house
         self.front = Front(house, background=False)
-        self.people = {name: self._arrive(actor) for name, actor in CAST.items()}
-        self.product: Product = listed_product(
-            house.store,
+        self._name = ("market", delivery, house.settings.registry)
+        self._fresh = entries(house) == 0
+        sessions, product_id = self._resumed(self._name, lambda: self._open(delivery))
+        self._entries = entries(house)
+        self.people = {name: self._person(*session) for name, session in sessions.items()}
+        with house.store.view() as view:
+            self.product = view.session.get_one(Product, product_id)
+            self.plan = plans(view, product_id)[0]
+
+    def _resumed(self, name: tuple[object, ...], make: Callable[[], T]) -> T:
+        return resumed(self.house, name, make) if self._fresh else make()
+
+    def _open(self, delivery: tuple[DeliveryMode, ...]) -> tuple[dict[str, tuple[str, str]], str]:
+        """Everybody's session, and the product's id."""
+        sessions = {name: self._arrive(actor) for name, actor in CAST.items()}
+        product = listed_product(
+            self.house.store,
             tier=Tier.COMMERCIAL,
             delivery=delivery,
             price=Price(call_fen=200),
             kind=PlanKind.PER_CALL,
         )
-        with house.store.view() as view:
-            self.plan = plans(view, self.product.id)[0]
+        return sessions, product.id
 
-    def _arrive(self, actor: Actor) -> Person:
+    def _arrive(self, actor: Actor) -> tuple[str, str]:
         seated(self.house.store, actor)
         with self.house.store.unit("system:test") as unit:
             owner = unit.session.get_one(Party, actor.own_org)
@@ -126,10 +142,17 @@ class Market:
             )
             unit.session.flush()
             cookie, session = open_session(unit, actor.id, totp_step=1)
+            return cookie, session.csrf
+
+    def arrived(self, actor: Actor) -> Person:
+        """Somebody more."""
+        return self._person(*self._arrive(actor))
+
+    def _person(self, cookie: str, csrf: str) -> Person:
         client = TestClient(
             self.front, base_url=HOST, headers=OWN, follow_redirects=False, client=("127.0.0.1", 5000)
         )
-        return Person(client, cookie, session.csrf)
+        return Person(client, cookie, csrf)
 
     def __getitem__(self, name: str) -> Person:
         return self.people[name]
@@ -180,6 +203,13 @@ class Market:
         return self.order(order.id)
 
     def paid(self) -> Order:
+        """An order in force; the first of a market to which nothing else has happened is made once."""
+        self._fresh = self._fresh and entries(self.house) == self._entries
+        order_id = self._resumed((*self._name, "paid"), self._paid)
+        self._fresh = False
+        return self.order(order_id)
+
+    def _paid(self) -> str:
         order = self.signed()
         path = f"/payments/{order.payment_id}"
         self["finance"].post(
@@ -187,7 +217,7 @@ class Market:
         )
         self["finance2"].post(f"{path}/confirmation", agree="yes")
         self.house.pulse.beat()
-        return self.order(order.id)
+        return order.id
 
 
 def used(market: Market, order: Order) -> None:
