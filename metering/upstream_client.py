@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import httpcore2
 
@@ -122,12 +123,18 @@ class Told:
         return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    """The authorities of this system, which take some 20 ms to read."""
+    return ssl.create_default_context()
+
+
 class UpstreamClient:
     """上游客户端. Kept connections to every upstream of this process; close it when the gateway stops."""
 
     def __init__(self, private_hosts: Iterable[str], resolve: Resolve = resolve_host) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=_trust(),
             max_connections=None,  # each upstream has its own bound
             max_keepalive_connections=64,
             keepalive_expiry=15.0,

@@ -114,7 +114,12 @@ def _imported(module: str) -> Any:
     finally:
         gc.freeze()
         gc.enable()
-        atexit.register(gc.unfreeze)  # or extensions complain of what they find left at the end
+        atexit.register(_thaw)
+
+
+def _thaw() -> None:
+    gc.unfreeze()  # or extensions complain of what they find left at the end
+    gc.disable()  # which the interpreter looks through once more all the same
 
 
 cli = typer.Typer(pretty_exceptions_enable=False)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import httpx2
 
-from tests.servers import free_port, wait_for
+from tests.servers import NO_TLS, free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -137,17 +137,17 @@ class Provider:
     @property
     def calls(self) -> int:
         """How many calls reached it."""
-        return sum(httpx2.get(f"{self.url}/_seen").json()["seen"].values())
+        return sum(httpx2.get(f"{self.url}/_seen", verify=NO_TLS).json()["seen"].values())
 
     @property
     def last(self) -> dict[str, Any]:
         """The last call as it arrived: method, path, headers as pairs, body."""
-        found: dict[str, Any] = httpx2.get(f"{self.url}/_seen").json()["last"]
+        found: dict[str, Any] = httpx2.get(f"{self.url}/_seen", verify=NO_TLS).json()["last"]
         return found
 
     def mood(self, status: int) -> None:
         """What `/v2/moody` answers from now on."""
-        httpx2.get(f"{self.url}/_mode/{status}")
+        httpx2.get(f"{self.url}/_mode/{status}", verify=NO_TLS)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tests.metering.commits import AroundCommits, Disk
 from tests.metering.gatehouse import FILE, KINDS, Served, serving_file
 from tests.metering.listening import listening
 from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
-from tests.servers import free_port
+from tests.servers import NO_TLS, free_port
 
 
 @pytest.fixture
@@ -127,7 +127,10 @@ def served(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
-    with listening(gateway, port, gateway.at_once), httpx2.Client(base_url=url, timeout=20) as http:
+    with (
+        listening(gateway, port, gateway.at_once),
+        httpx2.Client(base_url=url, timeout=20, verify=NO_TLS) as http,
+    ):
         house = Served(gateway, http, store, credential.id, secret)
         house.open_gate("lic_1", price=SomePrice(call_fen=3, row_fen=1))
         yield house

@@ -10,6 +10,7 @@ import httpx2
 from starlette.types import ASGIApp
 
 from metering.gateway.server import AtOnce, bound, serve
+from tests.servers import NO_TLS
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def listening(app: ASGIApp, port: int, at_once: AtOnce | None = None, **more: An
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     transport = httpx2.HTTPTransport(retries=60)
-    with httpx2.Client(transport=transport, timeout=20, trust_env=False) as asking:
+    with httpx2.Client(transport=transport, timeout=20, trust_env=False, verify=NO_TLS) as asking:
         asking.get(f"http://127.0.0.1:{port}/healthz")
     try:
         yield

@@ -28,7 +28,7 @@ from tests.doubles.upstream import Provider, provider_process
 from tests.faults.wire import eventually
 from tests.metering.listening import listening
 from tests.metering.shelf import BARE, SomePolicy, SomePrice, put_on_shelf
-from tests.servers import free_port
+from tests.servers import NO_TLS, free_port
 
 SECRET = "Bearer provider-secret-0123456789"
 PATHS = tuple(
@@ -138,7 +138,10 @@ def serve(store: Store, objects: LocalObjects, provider: Provider, tmp_path: Pat
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         gateway = build_gateway(store, objects, settings, public_url=url, folder=tmp_path / "gateway")
-        with listening(gateway, port, gateway.at_once), httpx2.Client(base_url=url, timeout=20) as http:
+        with (
+            listening(gateway, port, gateway.at_once),
+            httpx2.Client(base_url=url, timeout=20, verify=NO_TLS) as http,
+        ):
             house = Served(http, store, Seal(settings), settings)
             house.declare(provider.url)
             yield house

@@ -32,7 +32,7 @@ from storage.seal import Seal as HouseSeal
 from storage.unit import Store
 from tests.metering.gatehouse import Served
 from tests.metering.listening import listening
-from tests.servers import free_port
+from tests.servers import NO_TLS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = "/data/v1/product-1/rows?limit=1"
@@ -65,7 +65,7 @@ def second(
     port = free_port()
     with (
         listening(gateway, port, gateway.at_once),
-        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=NO_TLS) as http,
     ):
         yield http
 
