@@ -380,24 +380,25 @@ def test_a_repeat_that_fails_does_not_say_that_nothing_was_charged(
     assert len(served.events()) == 1
 
 
-def test_the_breaker_opens_rests_and_closes_again(served: Served, provider: Provider) -> None:
-    headers = served.license("lic_1")
-    provider.mood(500)
-    before = provider.calls
-    for _ in range(3):
-        assert served.http.get(f"{CALL}/moody", headers=headers).status_code == 502
-    resting = served.http.get(f"{CALL}/moody", headers=headers)
-    assert (resting.status_code, resting.json()["type"]) == (503, "/problems/upstream-resting")
-    assert resting.headers["retry-after"] in {"1", "2"}
-    assert provider.calls == before + 3
-    time.sleep(1.1)
-    assert served.http.get(f"{CALL}/moody", headers=headers).status_code == 502  # tried once, rests again
-    assert served.http.get(f"{CALL}/moody", headers=headers).status_code == 503
-    assert provider.calls == before + 4
-    provider.mood(200)
-    time.sleep(1.1)
-    assert [served.http.get(f"{CALL}/moody", headers=headers).status_code for _ in range(3)] == [200] * 3
-    assert len(served.events()) == 3
+def test_the_breaker_opens_rests_and_closes_again(serve: Serve, provider: Provider) -> None:
+    with serve(breaker_seconds=3.0) as served:
+        headers = served.license("lic_1")
+        provider.mood(500)
+        before = provider.calls
+        for _ in range(3):
+            assert served.http.get(f"{CALL}/moody", headers=headers).status_code == 502
+        resting = served.http.get(f"{CALL}/moody", headers=headers)
+        assert (resting.status_code, resting.json()["type"]) == (503, "/problems/upstream-resting")
+        assert resting.headers["retry-after"] in {"1", "2", "3", "4"}
+        assert provider.calls == before + 3
+        time.sleep(3.1)
+        assert served.http.get(f"{CALL}/moody", headers=headers).status_code == 502  # tried once, rests again
+        assert served.http.get(f"{CALL}/moody", headers=headers).status_code == 503
+        assert provider.calls == before + 4
+        provider.mood(200)
+        time.sleep(3.1)
+        assert [served.http.get(f"{CALL}/moody", headers=headers).status_code for _ in range(3)] == [200] * 3
+        assert len(served.events()) == 3
 
 
 def test_a_large_answer_is_charged_when_it_is_whole(served: Served) -> None:
