@@ -5,18 +5,20 @@ import os
 import secrets
 import threading
 from collections import OrderedDict
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from metering.serving import ServingCopy
+from storage.kernel import clock
 from storage.kernel.problem import Unavailable
 from storage.kernel.words import Words
 from storage.objects import ObjectDamaged, Objects, hash_file
 
 _OPEN_FILES = 128
 _REMEMBERED = 10_000
+_LEFT_BEHIND = 3600  # seconds since somebody wrote to a file that is being fetched
 
 
 @dataclass(slots=True)
@@ -60,6 +62,14 @@ class ServingCopies:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._verified: dict[str, tuple[int, int, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what a process that was killed had half fetched; others may be fetching now."""
+        for path in self._folder.glob("*.*"):
+            with suppress(FileNotFoundError):  # another process sweeps, too
+                if clock.now().timestamp() - path.stat().st_mtime > _LEFT_BEHIND:
+                    path.unlink()
 
     def is_open(self, sha256: str) -> bool:
         """Whether the copy can be read without fetching or verifying it first."""

@@ -17,9 +17,10 @@ class InvalidToken(Problem):
         "Get a new token with your credential at /oauth/token.",
     )
 
-    def __init__(self, detail: Words | None = None, /, *, error: str = "invalid_token") -> None:
+    def __init__(self, detail: Words | None = None, /, *, shown: bool = True) -> None:
         super().__init__(detail)
-        self.headers["WWW-Authenticate"] = f'Bearer realm="shugang", error="{error}"'
+        # Who showed no token is told how to ask, and of no error (RFC 6750 3.1).
+        self.headers["WWW-Authenticate"] = 'Bearer realm="shugang"' + ', error="invalid_token"' * shown
 
 
 class WrongAudience(InvalidToken):

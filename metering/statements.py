@@ -21,6 +21,7 @@ from metering.rating import Usage
 from metering.words import Kind
 from storage.kernel import clock
 from storage.kernel.canonical import digest
+from storage.kernel.problem import invalid
 from storage.kernel.words import Worded, Words
 from storage.unit import View
 
@@ -123,6 +124,12 @@ _END = b"]}"
 
 def _head(header: Mapping[str, Any]) -> bytes:
     return orjson.dumps(header)[:-1] + b',"events":['
+
+
+def refuse_future(period: str, zone: str) -> None:
+    """Raise Invalid for a month (`YYYY-MM`) that has not begun: nothing of it can be attested."""
+    if period > clock.period_of(clock.now(), zone):
+        raise invalid("period", "future", "该月份尚未开始。", "This month has not begun.")
 
 
 def issue_statement(

@@ -88,7 +88,7 @@ def bearer(request: Request) -> str:
     """The token of the Authorization header. Raises InvalidToken."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise InvalidToken(error="invalid_request")
+        raise InvalidToken(shown=False)
     return token.strip()
 
 

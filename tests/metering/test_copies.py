@@ -1,5 +1,6 @@
 """Serving copies fetched from a real S3 store: once, verified, evicted by size, never while open."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -102,6 +103,20 @@ def test_a_copy_verified_before_is_opened_again_without_reading_it_whole(
     afresh = ServingCopies(objects, tmp_path / "others", 1 << 30)
     with pytest.raises(ObjectDamaged), afresh.reading(names[0]):
         pass
+
+
+def test_what_a_killed_process_had_half_fetched_goes_and_what_is_being_fetched_stays(
+    objects: LocalObjects, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    copy, left, coming = (folder / name for name in ("0" * 64, "1" * 64 + ".ab12", "2" * 64 + ".cd34"))
+    for path in (copy, left, coming):
+        path.write_bytes(b"x")
+    for path in (copy, left):
+        os.utime(path, (0, 0))
+    ServingCopies(objects, folder, 1 << 30)
+    assert sorted(folder.iterdir()) == [copy, coming]
 
 
 def test_a_damaged_copy_is_refused_and_fetched_anew(remote: S3Objects, tmp_path: Path) -> None:

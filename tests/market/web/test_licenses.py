@@ -97,7 +97,8 @@ def test_a_statement_leaves_signed(market: Market, order: Order) -> None:
     verdict = verify_statement(answer.content, {str(key.kid): key})
     assert verdict.genuine
     assert (verdict.license_id, verdict.period) == (order.license_id, period)
-    for wrong in ("2026-13", "２０２６-11"):
+    coming = clock.period_of(clock.period_bounds(period, "Asia/Shanghai")[1], "Asia/Shanghai")
+    for wrong in ("2026-13", "２０２６-11", coming, "9999-12"):
         assert buyer.get(path, params={"period": wrong}).status_code == 422
     assert market["rival"].client.get(path, params={"period": period}).status_code == 404
 
