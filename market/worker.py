@@ -121,9 +121,8 @@ class EmbeddedWorker:
             self._clock.stop()
         if self._thread is not None:
             state.should_terminate = 0
-            for _ in range(
-                2
-            ):  # it looks at that after a message, or after two seconds, and then waits for one more
+            # It looks at that after a message, or after two seconds, and then waits for one more.
+            for _ in range(2):
                 self._queue.send(_NOTHING)
             self._thread.join(15)
             state.should_terminate = None

@@ -155,6 +155,7 @@ class ServingCopies:
     def _fetched(self, sha256: str) -> Path:
         path = self._folder / sha256
         if not path.exists():
+            self._sweep()
             incoming = self._folder / f"{sha256}.{secrets.token_hex(4)}"
             self._verified.pop(sha256, None)
             try:

@@ -17,10 +17,11 @@ class InvalidToken(Problem):
         "Get a new token with your credential at /oauth/token.",
     )
 
-    def __init__(self, detail: Words | None = None, /, *, shown: bool = True) -> None:
+    def __init__(self, detail: Words | None = None, /, *, token_shown: bool = True) -> None:
         super().__init__(detail)
         # Who showed no token is told how to ask, and of no error (RFC 6750 3.1).
-        self.headers["WWW-Authenticate"] = 'Bearer realm="shugang"' + ', error="invalid_token"' * shown
+        error = ', error="invalid_token"' if token_shown else ""
+        self.headers["WWW-Authenticate"] = f'Bearer realm="shugang"{error}'
 
 
 class WrongAudience(InvalidToken):

@@ -126,26 +126,23 @@ def _head(header: Mapping[str, Any]) -> bytes:
     return orjson.dumps(header)[:-1] + b',"events":['
 
 
-def refuse_future(period: str, zone: str) -> None:
-    """Raise Invalid for a month (`YYYY-MM`) that has not begun: nothing of it can be attested."""
-    if period > clock.period_of(clock.now(), zone):
-        raise invalid("period", "future", "该月份尚未开始。", "This month has not begun.")
-
-
 def issue_statement(
     view: View,
     license_id: str,
     period: str,
     *,
     key: OKPKey,
+    zone: str,
     folder: Path | None = None,
     proved: int = PROVED_LINES,
 ) -> Statement:
     """出具对账单. The statement of a license and a period (`YYYY-MM`), signed with the document key.
 
-    view: a snapshot. folder: where a long month waits to be sent. proved: up to so many lines, each carries
-    the proof that it is under the root.
+    view: a snapshot. zone: where months begin. folder: where a long month waits to be sent. proved: up to so many
+    lines, each carries the proof that it is under the root. Raises Invalid for a month that has not begun.
     """
+    if period > clock.period_of(clock.now(), zone):
+        raise invalid("period", "future", "该月份尚未开始。", "This month has not begun.")
     lines = lines_of_period(view, license_id, period)
     first = list(islice(lines, proved + 1))
     if len(first) <= proved:

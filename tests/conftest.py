@@ -66,14 +66,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
-def pytest_sessionstart() -> None:
-    gc.disable()  # what is collected is never garbage
-
-
-def pytest_collection_finish() -> None:
-    gc.freeze()
-    gc.enable()
-    atexit.register(_thaw)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let nobody look for garbage in what is imported: there is none."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        atexit.register(_thaw)
 
 
 def _thaw() -> None:

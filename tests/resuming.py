@@ -76,6 +76,7 @@ def _keep(house: House, found: object) -> _Kept:
     else:
         place = new_id("kept")
         _replace(house, place, str(house.database.url.database))
+        atexit.register(_administer, house.database.url, f'DROP DATABASE IF EXISTS "{place}"')
     return _Kept(found, place, folder / "objects")
 
 
@@ -92,8 +93,16 @@ def _copy(source: str, to: str) -> None:
 def _replace(house: House, name: str, template: str) -> None:
     """Make a database like another one, with which nobody is connected then."""
     house.database.close()  # a connection is made anew when it is needed
-    engine = sa.create_engine(house.database.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    _administer(
+        house.database.url,
+        f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
+        f'CREATE DATABASE "{name}" TEMPLATE "{template}"',
+    )
+
+
+def _administer(server: sa.URL, *statements: str) -> None:
+    engine = sa.create_engine(server.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        for statement in statements:
+            connection.exec_driver_sql(statement)
     engine.dispose()

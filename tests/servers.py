@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 DISK = "/var/tmp"  # outlives a restart of the machine, so it is no memory
-NO_TLS = ssl.SSLContext(
-    ssl.PROTOCOL_TLS_CLIENT
-)  # for clients of plain HTTP: reading the authorities takes 20 ms each
+# For clients of plain HTTP: reading the authorities takes 20 ms each.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
 
 

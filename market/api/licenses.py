@@ -24,7 +24,7 @@ from market.trading.closing import count_license, settle_license
 from market.trading.queries import readable_license
 from metering.limits import Limit, limits_of
 from metering.queries import gate
-from metering.statements import issue_statement, refuse_future
+from metering.statements import issue_statement
 from metering.usage import span, usage_by
 from metering.words import By, LimitUnit
 from storage.unit import Unit
@@ -174,11 +174,12 @@ def _figures(limit: Limit) -> dict[str, int | None]:
 )
 def usage_statement(house: HouseDep, actor: ActorDep, license_id: str, period: Month) -> StreamingResponse:
     """对账单 · Every counted event of a month under a signed Merkle root; `shugang verify statement` checks it offline."""
-    refuse_future(period, house.settings.timezone)
     key = house.document_key()
     with house.store.snapshot() as view:
         number = readable_license(view, actor, license_id).number
-        issued = issue_statement(view, license_id, period, key=key, folder=house.work)
+        issued = issue_statement(
+            view, license_id, period, key=key, zone=house.settings.timezone, folder=house.work
+        )
     return StreamingResponse(
         issued.parts(),
         media_type="application/json",

@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
-from market import logs
-from market.cli.environment import refusing, require_keys, require_schema, settings
+from market.cli.environment import opened_store, refusing, require_keys
 from market.cli.problems import PortTaken
 from market.cli.several import several
 from market.cli.terminal import JsonFlag, refusals, say
 from market.settings import Settings
 from metering.gateway.app import Gateway, build_gateway
 from metering.gateway.server import bound, serve_until_told
-from storage.database import open_database
 from storage.objects import open_objects
-from storage.unit import Store
 
 
 def gateway(
@@ -47,13 +44,7 @@ def _answer_as_one_of_them(listener: socket.socket) -> None:
 
 @contextmanager
 def _data_plane() -> Iterator[tuple[Gateway, Settings]]:
-    logs.configure()
-    with refusing():
-        settled = settings().settled()
-        database = open_database(settled.storage)
-    try:
-        store = Store(database)
-        require_schema(store)
+    with opened_store() as (store, settled):
         require_keys(store, settled.metering)
         with refusing():
             objects = open_objects(settled.storage.objects_url)
@@ -67,8 +58,6 @@ def _data_plane() -> Iterator[tuple[Gateway, Settings]]:
             folder=folder,
         )
         yield app, settled
-    finally:
-        database.close()
 
 
 def listener_of(settled: Settings, *, shared: bool = False) -> socket.socket:

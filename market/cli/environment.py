@@ -5,11 +5,13 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
+from market import logs
 from market.cli.problems import SchemaOutdated, SettingsRefused
 from market.settings import Settings
 from metering.keys import Seal, load_ring
 from metering.settings import MeteringSettings
 from storage import migrations
+from storage.database import open_database
 from storage.kernel.problem import Fault
 from storage.kernel.words import Words
 from storage.unit import Store
@@ -41,6 +43,24 @@ def refusing() -> Iterator[None]:
         yield
     except (ValueError, RuntimeError) as error:
         raise SettingsRefused(Words("设置无法使用：" + str(error), str(error))) from None
+
+
+@contextmanager
+def opened_store() -> Iterator[tuple[Store, Settings]]:
+    """The store of the environment, without a house around it, closed afterwards.
+
+    Raises SettingsRefused, SchemaOutdated.
+    """
+    logs.configure()
+    with refusing():
+        settled = settings().settled()
+        database = open_database(settled.storage)
+    try:
+        store = Store(database)
+        require_schema(store)
+        yield store, settled
+    finally:
+        database.close()
 
 
 def require_schema(store: Store) -> None:

@@ -1,5 +1,6 @@
 """Keep a market: schema, first administrator, backup and restore, reconciliation, closing a month."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ import typer
 
 from contracts import keyring
 from market import records
+from market.audit import queries as audit
 from market.audit.rules import RecordKind, purgeable_before
+from market.chores import sign_head
 from market.cli.environment import require_keys
 from market.cli.opening import opened
 from market.cli.problems import FileRefused, SettingsRefused
@@ -164,6 +167,23 @@ def reconcile_all(as_json: JsonFlag = False) -> None:
     say(as_json, "\n".join(lines), ok=not rows, differences=rows, entries=chain.entries, reopened=reopened)
     if rows:
         raise typer.Exit(1)
+
+
+def journal_head(
+    as_json: JsonFlag = False,
+    sign_now: Annotated[
+        bool, typer.Option("--sign", help="尚未签署时先签署昨日 sign yesterday first")
+    ] = False,
+) -> None:
+    """每日链尾 Print the last signed head, to be kept outside this machine."""
+    with opened() as house:
+        if sign_now:
+            journal.seal(house.store)
+            sign_head(house)
+        with house.store.view() as view:
+            found = audit.signed_heads(view, 1)
+    document = found[0].document if found else None
+    say(as_json, json.dumps(document, ensure_ascii=False, indent=1), head=document)
 
 
 def close(

@@ -30,7 +30,7 @@ class Group(NamedTuple):
     commands: dict[str, Place]
 
 
-# A command is imported when it is named: a gateway holds nothing of the market, a buyer's check needs no server.
+# A command is imported when it is named: neither a gateway nor a check holds the market.
 COMMANDS: dict[str, Place | Group] = {
     "serve": Place("processes", "serve"),
     "gateway": Place("data_plane", "gateway"),
@@ -58,7 +58,7 @@ COMMANDS: dict[str, Place | Group] = {
     ),
     "journal": Group(
         "流水 The journal.",
-        {"export": Place("witnessing", "export_journal"), "head": Place("witnessing", "journal_head")},
+        {"export": Place("witnessing", "export_journal"), "head": Place("keeping", "journal_head")},
     ),
     "verify": Group(
         "核验 Check what was issued, without trusting the server.",
@@ -74,7 +74,7 @@ COMMANDS: dict[str, Place | Group] = {
 
 
 class _Named(Mapping[str, Any]):
-    """Commands that are imported when they are asked for by name."""
+    """Commands that are imported when they are asked for by name, and only then."""
 
     def __init__(self, commands: Mapping[str, Place | Group]) -> None:
         self._commands = commands
@@ -89,6 +89,15 @@ class _Named(Mapping[str, Any]):
         )
         return get_command(alone)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The command; what fails while it is imported is no missing command."""
+        if name not in self:
+            return default
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._commands
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._commands)
 
@@ -97,11 +106,18 @@ class _Named(Mapping[str, Any]):
 
 
 class _Commands(TyperGroup):
-    """A group of commands; without a word of its own, the whole program."""
+    """Commands under one word."""
 
-    def __init__(self, commands: Mapping[str, Place | Group] | None = None, **given: Any) -> None:
+    def __init__(self, places: Mapping[str, Place | Group], **given: Any) -> None:
         super().__init__(**given)
-        self.commands = _Named(commands or COMMANDS)  # type: ignore[assignment]  # nobody changes them
+        self.commands = _Named(places)  # type: ignore[assignment]  # nobody changes them
+
+
+class _Shugang(_Commands):
+    """All of them."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(COMMANDS, **given)
 
 
 def _imported(module: str) -> Any:
@@ -114,7 +130,6 @@ def _imported(module: str) -> Any:
     finally:
         gc.freeze()
         gc.enable()
-        atexit.register(_thaw)
 
 
 def _thaw() -> None:
@@ -125,7 +140,7 @@ def _thaw() -> None:
 cli = typer.Typer(pretty_exceptions_enable=False)
 
 
-@cli.callback(cls=_Commands, no_args_is_help=True, help="数港 Shugang — 数据资产市场 data market")
+@cli.callback(cls=_Shugang, no_args_is_help=True, help="数港 Shugang — 数据资产市场 data market")
 def _shugang() -> None:
     """Stand before every command."""
 
@@ -133,5 +148,6 @@ def _shugang() -> None:
 def main() -> None:
     """The command's way in."""
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    atexit.register(_thaw)
     with refusals(as_json="--json" in sys.argv[1:]):
         cli()

@@ -1,4 +1,4 @@
-"""The journal, its signed heads and the public keys: written out, and checked."""
+"""The journal and the public keys: written out, and checked."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,7 @@ from contracts import keyring
 from contracts.detached import public_keys
 from market.audit import queries as audit
 from market.audit.heads import Checked, NotAnExport, check_export
-from market.chores import sign_head
-from market.cli.opening import opened
+from market.cli.environment import opened_store
 from market.cli.problems import FileRefused
 from market.cli.terminal import JsonFlag, say
 from market.cli.verifying import trusted
@@ -70,9 +69,9 @@ def _checked_file(file: Path, keys: dict[str, OKPKey] | None) -> Checked:
 
 
 def _checked_database(as_json: bool) -> Checked:  # handed through
-    with opened() as house:
-        verdict = journal.verify_stored(house.store)
-        with house.store.view() as view:
+    with opened_store() as (store, _):
+        verdict = journal.verify_stored(store)
+        with store.view() as view:
             broken = broken_seals(view) if verdict.ok else []
             keys = public_keys(keyring.trusted_keys(view))
             wrong = audit.broken_head(view, keys)
@@ -94,35 +93,18 @@ def export_journal(
     """导出流水 Write every sealed entry and signed head; `shugang verify journal FILE` checks it on any machine."""
     part = file.with_name(f"{file.name}.part")
     lines = 0
-    with opened() as house:
-        journal.seal(house.store)
+    with opened_store() as (store, _):
+        journal.seal(store)
         with part.open("wb") as out:
-            for line in audit.export(house.store):
+            for line in audit.export(store):
                 out.write(line)
                 lines += 1
     part.replace(file)
     say(as_json, f"已导出 Exported: {lines} lines → {file}", file=str(file), lines=lines)
 
 
-def journal_head(
-    as_json: JsonFlag = False,
-    sign_now: Annotated[
-        bool, typer.Option("--sign", help="尚未签署时先签署昨日 sign yesterday first")
-    ] = False,
-) -> None:
-    """每日链尾 Print the last signed head, to be kept outside this machine."""
-    with opened() as house:
-        if sign_now:
-            journal.seal(house.store)
-            sign_head(house)
-        with house.store.view() as view:
-            found = audit.signed_heads(view, 1)
-    document = found[0].document if found else None
-    say(as_json, json.dumps(document, ensure_ascii=False, indent=1), head=document)
-
-
 def export_keys(as_json: JsonFlag = False) -> None:
     """导出公钥 The document keys to trust, as a JSON Web Key Set with dates; hand it out by a way you trust."""
-    with opened() as house, house.store.view() as view:
+    with opened_store() as (store, _), store.view() as view:
         keys = keyring.trusted_keys(view)
     say(as_json, json.dumps({"keys": keys}, indent=1), keys=keys)

@@ -88,7 +88,7 @@ def bearer(request: Request) -> str:
     """The token of the Authorization header. Raises InvalidToken."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise InvalidToken(shown=False)
+        raise InvalidToken(token_shown=False)
     return token.strip()
 
 

@@ -198,7 +198,7 @@ def test_sums_and_the_statement_agree_with_what_was_charged(
     since, until = now - timedelta(hours=2), now + timedelta(hours=2)
     key = OKPKey.generate_key("Ed25519", auto_kid=True)
     with store.view() as view:
-        statement = issue_statement(view, "lic_1", period, key=key)
+        statement = issue_statement(view, "lic_1", period, key=key, zone="Asia/Shanghai")
         document = json.loads(b"".join(statement.parts()))
         statement.close()
         assert document["count"] == 7

@@ -106,7 +106,7 @@ def test_a_copy_verified_before_is_opened_again_without_reading_it_whole(
 
 
 def test_what_a_killed_process_had_half_fetched_goes_and_what_is_being_fetched_stays(
-    objects: LocalObjects, tmp_path: Path
+    remote: S3Objects, tmp_path: Path
 ) -> None:
     folder = tmp_path / "copies"
     folder.mkdir()
@@ -115,8 +115,13 @@ def test_what_a_killed_process_had_half_fetched_goes_and_what_is_being_fetched_s
         path.write_bytes(b"x")
     for path in (copy, left):
         os.utime(path, (0, 0))
-    ServingCopies(objects, folder, 1 << 30)
+    copies = ServingCopies(remote, folder, 1 << 30)
     assert sorted(folder.iterdir()) == [copy, coming]
+    os.utime(coming, (0, 0))
+    sha256, _ = put(remote, tmp_path)
+    with copies.reading(sha256):
+        assert sorted(folder.iterdir()) == sorted([copy, folder / sha256])
+    copies.close()
 
 
 def test_a_damaged_copy_is_refused_and_fetched_anew(remote: S3Objects, tmp_path: Path) -> None:

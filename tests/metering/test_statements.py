@@ -239,7 +239,7 @@ def planted(store: Store, count: int, license_id: str = "lic_1") -> None:
 
 def issued(store: Store, **options: Any) -> dict[str, Any]:
     with store.snapshot() as view:
-        statement = issue_statement(view, "lic_1", PERIOD, key=KEY, **options)
+        statement = issue_statement(view, "lic_1", PERIOD, key=KEY, zone="Asia/Shanghai", **options)
     raw = b"".join(statement.parts())
     assert len(raw) == statement.size
     statement.close()
@@ -286,7 +286,7 @@ def test_a_long_month_is_never_in_memory(store: Store, loaded: list[UsageEvent])
 
     def whole() -> str:
         with store.snapshot() as view:
-            statement = issue_statement(view, "lic_1", PERIOD, key=KEY, proved=100)
+            statement = issue_statement(view, "lic_1", PERIOD, key=KEY, zone="Asia/Shanghai", proved=100)
         statement.close()
         return str(statement.header["root"])
 

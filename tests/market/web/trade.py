@@ -205,7 +205,7 @@ class Market:
     def paid(self) -> Order:
         """An order in force; the first of a market to which nothing else has happened is made once."""
         self._fresh = self._fresh and entries(self.house) == self._entries
-        order_id = self._resumed((*self._name, "paid"), self._paid)
+        order_id = self._resumed((*self._name, self.product.id, "paid"), self._paid)
         self._fresh = False
         return self.order(order_id)
 
