@@ -1,7 +1,6 @@
 """Fixtures: every database test runs on SQLite and PostgreSQL; what cannot start is said loudly."""
 
 import atexit
-import gc
 import os
 import shutil
 from collections import Counter
@@ -17,6 +16,7 @@ from starlette.testclient import TestClient
 
 import market.schema  # noqa: F401  # every table must be known
 from market.app import Front
+from market.cli.program import thaw, uncollected
 from market.house import House
 from market.settings import Settings
 from storage import migrations
@@ -69,18 +69,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Let nobody look for garbage in what is imported: there is none."""
-    gc.disable()
-    try:
+    atexit.register(thaw)
+    with uncollected():
         return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
-        atexit.register(_thaw)
-
-
-def _thaw() -> None:
-    gc.unfreeze()  # or extensions complain of what they find left at the end
-    gc.disable()  # which the interpreter looks through once more all the same
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -134,16 +125,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_template(postgres_url: str) -> str:
     """A migrated database that each test copies."""
     name = new_id("template")
-    _sql(postgres_url, f'CREATE DATABASE "{name}"')
+    servers.administer(postgres_url, f'CREATE DATABASE "{name}"')
     _build(Database(_with_database(postgres_url, name)))
     return name
-
-
-def _sql(url: str, statement: str) -> None:
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def _with_database(url: str, name: str) -> str:
@@ -161,9 +145,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server: str = request.getfixturevalue("postgres_url")
     template: str = request.getfixturevalue("postgres_template")
     name = new_id("test")
-    _sql(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    servers.administer(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield _with_database(server, name)
-    _sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    servers.administer(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from market.house import House
 from storage.journal import Entry
 from storage.kernel import clock
 from storage.kernel.ids import new_id
+from tests import servers
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ def _keep(house: House, found: object) -> _Kept:
     else:
         place = new_id("kept")
         _replace(house, place, str(house.database.url.database))
-        atexit.register(_administer, house.database.url, f'DROP DATABASE IF EXISTS "{place}"')
+        atexit.register(servers.administer, _server(house), f'DROP DATABASE IF EXISTS "{place}"')
     return _Kept(found, place, folder / "objects")
 
 
@@ -90,19 +91,15 @@ def _copy(source: str, to: str) -> None:
         there.backup(here)
 
 
+def _server(house: House) -> sa.URL:
+    return house.database.url.set(database="postgres")
+
+
 def _replace(house: House, name: str, template: str) -> None:
     """Make a database like another one, with which nobody is connected then."""
     house.database.close()  # a connection is made anew when it is needed
-    _administer(
-        house.database.url,
+    servers.administer(
+        _server(house),
         f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
         f'CREATE DATABASE "{name}" TEMPLATE "{template}"',
     )
-
-
-def _administer(server: sa.URL, *statements: str) -> None:
-    engine = sa.create_engine(server.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()

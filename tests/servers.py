@@ -15,6 +15,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 DISK = "/var/tmp"  # outlives a restart of the machine, so it is no memory
 # For clients of plain HTTP: reading the authorities takes 20 ms each.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -68,6 +70,15 @@ def start_postgres(*, durable: bool = False) -> str:
 
     atexit.register(stop)
     return f"postgresql+psycopg://postgres@/postgres?host={folder}"
+
+
+def administer(server: str | sa.URL, *statements: str) -> None:
+    """Run what no transaction may hold on a PostgreSQL server, such as CREATE DATABASE."""
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
 def find_program(name: str) -> str:

@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -124,15 +125,23 @@ def _imported(module: str) -> Any:
     """A module; what it imports is never garbage: looking through it would be a tenth of the start."""
     if module in sys.modules:
         return sys.modules[module]
+    with uncollected():
+        return import_module(module)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let nobody look for garbage in what is imported inside; `thaw` it at the end of the program."""
     gc.disable()
     try:
-        return import_module(module)
+        yield
     finally:
         gc.freeze()
         gc.enable()
 
 
-def _thaw() -> None:
+def thaw() -> None:
+    """Let go of everything at the end, as the interpreter expects."""
     gc.unfreeze()  # or extensions complain of what they find left at the end
     gc.disable()  # which the interpreter looks through once more all the same
 
@@ -148,6 +157,6 @@ def _shugang() -> None:
 def main() -> None:
     """The command's way in."""
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    atexit.register(_thaw)
+    atexit.register(thaw)
     with refusals(as_json="--json" in sys.argv[1:]):
         cli()

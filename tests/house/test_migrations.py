@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from storage import migrations
 from storage.database import Database
 from storage.kernel.ids import new_id
+from tests import servers
 from tests.house.tree import caught
 
 
@@ -19,10 +20,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     else:
         server: str = request.getfixturevalue("postgres_url")
         name = new_id("empty")
-        engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
-        engine.dispose()
+        servers.administer(server, f'CREATE DATABASE "{name}"')
         database = Database(sa.make_url(server).set(database=name).render_as_string(hide_password=False))
     yield database
     database.close()
@@ -54,6 +52,7 @@ def left_behind(database: Database) -> list[str]:
     ],
 )
 def test_a_schema_of_its_own_is_caught(database: Database, planted: str) -> None:
+    assert migrations.differences(database) == []
     with database.writing() as connection:
         connection.exec_driver_sql(planted)
     caught("migrations up equal the tables", [str(each) for each in migrations.differences(database)])
